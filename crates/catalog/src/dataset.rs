@@ -1,0 +1,181 @@
+//! Datasets: which schema they have, and how far their put records are flushed.
+
+use model::error::{Error, Result};
+use model::status::Status;
+use model::{Arn, DatasetType, ErrorKind, Layout};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, page, stored_arn, tag, unknown_word};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS dataset (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+    group_arn TEXT NOT NULL REFERENCES dataset_group (arn), dataset_type TEXT NOT NULL,
+    schema_arn TEXT NOT NULL REFERENCES schema (arn), layout TEXT NOT NULL, status TEXT NOT NULL,
+    flushed_position INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS dataset_group_arn ON dataset (group_arn);
+";
+
+pub struct NewDataset {
+    pub arn: Arn,
+    pub name: String,
+    pub group_arn: Arn,
+    pub dataset_type: DatasetType,
+    pub schema_arn: Arn,
+    pub layout: Layout,
+    pub tags: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DatasetRow {
+    /// This incarnation: a dataset deleted and made again has the old ARN but a new id.
+    pub id: i64,
+    pub arn: Arn,
+    pub name: String,
+    pub group_arn: Arn,
+    pub dataset_type: DatasetType,
+    pub schema_arn: Arn,
+    pub layout: Layout,
+    pub status: Status,
+    /// Put records below this position of the log are in runs.
+    pub flushed_position: u64,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+}
+
+impl Catalog {
+    /// Creates an empty dataset; nothing has to be made ready for it, so it is ACTIVE at once.
+    ///
+    /// # Errors
+    /// `NotFound` when group or schema are gone; `InUse` when the group is not ACTIVE; `AlreadyExists` when the
+    /// group has a dataset of this type.
+    pub async fn create_dataset(&self, new: &NewDataset) -> Result<()> {
+        let now_ms = self.now_ms();
+        let layout = serde_json::to_string(&new.layout).map_err(|e| Error::internal("write a layout").caused_by(e))?;
+        let mut tx = self.write().await?;
+        let status: Option<String> = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = ?")
+            .bind(new.group_arn.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed)?;
+        match status.as_deref().and_then(Status::parse) {
+            None => return Err(not_found("dataset group", &new.group_arn)),
+            Some(Status::Active) => {}
+            Some(_) => return Err(in_use(format!("The dataset group is not active: {}", new.group_arn))),
+        }
+        let schema: Option<i64> = sqlx::query_scalar("SELECT 1 FROM schema WHERE arn = ?")
+            .bind(new.schema_arn.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed)?;
+        schema.ok_or_else(|| not_found("schema", &new.schema_arn))?;
+        sqlx::query(
+            "INSERT INTO dataset (arn, name, group_arn, dataset_type, schema_arn, layout, status, flushed_position,
+             created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
+        )
+        .bind(new.arn.as_str())
+        .bind(&new.name)
+        .bind(new.group_arn.as_str())
+        .bind(new.dataset_type.as_str())
+        .bind(new.schema_arn.as_str())
+        .bind(layout)
+        .bind(Status::Active.as_str())
+        .bind(now_ms)
+        .bind(now_ms)
+        .execute(&mut *tx)
+        .await
+        .map_err(not_inserted(&new.arn))?;
+        tag::insert(&mut tx, &new.arn, &new.tags).await?;
+        tx.commit().await.map_err(failed)
+    }
+
+    pub async fn dataset(&self, arn: &Arn) -> Result<Option<DatasetRow>> {
+        let query = sqlx::query("SELECT * FROM dataset WHERE arn = ?").bind(arn.as_str());
+        query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    pub async fn dataset_by_id(&self, id: i64) -> Result<Option<DatasetRow>> {
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(id);
+        query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    /// One page of datasets, of one group or of all.
+    pub async fn datasets(&self, group: Option<&Arn>, page: &Page) -> Result<Vec<DatasetRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM dataset WHERE (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
+             AND (?4 IS NULL OR group_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
+        )
+        .bind(page.before_ms())
+        .bind(page.after_arn())
+        .bind(page.rows())
+        .bind(page::filter(group))
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed)?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Every dataset there is, for upkeep.
+    pub async fn all_datasets(&self) -> Result<Vec<DatasetRow>> {
+        let rows = sqlx::query("SELECT * FROM dataset ORDER BY id").fetch_all(self.pool()).await.map_err(failed)?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Deletes a dataset with all its records; the objects behind its runs go with the next clean-up.
+    ///
+    /// Source: "Deleting a dataset".
+    ///
+    /// # Errors
+    /// `NotFound`; `InUse` while a job of it runs, or an event tracker feeds it.
+    pub async fn delete_dataset(&self, arn: &Arn) -> Result<()> {
+        let dataset = self.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
+        let mut tx = self.write().await?;
+        let jobs: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM job WHERE dataset_id = ? AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
+        )
+        .bind(dataset.id)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failed)?;
+        if jobs > 0 {
+            return Err(in_use(format!("{jobs} job(s) of the dataset are pending or in progress: {arn}")));
+        }
+        let trackers: i64 = sqlx::query_scalar("SELECT count(*) FROM event_tracker WHERE group_arn = ?")
+            .bind(dataset.group_arn.as_str())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed)?;
+        if trackers > 0 && dataset.dataset_type == DatasetType::Interactions {
+            return Err(in_use(format!("Delete the event tracker of the dataset group first: {arn}")));
+        }
+        sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ?").bind(dataset.id).execute(&mut *tx).await.map_err(failed)?;
+        let done = sqlx::query("DELETE FROM dataset WHERE id = ?").bind(dataset.id).execute(&mut *tx).await;
+        if done.map_err(failed)?.rows_affected() == 0 {
+            return Err(not_found("dataset", arn));
+        }
+        tag::delete_all(&mut tx, arn).await?;
+        tx.commit().await.map_err(failed)
+    }
+}
+
+pub(crate) fn read(row: &SqliteRow) -> Result<DatasetRow> {
+    let layout: &str = row.try_get("layout").map_err(failed)?;
+    let position: i64 = row.try_get("flushed_position").map_err(failed)?;
+    Ok(DatasetRow {
+        id: row.try_get("id").map_err(failed)?,
+        arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
+        name: row.try_get("name").map_err(failed)?,
+        group_arn: stored_arn(row.try_get("group_arn").map_err(failed)?)?,
+        dataset_type: DatasetType::parse(row.try_get("dataset_type").map_err(failed)?)
+            .ok_or_else(|| unknown_word("dataset_type"))?,
+        schema_arn: stored_arn(row.try_get("schema_arn").map_err(failed)?)?,
+        layout: serde_json::from_str(layout)
+            .map_err(|e| Error::new(ErrorKind::Corrupt, "a dataset's layout can't be read").caused_by(e))?,
+        status: Status::parse(row.try_get("status").map_err(failed)?).ok_or_else(|| unknown_word("status"))?,
+        flushed_position: position.cast_unsigned(),
+        created_ms: row.try_get("created_ms").map_err(failed)?,
+        updated_ms: row.try_get("updated_ms").map_err(failed)?,
+    })
+}

@@ -1,0 +1,109 @@
+//! Dataset groups: what datasets and an event tracker belong to.
+
+use model::error::Result;
+use model::status::Status;
+use model::{Arn, Domain};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, tag, unknown_word};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS dataset_group (
+    arn TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT, status TEXT NOT NULL,
+    created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+) STRICT;
+";
+
+pub struct NewDatasetGroup {
+    pub arn: Arn,
+    pub name: String,
+    pub domain: Option<Domain>,
+    pub tags: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct DatasetGroupRow {
+    pub arn: Arn,
+    pub name: String,
+    pub domain: Option<Domain>,
+    pub status: Status,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+}
+
+impl Catalog {
+    /// Creates a group; nothing has to be made ready for it, so it is ACTIVE at once.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken.
+    pub async fn create_dataset_group(&self, new: &NewDatasetGroup) -> Result<()> {
+        let now_ms = self.now_ms();
+        let mut tx = self.write().await?;
+        sqlx::query("INSERT INTO dataset_group VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(new.arn.as_str())
+            .bind(&new.name)
+            .bind(new.domain.map(Domain::as_str))
+            .bind(Status::Active.as_str())
+            .bind(now_ms)
+            .bind(now_ms)
+            .execute(&mut *tx)
+            .await
+            .map_err(not_inserted(&new.arn))?;
+        tag::insert(&mut tx, &new.arn, &new.tags).await?;
+        tx.commit().await.map_err(failed)
+    }
+
+    pub async fn dataset_group(&self, arn: &Arn) -> Result<Option<DatasetGroupRow>> {
+        let query = sqlx::query("SELECT * FROM dataset_group WHERE arn = ?").bind(arn.as_str());
+        query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    pub async fn dataset_groups(&self, page: &Page) -> Result<Vec<DatasetGroupRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM dataset_group WHERE created_ms < ?1 OR (created_ms = ?1 AND arn > ?2)
+             ORDER BY created_ms DESC, arn LIMIT ?3",
+        )
+        .bind(page.before_ms())
+        .bind(page.after_arn())
+        .bind(page.rows())
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed)?;
+        rows.iter().map(read).collect()
+    }
+
+    /// # Errors
+    /// `NotFound`; `InUse` while it has datasets or an event tracker.
+    pub async fn delete_dataset_group(&self, arn: &Arn) -> Result<()> {
+        let mut tx = self.write().await?;
+        let held: i64 = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM dataset WHERE group_arn = ?1) + (SELECT count(*) FROM event_tracker WHERE group_arn = ?1)",
+        )
+        .bind(arn.as_str())
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failed)?;
+        if held > 0 {
+            return Err(in_use(format!("Delete the event tracker and the datasets of the dataset group first: {arn}")));
+        }
+        let done = sqlx::query("DELETE FROM dataset_group WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
+        if done.map_err(failed)?.rows_affected() == 0 {
+            return Err(not_found("dataset group", arn));
+        }
+        tag::delete_all(&mut tx, arn).await?;
+        tx.commit().await.map_err(failed)
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<DatasetGroupRow> {
+    let domain: Option<String> = row.try_get("domain").map_err(failed)?;
+    Ok(DatasetGroupRow {
+        arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
+        name: row.try_get("name").map_err(failed)?,
+        domain: domain.as_deref().and_then(Domain::parse),
+        status: Status::parse(row.try_get("status").map_err(failed)?).ok_or_else(|| unknown_word("status"))?,
+        created_ms: row.try_get("created_ms").map_err(failed)?,
+        updated_ms: row.try_get("updated_ms").map_err(failed)?,
+    })
+}

@@ -1,0 +1,236 @@
+//! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
+
+mod claim;
+mod export;
+mod import;
+
+use model::error::{Error, Result};
+use model::status::Status;
+use model::{Arn, ImportMode, IngestionMode, Layout};
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+
+use crate::{Catalog, Page, failed, not_inserted, page, stored_arn, tag, unknown_word};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS job (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT NULL UNIQUE, name TEXT NOT NULL, kind TEXT NOT NULL,
+    dataset_arn TEXT NOT NULL, dataset_id INTEGER NOT NULL, role_arn TEXT NOT NULL, request TEXT NOT NULL,
+    status TEXT NOT NULL, failure_reason TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, fence INTEGER NOT NULL, lease_until_ms INTEGER NOT NULL,
+    snapshot TEXT, plan TEXT, report TEXT, rows_done INTEGER NOT NULL, rows_total INTEGER NOT NULL,
+    bytes_done INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS job_dataset ON job (dataset_arn, kind);
+CREATE INDEX IF NOT EXISTS job_open ON job (status) WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS');
+";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    Import,
+    Export,
+}
+
+impl JobKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobKind::Import => "IMPORT",
+            JobKind::Export => "EXPORT",
+        }
+    }
+
+    fn parse(text: &str) -> Option<JobKind> {
+        [JobKind::Import, JobKind::Export].into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+/// What an import job was asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImportRequest {
+    pub data_location: String,
+    pub import_mode: ImportMode,
+    pub publish_attribution_metrics_to_s3: Option<bool>,
+}
+
+/// What an export job was asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExportRequest {
+    /// Exactly as it was sent.
+    pub path: String,
+    pub ingestion_mode: IngestionMode,
+}
+
+/// A job to be created.
+pub struct NewJob<R> {
+    pub arn: Arn,
+    pub name: String,
+    pub dataset_arn: Arn,
+    pub role_arn: String,
+    pub request: R,
+    pub tags: Vec<(String, String)>,
+}
+
+/// The state of a dataset that an export takes; its runs are pinned beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub layout: Layout,
+    /// The schema's document, for the manifest.
+    pub schema: String,
+    /// Put records from here to `log_to` are read from the log.
+    pub log_from: u64,
+    pub log_to: u64,
+    /// Every record of the snapshot has a smaller sequence number.
+    pub sequence: u64,
+    pub taken_ms: i64,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub rows_done: u64,
+    /// 0 while nobody knows.
+    pub rows_total: u64,
+    pub bytes_done: u64,
+}
+
+/// The right to work on a job: every change asks for the fence, so that a worker that lost its lease changes nothing.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub arn: Arn,
+    pub fence: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct JobRow {
+    pub arn: Arn,
+    pub name: String,
+    pub kind: JobKind,
+    pub dataset_arn: Arn,
+    pub dataset_id: i64,
+    pub role_arn: String,
+    request: String,
+    pub status: Status,
+    pub failure_reason: Option<String>,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+    /// How many times work on it was begun.
+    pub attempts: i64,
+    snapshot: Option<String>,
+    /// What an export that is completing has to complete; its presence means: only forward from here.
+    pub plan: Option<String>,
+    /// What a finished job tells of itself, as JSON.
+    pub report: Option<String>,
+    pub progress: Progress,
+}
+
+impl JobRow {
+    pub fn import_request(&self) -> Result<ImportRequest> {
+        parse(&self.request)
+    }
+
+    pub fn export_request(&self) -> Result<ExportRequest> {
+        parse(&self.request)
+    }
+
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        parse(self.snapshot.as_deref().unwrap_or_default())
+    }
+}
+
+impl Catalog {
+    pub async fn job(&self, arn: &Arn) -> Result<Option<JobRow>> {
+        let query = sqlx::query("SELECT * FROM job WHERE arn = ?").bind(arn.as_str());
+        query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    /// One page of jobs of a kind, of one dataset or of all.
+    pub async fn jobs(&self, kind: JobKind, dataset: Option<&Arn>, page: &Page) -> Result<Vec<JobRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM job WHERE kind = ?5 AND (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
+             AND (?4 IS NULL OR dataset_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
+        )
+        .bind(page.before_ms())
+        .bind(page.after_arn())
+        .bind(page.rows())
+        .bind(page::filter(dataset))
+        .bind(kind.as_str())
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed)?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// Inserts a job that waits, with the snapshot it pinned.
+async fn insert<R: Serialize>(
+    tx: &mut Transaction<'static, Sqlite>,
+    kind: JobKind,
+    new: &NewJob<R>,
+    dataset_id: i64,
+    snapshot: Option<&Snapshot>,
+    now_ms: i64,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO job (arn, name, kind, dataset_arn, dataset_id, role_arn, request, status, created_ms, updated_ms,
+         attempts, fence, lease_until_ms, snapshot, rows_done, rows_total, bytes_done)
+         VALUES (?, ?, ?, ?, ?, ?, ?, 'CREATE PENDING', ?, ?, 0, 0, 0, ?, 0, 0, 0)",
+    )
+    .bind(new.arn.as_str())
+    .bind(&new.name)
+    .bind(kind.as_str())
+    .bind(new.dataset_arn.as_str())
+    .bind(dataset_id)
+    .bind(&new.role_arn)
+    .bind(text(&new.request)?)
+    .bind(now_ms)
+    .bind(now_ms)
+    .bind(snapshot.map(text).transpose()?)
+    .execute(&mut **tx)
+    .await
+    .map_err(not_inserted(&new.arn))?;
+    tag::insert(tx, &new.arn, &new.tags).await
+}
+
+fn text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::internal("write a job's row").caused_by(e))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::corrupt("a job's row can't be read").caused_by(e))
+}
+
+fn read(row: &SqliteRow) -> Result<JobRow> {
+    let number = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned).map_err(failed);
+    Ok(JobRow {
+        arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
+        name: row.try_get("name").map_err(failed)?,
+        kind: JobKind::parse(row.try_get("kind").map_err(failed)?).ok_or_else(|| unknown_word("kind"))?,
+        dataset_arn: stored_arn(row.try_get("dataset_arn").map_err(failed)?)?,
+        dataset_id: row.try_get("dataset_id").map_err(failed)?,
+        role_arn: row.try_get("role_arn").map_err(failed)?,
+        request: row.try_get("request").map_err(failed)?,
+        status: Status::parse(row.try_get("status").map_err(failed)?).ok_or_else(|| unknown_word("status"))?,
+        failure_reason: row.try_get("failure_reason").map_err(failed)?,
+        created_ms: row.try_get("created_ms").map_err(failed)?,
+        updated_ms: row.try_get("updated_ms").map_err(failed)?,
+        attempts: row.try_get("attempts").map_err(failed)?,
+        snapshot: row.try_get("snapshot").map_err(failed)?,
+        plan: row.try_get("plan").map_err(failed)?,
+        report: row.try_get("report").map_err(failed)?,
+        progress: Progress {
+            rows_done: number("rows_done")?,
+            rows_total: number("rows_total")?,
+            bytes_done: number("bytes_done")?,
+        },
+    })
+}
+
+/// The dataset that a new job works on, read inside the job's transaction.
+async fn dataset_of(tx: &mut Transaction<'static, Sqlite>, arn: &Arn) -> Result<crate::DatasetRow> {
+    let query = sqlx::query("SELECT * FROM dataset WHERE arn = ?").bind(arn.as_str());
+    let row = query.fetch_optional(&mut **tx).await.map_err(failed)?;
+    let dataset = crate::dataset::read(&row.ok_or_else(|| crate::not_found("dataset", arn))?)?;
+    import::usable(dataset.status, arn)?;
+    Ok(dataset)
+}

@@ -1,0 +1,124 @@
+//! Who works on a job: claims, leases with a fence, retries, and the end of it.
+
+use model::error::{Error, Result};
+use sqlx::{Sqlite, Transaction};
+
+use super::{JobRow, Lease, Progress, read};
+use crate::{Catalog, failed};
+
+impl Catalog {
+    /// Claims the next job: one that waits, or one whose worker went silent.
+    ///
+    /// Datasets take turns: those with fewer jobs running come first. Imports of one dataset run one after the other,
+    /// in order of creation.
+    pub async fn claim(&self, lease_ms: i64) -> Result<Option<(JobRow, Lease)>> {
+        let now_ms = self.now_ms();
+        let mut tx = self.write().await?;
+        let row = sqlx::query(
+            "UPDATE job SET status = 'CREATE IN_PROGRESS', attempts = attempts + 1, fence = fence + 1,
+                 lease_until_ms = ?1 + ?2, updated_ms = max(updated_ms, ?1), rows_done = 0, bytes_done = 0
+             WHERE number = (
+                 SELECT number FROM job j
+                 WHERE (status = 'CREATE PENDING' OR (status = 'CREATE IN_PROGRESS' AND lease_until_ms <= ?1))
+                 AND NOT (kind = 'IMPORT' AND EXISTS (
+                     SELECT 1 FROM job e WHERE e.dataset_id = j.dataset_id AND e.kind = 'IMPORT' AND e.number < j.number
+                     AND e.status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')))
+                 ORDER BY (SELECT count(*) FROM job r WHERE r.dataset_id = j.dataset_id
+                     AND r.status = 'CREATE IN_PROGRESS' AND r.lease_until_ms > ?1), number
+                 LIMIT 1)
+             RETURNING *",
+        )
+        .bind(now_ms)
+        .bind(lease_ms)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(failed)?;
+        let Some(row) = row else { return Ok(None) };
+        let job = read(&row)?;
+        let fence: i64 = sqlx::Row::try_get(&row, "fence").map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        let lease = Lease { arn: job.arn.clone(), fence };
+        Ok(Some((job, lease)))
+    }
+
+    /// Keeps a lease alive and tells how far the job is.
+    ///
+    /// # Errors
+    /// `InUse` when the lease was lost: the worker stops.
+    pub async fn renew(&self, lease: &Lease, lease_ms: i64, progress: Progress) -> Result<()> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE job SET lease_until_ms = ?, rows_done = ?, rows_total = ?, bytes_done = ?
+             WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+        )
+        .bind(self.now_ms() + lease_ms)
+        .bind(progress.rows_done.cast_signed())
+        .bind(progress.rows_total.cast_signed())
+        .bind(progress.bytes_done.cast_signed())
+        .bind(lease.arn.as_str())
+        .bind(lease.fence)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+        held(done.rows_affected())?;
+        tx.commit().await.map_err(failed)
+    }
+
+    /// Gives a job back after a passing fault; it can be claimed again after `delay_ms`.
+    pub async fn retry_later(&self, lease: &Lease, delay_ms: i64) -> Result<()> {
+        let mut tx = self.write().await?;
+        let query = sqlx::query("UPDATE job SET lease_until_ms = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'");
+        let query = query.bind(self.now_ms() + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
+        held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
+        tx.commit().await.map_err(failed)
+    }
+
+    /// Ends a job that can't be done; its snapshot is no longer pinned.
+    pub async fn fail_job(&self, lease: &Lease, reason: &str, report: Option<&str>) -> Result<()> {
+        let mut tx = self.write().await?;
+        end(&mut tx, lease, "CREATE FAILED", Some(reason), report, self.now_ms()).await?;
+        tx.commit().await.map_err(failed)
+    }
+
+    /// Frees the jobs of a process that is gone, and ends its attempts to write.
+    pub(crate) async fn release_all_leases(&self) -> Result<()> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE job SET lease_until_ms = 0, fence = fence + 1 WHERE status = 'CREATE IN_PROGRESS'")
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        sqlx::query("DELETE FROM attempt").execute(&mut *tx).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+}
+
+/// Ends a job once and for all, in the transaction that also changes the dataset.
+pub(super) async fn end(
+    tx: &mut Transaction<'static, Sqlite>,
+    lease: &Lease,
+    status: &str,
+    reason: Option<&str>,
+    report: Option<&str>,
+    now_ms: i64,
+) -> Result<()> {
+    let done = sqlx::query(
+        "UPDATE job SET status = ?, failure_reason = ?, report = ?, updated_ms = max(updated_ms, ?), plan = NULL
+         WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+    )
+    .bind(status)
+    .bind(reason)
+    .bind(report)
+    .bind(now_ms)
+    .bind(lease.arn.as_str())
+    .bind(lease.fence)
+    .execute(&mut **tx)
+    .await
+    .map_err(failed)?;
+    held(done.rows_affected())?;
+    let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = ?").bind(lease.arn.as_str());
+    query.execute(&mut **tx).await.map_err(failed).map(drop)
+}
+
+pub(super) fn held(rows: u64) -> Result<()> {
+    if rows == 0 { Err(Error::new(model::ErrorKind::InUse, "another worker has taken over the job")) } else { Ok(()) }
+}

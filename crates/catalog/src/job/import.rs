@@ -1,0 +1,59 @@
+//! Import jobs: created for an ACTIVE dataset, ended in the transaction that lists their runs.
+
+use model::error::Result;
+use model::status::Status;
+use model::{Arn, ImportMode, Origin};
+
+use super::{ImportRequest, JobKind, Lease, NewJob, claim, insert};
+use crate::{Catalog, NewRun, failed, in_use, not_found, run};
+
+impl Catalog {
+    /// # Errors
+    /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken.
+    pub async fn create_import_job(&self, new: &NewJob<ImportRequest>) -> Result<()> {
+        let now_ms = self.now_ms();
+        let mut tx = self.write().await?;
+        let dataset = super::dataset_of(&mut tx, &new.dataset_arn).await?;
+        insert(&mut tx, JobKind::Import, new, dataset.id, None, now_ms).await?;
+        tx.commit().await.map_err(failed)
+    }
+
+    /// Whether an import job of this dataset has become ACTIVE before.
+    pub async fn has_imported(&self, dataset_id: i64) -> Result<bool> {
+        let query = sqlx::query_scalar("SELECT count(*) FROM job WHERE dataset_id = ? AND kind = 'IMPORT' AND status = 'ACTIVE'");
+        let count: i64 = query.bind(dataset_id).fetch_one(self.pool()).await.map_err(failed)?;
+        Ok(count > 0)
+    }
+
+    /// Lists the runs of an import and ends its job, in one transaction: all of it becomes visible, or nothing.
+    ///
+    /// FULL takes all earlier bulk runs off the list. The sequence numbers are drawn in here, so that every record
+    /// put before the commit is older than the imported ones.
+    pub async fn finish_import(&self, lease: &Lease, dataset_id: i64, mode: ImportMode, runs: &[NewRun], report: &str) -> Result<()> {
+        let records: u64 = runs.iter().map(|r| r.records).sum();
+        loop {
+            self.sequencer.reserve(records).await?;
+            let mut tx = self.write().await?;
+            // A burst of puts may have used up the reservation; then it is made again.
+            let Some(first) = self.sequencer.draw(records) else { continue };
+            if mode == ImportMode::Full {
+                let query = sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ? AND origin = ?");
+                query.bind(dataset_id).bind(Origin::Bulk.as_str()).execute(&mut *tx).await.map_err(failed)?;
+            }
+            for new in runs {
+                let placed = NewRun { sequence_base: first + new.sequence_base, ..new.clone() };
+                run::insert(&mut tx, dataset_id, &placed, self.now_ms()).await?;
+            }
+            claim::end(&mut tx, lease, Status::Active.as_str(), None, Some(report), self.now_ms()).await?;
+            return tx.commit().await.map_err(failed);
+        }
+    }
+}
+
+pub(super) fn usable(status: Status, arn: &Arn) -> Result<()> {
+    match status {
+        Status::Active => Ok(()),
+        Status::DeletePending | Status::DeleteInProgress => Err(not_found("dataset", arn)),
+        _ => Err(in_use(format!("The dataset is not active: {arn}"))),
+    }
+}

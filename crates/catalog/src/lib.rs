@@ -1,0 +1,153 @@
+//! Resources and job rows in a database: one handle, every change in one transaction.
+
+pub mod dataset;
+pub mod dataset_group;
+pub mod event_tracker;
+pub mod job;
+pub mod page;
+pub mod policy;
+pub mod role;
+pub mod run;
+pub mod schema;
+pub mod sequencer;
+pub mod tag;
+
+pub use dataset::{DatasetRow, NewDataset};
+pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
+pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
+pub use job::{ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress, Snapshot};
+pub use page::Page;
+pub use run::{NewRun, RunRow};
+pub use schema::{NewSchema, SchemaRow};
+pub use sequencer::Sequencer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::error::{Context, Error, Result};
+use model::{Arn, Clock};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, Transaction};
+
+/// The format of the catalog's tables; a file with a newer one is refused.
+const FORMAT: i64 = 1;
+
+/// The handle to the catalog: cheap to clone, safe to share.
+#[derive(Clone)]
+pub struct Catalog {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    clock: Arc<dyn Clock>,
+    sequencer: Arc<Sequencer>,
+}
+
+impl Catalog {
+    /// Opens the catalog in `file`, creating it where there is none.
+    ///
+    /// A commit is on the disk when it returns (`synchronous=FULL`). Jobs that an earlier process was running are
+    /// free to be claimed again.
+    ///
+    /// # Errors
+    /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
+    pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let opening = || "open the catalog".to_owned();
+        // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.unavailable(opening)?;
+        create_tables(&writer).await?;
+        let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
+        let sequencer = Arc::new(Sequencer::new(writer.clone()));
+        let catalog = Catalog { writer, readers, clock, sequencer };
+        catalog.release_all_leases().await?;
+        Ok(catalog)
+    }
+
+    /// The counter behind all sequence numbers.
+    pub fn sequencer(&self) -> Arc<Sequencer> {
+        self.sequencer.clone()
+    }
+
+    /// Finishes what is running and closes the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Begins a transaction that writes; it is rolled back unless committed.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+    }
+}
+
+async fn create_tables(pool: &SqlitePool) -> Result<()> {
+    let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await.map_err(failed)?;
+    if format > FORMAT {
+        return Err(Error::corrupt(format!(
+            "the catalog has format {format}, this version reads up to {FORMAT}: start the newer version that wrote it"
+        )));
+    }
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    for tables in [
+        sequencer::TABLES,
+        schema::TABLES,
+        dataset_group::TABLES,
+        dataset::TABLES,
+        event_tracker::TABLES,
+        run::TABLES,
+        job::TABLES,
+        tag::TABLES,
+        role::TABLES,
+        policy::TABLES,
+    ] {
+        sqlx::raw_sql(tables).execute(&mut *tx).await.map_err(failed)?;
+    }
+    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)
+}
+
+/// A database failure that no request causes.
+pub(crate) fn failed(cause: sqlx::Error) -> Error {
+    Error::unavailable("the catalog did not answer").caused_by(cause)
+}
+
+/// A failure to insert: a taken name is told apart from a database that failed.
+pub(crate) fn not_inserted(arn: &Arn) -> impl FnOnce(sqlx::Error) -> Error {
+    let text = format!("Another resource with Amazon Resource Name {arn} already exists.");
+    move |cause| match &cause {
+        sqlx::Error::Database(e) if e.is_unique_violation() => Error::new(model::ErrorKind::AlreadyExists, text),
+        _ => failed(cause),
+    }
+}
+
+pub(crate) fn not_found(what: &str, arn: &Arn) -> Error {
+    Error::new(model::ErrorKind::NotFound, format!("The given {what} does not exist: {arn}"))
+}
+
+pub(crate) fn in_use(text: impl Into<String>) -> Error {
+    Error::new(model::ErrorKind::InUse, text)
+}
+
+/// An ARN as it was stored.
+pub(crate) fn stored_arn(text: &str) -> Result<Arn> {
+    Arn::parse(text).ok_or_else(|| Error::corrupt("a catalog row holds no ARN where one belongs"))
+}
+
+/// A stored word that no enum knows.
+pub(crate) fn unknown_word(column: &str) -> Error {
+    Error::corrupt(format!("a catalog row holds an unknown word in {column}"))
+}

@@ -1,0 +1,3 @@
+//! policy rows.
+
+pub(crate) const TABLES: &str = "";

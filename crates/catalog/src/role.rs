@@ -1,0 +1,3 @@
+//! role rows.
+
+pub(crate) const TABLES: &str = "";

@@ -1,0 +1,18 @@
+//! The nouns of the service, as plain data: everything here is pure, and nothing waits, reads or writes.
+
+pub mod arn;
+pub mod clock;
+pub mod dataset;
+pub mod error;
+pub mod layout;
+pub mod manifest;
+pub mod record;
+pub mod schema;
+pub mod status;
+
+pub use arn::{Arn, Realm};
+pub use clock::Clock;
+pub use dataset::{DatasetType, Domain, ImportMode, IngestionMode, Origin};
+pub use error::{Error, ErrorKind, Result};
+pub use layout::Layout;
+pub use schema::Schema;
