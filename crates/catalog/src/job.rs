@@ -1,8 +1,9 @@
 //! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
 
 mod claim;
-mod export;
-mod import;
+mod dataset_export_job;
+mod dataset_import_job;
+mod upload;
 
 use model::error::{Error, Result};
 use model::status::Status;
@@ -22,6 +23,9 @@ CREATE TABLE IF NOT EXISTS job (
     snapshot TEXT, plan TEXT, report TEXT, rows_done INTEGER NOT NULL, rows_total INTEGER NOT NULL,
     bytes_done INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS upload (
+    job_arn TEXT NOT NULL, object_key TEXT NOT NULL, upload_id TEXT NOT NULL, PRIMARY KEY (job_arn, upload_id)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS job_dataset ON job (dataset_arn, kind);
 CREATE INDEX IF NOT EXISTS job_open ON job (status) WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS');
 ";
@@ -231,6 +235,6 @@ async fn dataset_of(tx: &mut Transaction<'static, Sqlite>, arn: &Arn) -> Result<
     let query = sqlx::query("SELECT * FROM dataset WHERE arn = ?").bind(arn.as_str());
     let row = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     let dataset = crate::dataset::read(&row.ok_or_else(|| crate::not_found("dataset", arn))?)?;
-    import::usable(dataset.status, arn)?;
+    dataset_import_job::usable(dataset.status, arn)?;
     Ok(dataset)
 }

@@ -32,7 +32,7 @@ pub struct NewRun {
     pub rows: u64,
     /// Records as they arrived, duplicates counted.
     pub records: u64,
-    /// The size that the distinct records have as exported CSV, in bytes.
+    /// The size of the records as they arrived, written as CSV, in bytes; compaction conserves it.
     pub csv_bytes: u64,
     pub object: String,
     pub size_bytes: u64,

@@ -12,7 +12,7 @@ pub trait Clock: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-impl dyn Clock {
+impl dyn Clock + '_ {
     /// A random UUID (version 4) in its usual text form.
     pub fn uuid(&self) -> String {
         let mut b = [0u8; 16];

@@ -1,0 +1,86 @@
+//! How the client of a bucket is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedHttpClient, StalledStreamProtectionConfig,
+};
+
+use super::Bucket;
+use crate::S3Endpoint;
+use crate::session::SessionKeys;
+
+/// How long a store may take until its answer begins; completing a large upload takes minutes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPTS: u32 = 5;
+
+impl Bucket {
+    pub(crate) fn open(
+        name: &str,
+        endpoint: &S3Endpoint,
+        region: &str,
+        http: SharedHttpClient,
+        keys: SessionKeys,
+    ) -> Bucket {
+        let token = keys.credential.session_token.clone();
+        let secret = &keys.credential.secret_access_key;
+        let credentials = Credentials::new(&keys.access_key_id, secret, token, None, "role-session");
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .endpoint_url(&endpoint.url)
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(credentials)
+            .force_path_style(true)
+            .disable_s3_express_session_auth(true)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts.build())
+            // Its limit of a byte a second stops exports that wait for their own disk; `Body` has its own limit.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
+            .response_checksum_validation(ResponseChecksumValidation::WhenSupported)
+            .build();
+        Bucket {
+            name: name.to_owned(),
+            client: Client::from_conf(config),
+            signs_bodies: signs_bodies(&endpoint.url),
+            _keys: Arc::new(keys),
+        }
+    }
+}
+
+// Signing a body costs more than all else in sending it. Nobody can change it on the way through this machine or
+// through TLS, so there the checksum is enough.
+fn signs_bodies(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return true };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback =
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    uri.scheme_str() != Some("https") && !is_loopback
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_signed_where_others_could_change_them() {
+        for (url, signs) in [
+            ("http://127.0.0.1:8080", false),
+            ("http://[::1]:8080", false),
+            ("http://localhost:9000/", false),
+            ("https://s3.example.com", false),
+            ("http://10.0.0.7:9000", true),
+            ("http://localhost.example.com", true),
+        ] {
+            assert_eq!(signs_bodies(url), signs, "{url}");
+        }
+    }
+}

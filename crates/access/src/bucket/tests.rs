@@ -1,0 +1,208 @@
+//! The client against a store of a few prepared answers.
+
+use std::sync::Arc;
+
+use model::ErrorKind;
+use model::clock::SimulatedClock;
+use model::{Arn, Clock};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::session::Sessions;
+use crate::{RoleSession, S3Endpoint};
+
+/// A store that gives these answers, one a connection, and hands back the requests that it got.
+async fn store(answers: Vec<String>) -> (Bucket, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let mut requests = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            requests.push(read_request(&mut stream).await);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+        requests
+    });
+    let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(0, 1));
+    let arn = Arn::parse("arn:aws:iam::111122223333:role/Export").unwrap();
+    let session = RoleSession {
+        role: arn.clone(),
+        session: arn.clone(),
+        service: "personalize.amazonaws.com".into(),
+        source: arn,
+        expires_ms: i64::MAX,
+    };
+    let keys = Arc::new(Sessions::default()).mint(session, &clock);
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    (Bucket::open("out", &S3Endpoint { url }, "us-east-1", http, keys), serving)
+}
+
+async fn read_request(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("content-length: ")
+                    .and_then(|n| n.parse::<usize>().ok())
+            });
+            if body.len() >= length.unwrap_or(0) {
+                return text.to_ascii_lowercase();
+            }
+        }
+        let mut piece = [0; 4096];
+        let count = stream.read(&mut piece).await.unwrap();
+        assert!(count > 0, "the client hung up");
+        bytes.extend_from_slice(&piece[..count]);
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+fn error(status: &str, code: &str, message: &str) -> String {
+    answer(status, "", &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
+}
+
+fn listing(objects: &[(&str, u64, &str)], next: Option<&str>) -> String {
+    let contents: String = objects
+        .iter()
+        .map(|(k, s, e)| format!("<Contents><Key>{k}</Key><Size>{s}</Size><ETag>{e}</ETag></Contents>"))
+        .collect();
+    let next =
+        next.map(|n| format!("<NextContinuationToken>{n}</NextContinuationToken>")).unwrap_or_default();
+    let body = format!(
+        "<ListBucketResult><IsTruncated>{}</IsTruncated>{next}{contents}</ListBucketResult>",
+        !next.is_empty()
+    );
+    answer("200 OK", "", &body)
+}
+
+#[tokio::test]
+async fn a_list_holds_all_pages() {
+    let first = listing(&[("a/1", 5, "&quot;e1&quot;"), ("a/2", 6, "e2")], Some("token"));
+    let (bucket, serving) = store(vec![first, listing(&[("a/3", 7, "e3")], None)]).await;
+    let entries = bucket.list("a/", true).await.unwrap();
+    let keys: Vec<(&str, u64)> = entries.iter().map(|e| (e.key.as_str(), e.size)).collect();
+    assert_eq!(keys, [("a/1", 5), ("a/2", 6), ("a/3", 7)]);
+    assert_eq!(entries[0].etag, "\"e1\"");
+    let requests = serving.await.unwrap();
+    assert!(
+        requests[0].starts_with("get /out?list-type=2") || requests[0].starts_with("get /out/?list-type=2")
+    );
+    assert!(requests[0].contains("delimiter=%2f") && requests[0].contains("prefix=a%2f"), "{}", requests[0]);
+    assert!(requests[0].contains("x-amz-security-token: "), "{}", requests[0]);
+    assert!(requests[1].contains("continuation-token=token"), "{}", requests[1]);
+}
+
+#[tokio::test]
+async fn an_object_is_read_with_its_metadata() {
+    let whole = answer("200 OK", "ETag: \"e\"\r\nx-amz-meta-colour: red\r\n", "hello");
+    let part = answer("206 Partial Content", "ETag: \"e\"\r\nContent-Range: bytes 1-2/5\r\n", "el");
+    let (bucket, serving) = store(vec![whole, part]).await;
+    let (head, body) = bucket.get("k", None, None).await.unwrap();
+    assert_eq!((head.size, head.etag.as_str()), (5, "\"e\""));
+    assert_eq!(head.metadata.get("colour").map(String::as_str), Some("red"));
+    assert_eq!(body.collect(100).await.unwrap(), b"hello");
+    let (head, body) = bucket.get("k", Some(1..3), Some("\"e\"")).await.unwrap();
+    assert_eq!(head.size, 5);
+    assert_eq!(body.collect(100).await.unwrap(), b"el");
+    let requests = serving.await.unwrap();
+    assert!(
+        requests[1].contains("range: bytes=1-2") && requests[1].contains("if-match: \"e\""),
+        "{}",
+        requests[1]
+    );
+}
+
+#[tokio::test]
+async fn a_truncated_object_is_an_error() {
+    let short = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\nhello".to_owned();
+    let (bucket, _serving) = store(vec![short]).await;
+    let (_, body) = bucket.get("k", None, None).await.unwrap();
+    assert_eq!(body.collect(100).await.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_range_that_was_ignored_is_an_error() {
+    let (bucket, _serving) = store(vec![answer("200 OK", "", "hello")]).await;
+    assert_eq!(bucket.get("k", Some(1..3), None).await.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn refusals_keep_the_text_of_the_store() {
+    let denied = error("403 Forbidden", "AccessDenied", "because no resource-based policy allows it");
+    let missing = error("404 Not Found", "NoSuchKey", "gone");
+    let changed = error("412 Precondition Failed", "PreconditionFailed", "changed");
+    let (bucket, _serving) = store(vec![denied, missing, changed, answer("403 Forbidden", "", "")]).await;
+    let put = bucket.put("k", Bytes::from_static(b"x"), "text/csv", HashMap::new(), None).await.unwrap_err();
+    assert_eq!(put.kind, ErrorKind::Denied);
+    assert_eq!(put.message(), "can't write s3://out/k: because no resource-based policy allows it");
+    assert_eq!(bucket.get("k", None, None).await.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(bucket.get("k", None, Some("e")).await.unwrap_err().kind, ErrorKind::Invalid);
+    let head = bucket.head("k").await.unwrap_err();
+    assert_eq!(
+        (head.kind, head.message()),
+        (ErrorKind::Denied, "can't look at s3://out/k: the store denies access")
+    );
+}
+
+#[tokio::test]
+async fn bytes_go_with_the_checksum_that_was_given() {
+    let (bucket, serving) =
+        store(vec![answer("200 OK", "ETag: \"e\"\r\n", ""), answer("200 OK", "ETag: \"p\"\r\n", "")]).await;
+    let metadata = HashMap::from([("a".to_owned(), "b".to_owned())]);
+    bucket.put("k", Bytes::from_static(b"hello"), "text/csv", metadata, Some(1)).await.unwrap();
+    let part = bucket.upload_part("k", "id", 3, Bytes::from_static(b"hello"), 2).await.unwrap();
+    assert_eq!(part, PartTag { number: 3, etag: "\"p\"".into(), crc64nvme: 2 });
+    let requests = serving.await.unwrap();
+    for (request, crc) in [(&requests[0], "aaaaaaaaaae="), (&requests[1], "aaaaaaaaaai=")] {
+        assert!(request.contains(&format!("x-amz-checksum-crc64nvme: {crc}")), "{request}");
+        assert!(request.contains("x-amz-content-sha256: unsigned-payload"), "{request}");
+        assert!(!request.contains("aws-chunked") && request.ends_with("\r\n\r\nhello"), "{request}");
+    }
+    assert!(requests[0].contains("x-amz-meta-a: b") && requests[0].contains("content-type: text/csv"));
+    assert!(requests[1].contains("partnumber=3") && requests[1].contains("uploadid=id"));
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_was_lost_is_found_by_listing() {
+    let parts = [PartTag { number: 1, etag: "\"p\"".into(), crc64nvme: 2 }];
+    let gone = || error("404 Not Found", "NoSuchUpload", "gone");
+    let answers =
+        vec![gone(), listing(&[("k", 5, "abc-1")], None), gone(), listing(&[("k", 6, "abc-1")], None)];
+    let (bucket, serving) = store(answers).await;
+    bucket.complete("k", "id", &parts, 2, 5).await.unwrap();
+    assert_eq!(bucket.complete("k", "id", &parts, 2, 5).await.unwrap_err().kind, ErrorKind::NotFound);
+    let requests = serving.await.unwrap();
+    assert!(
+        requests[0].contains("x-amz-mp-object-size: 5")
+            && requests[0].contains("x-amz-checksum-type: full_object")
+    );
+}
+
+#[tokio::test]
+async fn an_error_in_an_answer_of_200_is_an_error() {
+    let parts = [PartTag { number: 1, etag: "\"p\"".into(), crc64nvme: 2 }];
+    let (bucket, _serving) = store(vec![error("200 OK", "InvalidPart", "no such part")]).await;
+    let error = bucket.complete("k", "id", &parts, 2, 5).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.message().ends_with("no such part"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_gone_can_be_aborted() {
+    let (bucket, _serving) = store(vec![
+        error("404 Not Found", "NoSuchUpload", "gone"),
+        error("403 Forbidden", "AccessDenied", "no"),
+    ])
+    .await;
+    bucket.abort("k", "id").await.unwrap();
+    assert_eq!(bucket.abort("k", "id").await.unwrap_err().kind, ErrorKind::Denied);
+}

@@ -1,0 +1,209 @@
+//! From text to a document: every element is known, well formed and evaluated, or the policy is refused.
+
+use model::{Arn, Error, Result};
+
+use super::json::{self, Node};
+use super::{ActionPattern, BUCKET_POLICY_SIZE_MAX, Choice, Document, Effect, Entry, Statement, Wildcard};
+
+/// What a policy hangs on; it decides which elements there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind<'a> {
+    Identity,
+    Trust,
+    Bucket(&'a str),
+}
+
+pub(super) fn document(text: &str, kind: Kind<'_>) -> Result<Document> {
+    if matches!(kind, Kind::Bucket(_)) && text.len() > BUCKET_POLICY_SIZE_MAX {
+        return Err(Error::invalid(format!("A bucket policy has at most {BUCKET_POLICY_SIZE_MAX} bytes.")));
+    }
+    let Node::Object(members) = json::parse(text)? else {
+        return Err(Error::invalid("A policy is a JSON object."));
+    };
+    let mut statements = None;
+    for (name, node) in &members {
+        match (name.as_str(), node) {
+            ("Version", Node::Text(version)) if matches!(version.as_str(), "2012-10-17" | "2008-10-17") => {}
+            ("Version", _) => return Err(Error::invalid("Version is 2012-10-17 or 2008-10-17.")),
+            ("Id", Node::Text(_)) => {}
+            ("Id", _) => return Err(Error::invalid("Id is a text.")),
+            ("Statement", node) => statements = Some(read_statements(node, kind)?),
+            _ => return Err(Error::invalid(format!("The element {name} is not known."))),
+        }
+    }
+    let statements = statements.ok_or_else(|| Error::invalid("A policy has a Statement."))?;
+    if !matches!(kind, Kind::Bucket(_)) {
+        check_sids(&statements)?;
+    }
+    Ok(Document { statements })
+}
+
+fn read_statements(node: &Node, kind: Kind<'_>) -> Result<Vec<Statement>> {
+    let list = match node {
+        Node::List(list) if list.is_empty() => return Err(Error::invalid("Statement is an empty list.")),
+        Node::List(list) => list.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    list.iter().enumerate().map(|(n, node)| read_statement(node, n + 1, kind)).collect()
+}
+
+fn read_statement(node: &Node, number: usize, kind: Kind<'_>) -> Result<Statement> {
+    let wrong = |text: String| Error::invalid(format!("Statement {number}: {text}"));
+    let Node::Object(members) = node else {
+        return Err(wrong("a statement is a JSON object.".to_owned()));
+    };
+    let (mut sid, mut effect, mut principals, mut actions, mut resources) = (None, None, None, None, None);
+    for (name, node) in members {
+        let all_but = name.starts_with("Not");
+        match name.as_str() {
+            "Sid" => sid = Some(read_sid(node, kind).map_err(wrong)?),
+            "Effect" => effect = Some(read_effect(node).map_err(wrong)?),
+            "Principal" | "NotPrincipal" => {
+                let items = read_principals(node, name).map_err(wrong)?;
+                put(&mut principals, Choice { all_but, items }, "Principal").map_err(wrong)?;
+            }
+            "Action" | "NotAction" => {
+                let items = read_list(node, name, |text| read_action(text, kind)).map_err(wrong)?;
+                put(&mut actions, Choice { all_but, items }, "Action").map_err(wrong)?;
+            }
+            "Resource" | "NotResource" => {
+                let items = read_list(node, name, |text| read_resource(text, kind)).map_err(wrong)?;
+                put(&mut resources, Choice { all_but, items }, "Resource").map_err(wrong)?;
+            }
+            "Condition" => return Err(wrong(not_evaluated("the element Condition"))),
+            _ => return Err(wrong(format!("the element {name} is not known."))),
+        }
+    }
+    if principals.is_some() == matches!(kind, Kind::Identity) {
+        return Err(wrong(must("Principal", !matches!(kind, Kind::Identity), kind)));
+    }
+    if resources.is_some() == matches!(kind, Kind::Trust) {
+        return Err(wrong(must("Resource", !matches!(kind, Kind::Trust), kind)));
+    }
+    let effect = effect.ok_or_else(|| wrong("Effect is missing.".to_owned()))?;
+    let actions = actions.ok_or_else(|| wrong("Action is missing.".to_owned()))?;
+    Ok(Statement { sid, effect, principals, actions, resources })
+}
+
+fn put<T>(place: &mut Option<T>, value: T, name: &str) -> Result<(), String> {
+    let before = place.replace(value);
+    before.map_or(Ok(()), |_| Err(format!("it has both {name} and Not{name}.")))
+}
+
+fn must(element: &str, wanted: bool, kind: Kind<'_>) -> String {
+    let policy = match kind {
+        Kind::Identity => "an identity-based policy",
+        Kind::Trust => "a trust policy",
+        Kind::Bucket(_) => "a bucket policy",
+    };
+    if wanted { format!("{element} is missing.") } else { format!("{policy} has no {element}.") }
+}
+
+fn not_evaluated(what: &str) -> String {
+    format!("{what} is not evaluated by this server yet, so a policy that has it can't be put.")
+}
+
+fn read_sid(node: &Node, kind: Kind<'_>) -> Result<String, String> {
+    match node {
+        Node::Text(sid) if matches!(kind, Kind::Bucket(_)) => Ok(sid.clone()),
+        Node::Text(sid) if sid.bytes().all(|b| b.is_ascii_alphanumeric()) => Ok(sid.clone()),
+        _ => Err("Sid consists of letters and digits.".to_owned()),
+    }
+}
+
+fn check_sids(statements: &[Statement]) -> Result<()> {
+    let mut sids: Vec<&str> =
+        statements.iter().filter_map(|s| s.sid.as_deref()).filter(|s| !s.is_empty()).collect();
+    sids.sort_unstable();
+    match sids.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::invalid(format!("The Sid {} comes twice.", pair[0]))),
+        None => Ok(()),
+    }
+}
+
+fn read_effect(node: &Node) -> Result<Effect, String> {
+    match node {
+        Node::Text(effect) if effect == "Allow" => Ok(Effect::Allow),
+        Node::Text(effect) if effect == "Deny" => Ok(Effect::Deny),
+        _ => Err("Effect is Allow or Deny.".to_owned()),
+    }
+}
+
+fn read_principals(node: &Node, name: &str) -> Result<Vec<Entry>, String> {
+    let members = match node {
+        Node::Text(text) if text == "*" => return Ok(vec![Entry::Anyone]),
+        Node::Object(members) if !members.is_empty() => members,
+        _ => return Err(format!("{name} is \"*\" or an object with AWS or Service.")),
+    };
+    let mut entries = Vec::new();
+    for (kind, node) in members {
+        let invalid = |text: &str| format!("invalid principal in policy: {kind} {text}.");
+        entries.extend(match kind.as_str() {
+            "AWS" => read_list(node, kind, |text| Entry::parse_aws(text).ok_or_else(|| invalid(text)))?,
+            "Service" => {
+                read_list(node, kind, |text| Entry::parse_service(text).ok_or_else(|| invalid(text)))?
+            }
+            "Federated" | "CanonicalUser" => {
+                return Err(not_evaluated(&format!("the principal kind {kind}")));
+            }
+            _ => return Err(format!("the principal kind {kind} is not known.")),
+        });
+    }
+    Ok(entries)
+}
+
+fn read_action(text: &str, kind: Kind<'_>) -> Result<ActionPattern, String> {
+    let pattern = ActionPattern::parse(text).ok_or_else(|| {
+        format!("{text} is no action: actions have the form service:Name, such as s3:GetObject.")
+    })?;
+    let service = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    match kind {
+        Kind::Trust if service != "sts" => {
+            Err(format!("{text}: a trust policy may only have STS actions, such as sts:AssumeRole."))
+        }
+        Kind::Bucket(_) if service != "s3" && service != "*" => {
+            Err(format!("{text}: a bucket policy may only have S3 actions."))
+        }
+        _ => Ok(pattern),
+    }
+}
+
+fn read_resource(text: &str, kind: Kind<'_>) -> Result<Wildcard, String> {
+    if text.contains("${") {
+        return Err(not_evaluated("a policy variable (${…}) in a resource"));
+    }
+    let is_resource = match kind {
+        Kind::Bucket(bucket) => {
+            let rest = text.strip_prefix("arn:aws:s3:::").and_then(|rest| rest.strip_prefix(bucket));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+        Kind::Identity | Kind::Trust => text == "*" || is_arn_pattern(text),
+    };
+    match (is_resource, kind) {
+        (true, _) => Ok(Wildcard::new(text)),
+        (false, Kind::Bucket(bucket)) => Err(format!(
+            "{text} is no resource of this bucket: those are arn:aws:s3:::{bucket} and arn:aws:s3:::{bucket}/*."
+        )),
+        (false, _) => Err(format!("{text} is no resource: resources are ARNs, or \"*\".")),
+    }
+}
+
+// Wildcards may stand everywhere but in the partition and the service.
+fn is_arn_pattern(text: &str) -> bool {
+    let head = text.splitn(4, ':').take(3).collect::<String>();
+    Arn::parse(text).is_some_and(|arn| !arn.service().is_empty() && !head.contains(['*', '?']))
+}
+
+// One text, or a list of texts that is not empty.
+fn read_list<T>(node: &Node, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let list = match node {
+        Node::List(list) if !list.is_empty() => list.as_slice(),
+        single @ Node::Text(_) => std::slice::from_ref(single),
+        _ => return Err(format!("{name} is a text or a list of texts that is not empty.")),
+    };
+    let text = |node: &Node| match node {
+        Node::Text(text) => read(text),
+        _ => Err(format!("{name} is a text or a list of texts.")),
+    };
+    list.iter().map(text).collect()
+}

@@ -1,0 +1,79 @@
+//! Which objects a data location names: one file, or the CSV files at the first level of a folder.
+
+use model::error::{Error, ErrorKind, Result};
+
+use crate::bucket::{Bucket, ObjectEntry};
+
+/// The name under which an export describes itself.
+pub const MANIFEST: &str = "_manifest.json";
+
+/// The files of a data location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// In byte order of their keys.
+    pub files: Vec<ObjectEntry>,
+    /// Whether the folder is one that an export wrote: its files need no backslash escapes.
+    pub is_exported: bool,
+}
+
+impl Source {
+    /// Finds the files that `key` names in a bucket.
+    ///
+    /// A key that ends in a slash is a folder; one that names no object but has keys below it is one too. In a folder
+    /// only names ending in `.csv` count, at its first level, and none that begins with `_` or `.`.
+    ///
+    /// Source: "Importing bulk records".
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such file; those of `Bucket::list`.
+    pub async fn find(bucket: &Bucket, key: &str) -> Result<Source> {
+        if !key.is_empty() && !key.ends_with('/') {
+            let listed = bucket.list(key, true).await?;
+            if let Some(file) = listed.into_iter().find(|entry| entry.key == key) {
+                return Ok(Source { files: vec![file], is_exported: false });
+            }
+        }
+        let slash = if key.is_empty() || key.ends_with('/') { "" } else { "/" };
+        let folder = format!("{key}{slash}");
+        let source = Source::of_folder(&folder, bucket.list(&folder, true).await?);
+        if source.files.is_empty() {
+            Err(Error::new(ErrorKind::Invalid, "Invalid Data location."))
+        } else {
+            Ok(source)
+        }
+    }
+
+    fn of_folder(folder: &str, mut entries: Vec<ObjectEntry>) -> Source {
+        let name = |entry: &ObjectEntry| entry.key[folder.len()..].to_owned();
+        let is_exported = entries.iter().any(|entry| name(entry) == MANIFEST);
+        entries.retain(|entry| is_data_file(&name(entry)));
+        entries.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
+        Source { files: entries, is_exported }
+    }
+}
+
+fn is_data_file(name: &str) -> bool {
+    !name.starts_with(['_', '.']) && name.to_ascii_lowercase().ends_with(".csv")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: &str) -> ObjectEntry {
+        ObjectEntry { key: key.to_owned(), size: 1, etag: String::new() }
+    }
+
+    #[test]
+    fn a_folder_is_its_csv_files_in_order() {
+        let keys = ["in/", "in/b.CSV", "in/a.csv", "in/_x.csv", "in/.y.csv", "in/c.txt"];
+        let source = Source::of_folder("in/", keys.map(entry).to_vec());
+        assert_eq!(source.files, ["in/a.csv", "in/b.CSV"].map(entry));
+        assert!(!source.is_exported);
+    }
+
+    #[test]
+    fn a_manifest_tells_an_exported_folder() {
+        assert!(Source::of_folder("", ["_manifest.json", "a.csv"].map(entry).to_vec()).is_exported);
+    }
+}

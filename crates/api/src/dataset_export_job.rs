@@ -1,0 +1,190 @@
+//! Dataset export jobs: CreateDatasetExportJob, DescribeDatasetExportJob, ListDatasetExportJobs.
+
+use access::S3Location;
+use catalog::{ExportRequest, JobKind, JobRow, NewJob};
+use model::{Arn, Error, IngestionMode, Result};
+use serde::{Deserialize, Serialize};
+use wire::shape::{Shape, Structure, optional, required};
+
+use crate::door::Api;
+use crate::paging::{PageOfDataset, Pager};
+use crate::reply::{Answer, Seconds, already_exists, not_found};
+use crate::tag::{self, Tag};
+use crate::{dataset, probe, shapes};
+
+static DESTINATION: Structure =
+    Structure::new(&[required("path", shapes::s3_location()), optional("kmsKeyArn", shapes::kms_key_arn())]);
+static JOB_OUTPUT: Structure =
+    Structure::new(&[required("s3DataDestination", Shape::Structure(&DESTINATION))]);
+pub static CREATE: Structure = Structure::new(&[
+    required("jobName", shapes::name()),
+    required("datasetArn", shapes::arn()),
+    optional("ingestionMode", Shape::Enum(&["BULK", "PUT", "ALL"])),
+    required("roleArn", shapes::role_arn()),
+    required("jobOutput", Shape::Structure(&JOB_OUTPUT)),
+    optional("tags", shapes::tags()),
+]);
+pub static BY_ARN: Structure = Structure::new(&[required("datasetExportJobArn", shapes::arn())]);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Create {
+    job_name: String,
+    dataset_arn: Arn,
+    ingestion_mode: Option<IngestionMode>,
+    role_arn: String,
+    job_output: JobOutput,
+    tags: Option<Vec<Tag>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobOutput {
+    s3_data_destination: Destination,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Destination {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kms_key_arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ByArn {
+    dataset_export_job_arn: Arn,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Created {
+    dataset_export_job_arn: Arn,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Described {
+    dataset_export_job: Description,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    #[serde(flatten)]
+    summary: Summary,
+    dataset_arn: Arn,
+    ingestion_mode: IngestionMode,
+    role_arn: String,
+    job_output: JobOutput,
+}
+
+/// What lists show of a job.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    dataset_export_job_arn: Arn,
+    job_name: String,
+    status: &'static str,
+    creation_date_time: Seconds,
+    last_updated_date_time: Seconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    dataset_export_jobs: Vec<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+/// Creates a job; what it will export is what the dataset holds at this moment.
+///
+/// # Errors
+/// `NotFound`, `InUse` and `Invalid` for the dataset, the destination and the role; `AlreadyExists`.
+pub async fn create(api: &Api, input: Create) -> Answer<Created> {
+    let arn = api.realm.export_job(&input.job_name);
+    check_dataset(api, &input.dataset_arn).await?;
+    let tags = tag::of_new(input.tags)?;
+    if api.catalog.job(&arn).await?.is_some() {
+        return Err(already_exists(&arn));
+    }
+    let destination = input.job_output.s3_data_destination;
+    check_destination(api, &arn, &input.job_name, &input.role_arn, &destination).await?;
+    // Source: the service model: without a mode, put records are exported.
+    let ingestion_mode = input.ingestion_mode.unwrap_or(IngestionMode::Put);
+    let request = ExportRequest { path: destination.path, ingestion_mode };
+    let (name, dataset_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
+    let new = NewJob { arn: arn.clone(), name, dataset_arn, role_arn, request, tags };
+    api.catalog.create_export_job(&new, || api.log.durable()).await?;
+    api.bell.notify_one();
+    Ok(Created { dataset_export_job_arn: arn })
+}
+
+async fn check_dataset(api: &Api, arn: &Arn) -> Answer<()> {
+    let dataset = api.catalog.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
+    if !dataset.dataset_type.is_exportable() {
+        let name = dataset.dataset_type.as_str();
+        return Err(Error::invalid(format!("A dataset of type {name} can't be exported: {arn}")).into());
+    }
+    Ok(dataset::check_active(&dataset)?)
+}
+
+async fn check_destination(
+    api: &Api,
+    job: &Arn,
+    job_name: &str,
+    role: &str,
+    destination: &Destination,
+) -> Result<()> {
+    let place =
+        S3Location::parse(&destination.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
+    if destination.kms_key_arn.is_some() {
+        return Err(Error::invalid(
+            "Exports under a key are not offered by this version yet: leave out kmsKeyArn.",
+        ));
+    }
+    let bucket = api.access.open_bucket(role, job, &place.bucket).await?;
+    probe::export_destination(&bucket, &place, job_name).await
+}
+
+pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {
+    let arn = &input.dataset_export_job_arn;
+    let job = api.catalog.job(arn).await?.filter(|job| job.kind == JobKind::Export);
+    let job = job.ok_or_else(|| not_found("dataset export job", arn))?;
+    let request = job.export_request()?;
+    let destination = Destination { path: request.path, kms_key_arn: None };
+    let description = Description {
+        dataset_arn: job.dataset_arn.clone(),
+        ingestion_mode: request.ingestion_mode,
+        role_arn: job.role_arn.clone(),
+        summary: summary(job),
+        job_output: JobOutput { s3_data_destination: destination },
+    };
+    Ok(Described { dataset_export_job: description })
+}
+
+pub async fn list(api: &Api, input: PageOfDataset) -> Answer<Listed> {
+    let dataset = input.dataset_arn;
+    let pager = Pager::open(&api.paging, "ListDatasetExportJobs", dataset.as_ref(), input.page)?;
+    let rows = api.catalog.jobs(JobKind::Export, dataset.as_ref(), &pager.page).await?;
+    let (rows, next_token) = pager.cut(rows, |row| (row.created_ms, &row.arn));
+    Ok(Listed { dataset_export_jobs: rows.into_iter().map(summary).collect(), next_token })
+}
+
+fn summary(job: JobRow) -> Summary {
+    Summary {
+        dataset_export_job_arn: job.arn,
+        job_name: job.name,
+        status: job.status.as_str(),
+        creation_date_time: Seconds(job.created_ms),
+        last_updated_date_time: Seconds(job.updated_ms),
+        failure_reason: job.failure_reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;

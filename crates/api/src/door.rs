@@ -1,0 +1,166 @@
+//! The door of Personalize: finds the operation, checks, asks for permission, does it, answers.
+
+use std::sync::Arc;
+
+use access::Access;
+use bytes::Bytes;
+use catalog::Catalog;
+use http::{Method, Response, StatusCode};
+use model::{Clock, Error, ErrorKind, Realm, Result};
+use serde_json::Value;
+use store::log::Log;
+use tokio::sync::Notify;
+use tracing::{debug, error, info};
+use wire::error::Fault;
+use wire::protocol::{Protocol, json11, rest_json};
+use wire::shape;
+
+use crate::call::Call;
+use crate::events::request::not_json;
+use crate::events::targets::Targets;
+use crate::operation::{Asked, Handler, Operation, by_path, by_target};
+use crate::paging::PagingKey;
+use crate::reply::{self, Answer, Failure};
+use crate::{events, permission};
+
+/// What the door works with.
+pub struct ApiParts {
+    pub catalog: Catalog,
+    pub log: Arc<Log>,
+    pub access: Arc<Access>,
+    pub clock: Arc<dyn Clock>,
+    pub realm: Realm,
+    /// Rung when a job was created.
+    pub bell: Arc<Notify>,
+}
+
+/// The control plane and the events service.
+pub struct Api {
+    pub(crate) catalog: Catalog,
+    pub(crate) log: Arc<Log>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) realm: Realm,
+    pub(crate) bell: Arc<Notify>,
+    pub(crate) paging: PagingKey,
+    pub(crate) targets: Targets,
+}
+
+const TARGET_PREFIX: &str = "AmazonPersonalize.";
+
+impl Api {
+    pub fn new(parts: ApiParts) -> Api {
+        let ApiParts { catalog, log, access, clock, realm, bell } = parts;
+        let paging = PagingKey::new(&realm);
+        Api { catalog, log, access, clock, realm, bell, paging, targets: Targets::default() }
+    }
+
+    /// Forgets what puts have learnt about datasets; for whoever changes a dataset behind this door's back.
+    pub fn forget_datasets(&self) {
+        self.targets.forget();
+    }
+
+    /// Answers a call; every outcome is a response.
+    pub async fn call(&self, call: Call) -> Response<Bytes> {
+        let (protocol, asked) = find(&call);
+        let name = asked.name();
+        let answer = self.answer(asked, &call).await;
+        report(name, &call, &answer);
+        match answer {
+            Ok(body) if protocol == Protocol::Json11 => json11(StatusCode::OK, body, &call.request_id),
+            Ok(body) => rest_json(StatusCode::OK, body, &call.request_id),
+            Err(failure) => protocol.fault(&failure.fault(protocol), &call.request_id),
+        }
+    }
+
+    async fn answer(&self, asked: Asked, call: &Call) -> Answer<Bytes> {
+        match asked {
+            Asked::Operation(operation) => self.perform(operation, call).await,
+            Asked::EmptyList(name, member) => {
+                permission::authorize(self, &call.principal, &format!("personalize:{name}"), "*").await?;
+                reply::body(&serde_json::json!({ member: [] }))
+            }
+            Asked::NotOffered(name) => {
+                permission::authorize(self, &call.principal, &format!("personalize:{name}"), "*").await?;
+                Err(Error::invalid(format!("The operation {name} is not offered by this version.")).into())
+            }
+            Asked::Unknown => Err(unknown(call)),
+        }
+    }
+
+    async fn perform(&self, operation: &Operation, call: &Call) -> Answer<Bytes> {
+        let Handler::Json(handler) = operation.handler else {
+            let input = events::request::read_events(&call.body)?;
+            permission::authorize(self, &call.principal, &operation.action(), "*").await?;
+            return events::put_events(self, &call.body, input).await.map(|()| Bytes::new());
+        };
+        let input = read(&call.body)?;
+        shape::check(operation.input, &input)?;
+        permission::check(self, &call.principal, operation, &input).await?;
+        handler(self, input).await
+    }
+}
+
+// A target decides, whatever the path; without one the path does.
+fn find(call: &Call) -> (Protocol, Asked) {
+    let is_post = call.method == Method::POST;
+    let Some(target) = call.headers.get("x-amz-target") else {
+        let protocol = if call.path == "/" { Protocol::Json11 } else { Protocol::RestJson };
+        return (protocol, if is_post { by_path(&call.path) } else { Asked::Unknown });
+    };
+    let name = target.to_str().ok().and_then(|target| target.strip_prefix(TARGET_PREFIX));
+    (Protocol::Json11, name.filter(|_| is_post).map_or(Asked::Unknown, by_target))
+}
+
+fn unknown(call: &Call) -> Failure {
+    let has_target = call.headers.contains_key("x-amz-target");
+    let (status, message) = match (has_target, call.path.as_str()) {
+        (true, _) => (StatusCode::BAD_REQUEST, "The operation in X-Amz-Target is unknown.".to_owned()),
+        (false, "/") => {
+            (StatusCode::BAD_REQUEST, "The request names no operation: X-Amz-Target is missing.".to_owned())
+        }
+        (false, path) => (StatusCode::NOT_FOUND, format!("There is no operation at {} {path}.", call.method)),
+    };
+    Failure::Fault(Fault::new("UnknownOperationException", status, message))
+}
+
+// Some clients leave the body out where a request has no members.
+fn read(body: &[u8]) -> Result<Value> {
+    if body.is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    serde_json::from_slice(body).map_err(|e| not_json(&e))
+}
+
+impl Asked {
+    fn name(&self) -> &'static str {
+        match self {
+            Asked::Operation(operation) => operation.name,
+            Asked::EmptyList(name, _) | Asked::NotOffered(name) => name,
+            Asked::Unknown => "unknown",
+        }
+    }
+}
+
+// Bodies, names and values of records stay out of the log.
+fn report(operation: &str, call: &Call, answer: &Answer<Bytes>) {
+    let request_id = call.request_id.as_str();
+    match answer {
+        Ok(_) if call.headers.contains_key("x-amz-target") => {
+            info!(request_id, operation, "done: {operation}")
+        }
+        Ok(_) => debug!(request_id, operation, "done: {operation}"),
+        Err(Failure::Error(e)) if is_ours(e.kind) => {
+            error!(request_id, operation, cause = e.chain(), "failed: {operation}");
+        }
+        Err(Failure::Error(e)) => info!(request_id, operation, kind = ?e.kind, "refused: {operation}"),
+        Err(Failure::Fault(fault)) => info!(request_id, operation, code = fault.code, "refused: {operation}"),
+    }
+}
+
+fn is_ours(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Corrupt | ErrorKind::Internal)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Records put one by one: PutEvents, PutItems, PutUsers. A call is in completely or not at all.
+
+pub mod mapping;
+pub mod properties;
+pub mod request;
+pub mod targets;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{Arn, DatasetType, Error, Result};
+use store::log::Batch;
+
+use crate::door::Api;
+use crate::reply::{Answer, not_found};
+use request::{PutEvents, PutItems, PutUsers};
+use targets::Target;
+
+/// Source: "Recording item interaction events".
+///
+/// # Errors
+/// Only `Invalid`, whatever the request did wrong: the service knows no other answer here.
+pub async fn put_events(api: &Api, body: &Bytes, input: PutEvents<'_>) -> Answer<()> {
+    request::check_sizes(body)?;
+    let target = api.targets.of_tracker(&api.catalog, &input.tracking_id).await?;
+    let mut batch = target.batch();
+    for (n, event) in (1..).zip(&input.event_list) {
+        let row =
+            target.mapping.event(&input, event).map_err(|e| place(&e, &format!("eventList.{n}.member")))?;
+        batch.push_with(|out| target.mapping.encode(&row, out))?;
+    }
+    append(api, batch).await
+}
+
+/// Source: "Importing items individually".
+pub async fn put_items(api: &Api, input: PutItems) -> Answer<()> {
+    let target = target(api, &input.dataset_arn, DatasetType::Items).await?;
+    let items = input.items.iter().map(|item| (item.item_id.as_str(), item.properties.as_deref()));
+    append(api, things(&target, "items", items)?).await
+}
+
+/// Source: "Importing users individually".
+pub async fn put_users(api: &Api, input: PutUsers) -> Answer<()> {
+    let target = target(api, &input.dataset_arn, DatasetType::Users).await?;
+    let users = input.users.iter().map(|user| (user.user_id.as_str(), user.properties.as_deref()));
+    append(api, things(&target, "users", users)?).await
+}
+
+async fn target(api: &Api, arn: &Arn, wanted: DatasetType) -> Answer<Arc<Target>> {
+    let target = api.targets.of_dataset(&api.catalog, arn).await?.ok_or_else(|| not_found("dataset", arn))?;
+    if target.dataset_type != wanted {
+        let (is, takes) = (target.dataset_type.as_str(), wanted.as_str());
+        return Err(Error::invalid(format!(
+            "The dataset is of type {is}, this operation takes {takes}: {arn}"
+        ))
+        .into());
+    }
+    Ok(target)
+}
+
+fn things<'a>(
+    target: &Target,
+    list: &str,
+    things: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<Batch> {
+    let mut batch = target.batch();
+    for (n, (id, properties)) in (1..).zip(things) {
+        let row =
+            target.mapping.thing(id, properties).map_err(|e| place(&e, &format!("{list}.{n}.member")))?;
+        batch.push_with(|out| target.mapping.encode(&row, out))?;
+    }
+    Ok(batch)
+}
+
+// Answered only when durable.
+async fn append(api: &Api, batch: Batch) -> Answer<()> {
+    api.log.append(batch).await?;
+    Ok(())
+}
+
+impl Target {
+    fn batch(&self) -> Batch {
+        Batch::new(self.dataset_id.cast_unsigned(), self.schema_version)
+    }
+}
+
+// Clients know the text about properties word for word; all others are told which record it was.
+fn place(error: &Error, member: &str) -> Error {
+    let text = error.message();
+    if text == properties::NOT_JSON {
+        Error::invalid(text)
+    } else {
+        Error::invalid(format!("{text} (at {member})"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

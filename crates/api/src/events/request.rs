@@ -1,0 +1,253 @@
+//! The requests of the events service: their shapes and their members, read without copying where it matters.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use model::{Arn, Error, ErrorKind, Result};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use serde_json::value::RawValue;
+use wire::shape::{self, Pattern, Shape, Structure, list, matching, optional, required, text};
+
+use crate::shapes::{self, event_text};
+
+static SOURCE: Pattern = Pattern::new(r"^[\x20-\x7E]*[\x21-\x7E]+[\x20-\x7E]*$");
+static ATTRIBUTION: Structure =
+    Structure::new(&[required("eventAttributionSource", matching(0, 1024, &SOURCE))]);
+static EVENT: Structure = Structure::new(&[
+    optional("eventId", event_text()),
+    required("eventType", event_text()),
+    optional("eventValue", Shape::Float),
+    optional("itemId", event_text()),
+    optional("properties", text(1, 1024)),
+    required("sentAt", Shape::Timestamp),
+    optional("recommendationId", text(1, 40)),
+    optional("impression", list(1, 25, &text(1, 256))),
+    optional("metricAttribution", Shape::Structure(&ATTRIBUTION)),
+]);
+pub static PUT_EVENTS: Structure = Structure::new(&[
+    required("trackingId", event_text()),
+    optional("userId", event_text()),
+    required("sessionId", event_text()),
+    required("eventList", list(1, 10, &Shape::Structure(&EVENT))),
+]);
+
+static ITEM: Structure =
+    Structure::new(&[required("itemId", event_text()), optional("properties", text(1, 32_000))]);
+static USER: Structure =
+    Structure::new(&[required("userId", event_text()), optional("properties", text(1, 24_000))]);
+pub static PUT_ITEMS: Structure = Structure::new(&[
+    required("datasetArn", shapes::arn()),
+    required("items", list(1, 10, &Shape::Structure(&ITEM))),
+]);
+pub static PUT_USERS: Structure = Structure::new(&[
+    required("datasetArn", shapes::arn()),
+    required("users", list(1, 10, &Shape::Structure(&USER))),
+]);
+
+/// The most bytes of one event's JSON. Source: "Quotas".
+const EVENT_BYTES_MAX: usize = 10 * 1024;
+
+/// A string that is borrowed from the body unless it has escapes.
+#[derive(Deserialize, Debug)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Seconds since the epoch, sent as a number or as a text that holds one.
+#[derive(Clone, Copy, Debug)]
+pub struct SentAt(pub f64);
+
+impl<'de> Deserialize<'de> for SentAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SentAt, D::Error> {
+        deserializer.deserialize_any(SentAtVisitor)
+    }
+}
+
+struct SentAtVisitor;
+
+#[expect(clippy::cast_precision_loss, reason = "a time that needs more than 53 bits is out of range anyway")]
+impl Visitor<'_> for SentAtVisitor {
+    type Value = SentAt;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds")
+    }
+
+    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<SentAt, E> {
+        Ok(SentAt(seconds))
+    }
+
+    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<SentAt, E> {
+        Ok(SentAt(seconds as f64))
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<SentAt, E> {
+        Ok(SentAt(seconds as f64))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SentAt, E> {
+        text.parse().map(SentAt).map_err(|_| E::custom("no number of seconds"))
+    }
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct PutEvents<'a> {
+    #[serde(borrow)]
+    pub tracking_id: Text<'a>,
+    #[serde(borrow)]
+    pub user_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub session_id: Text<'a>,
+    #[serde(borrow)]
+    pub event_list: Vec<Event<'a>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct Event<'a> {
+    // Is checked, but is no column.
+    #[serde(borrow)]
+    event_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub event_type: Text<'a>,
+    pub event_value: Option<f64>,
+    #[serde(borrow)]
+    pub item_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub properties: Option<Text<'a>>,
+    pub sent_at: SentAt,
+    #[serde(borrow)]
+    pub recommendation_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub impression: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    pub metric_attribution: Option<MetricAttribution<'a>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricAttribution<'a> {
+    #[serde(borrow)]
+    pub event_attribution_source: Text<'a>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct PutItems {
+    pub dataset_arn: Arn,
+    pub items: Vec<Item>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct PutUsers {
+    pub dataset_arn: Arn,
+    pub users: Vec<User>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    pub item_id: String,
+    pub properties: Option<String>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    pub user_id: String,
+    pub properties: Option<String>,
+}
+
+/// Reads a PutEvents call.
+///
+/// Nearly all calls are well-formed: those are read straight into their members. Only one that may break a constraint
+/// is read as a tree and checked against the table, which then has the last word and the exact text.
+///
+/// # Errors
+/// `Serialization` and `Invalid` as `shape::check`.
+pub fn read_events(body: &[u8]) -> Result<PutEvents<'_>> {
+    let read = serde_json::from_slice::<PutEvents<'_>>(body);
+    if let Ok(put) = &read
+        && put.surely_fits()
+    {
+        return read.map_err(|e| not_json(&e));
+    }
+    let tree = serde_json::from_slice(body).map_err(|e| not_json(&e))?;
+    shape::check(&PUT_EVENTS, &tree)?;
+    read.map_err(|e| not_json(&e))
+}
+
+/// The body is no JSON, or not the JSON that was asked for.
+pub fn not_json(cause: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::Serialization, format!("The body can't be read as JSON: {cause}"))
+}
+
+/// # Errors
+/// `Invalid` when the JSON of one event is larger than 10 KB.
+pub fn check_sizes(body: &Bytes) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Events<'a> {
+        #[serde(borrow, rename = "eventList")]
+        event_list: Vec<&'a RawValue>,
+    }
+    if body.len() <= EVENT_BYTES_MAX {
+        return Ok(());
+    }
+    let events: Events<'_> = serde_json::from_slice(body).map_err(|e| not_json(&e))?;
+    match events.event_list.iter().position(|event| event.get().len() > EVENT_BYTES_MAX) {
+        Some(n) => Err(Error::invalid(format!(
+            "An event must not be larger than 10 KB (at eventList.{}.member)",
+            n + 1
+        ))),
+        None => Ok(()),
+    }
+}
+
+// These compare bytes, which are never fewer than code points: what passes here passes the table.
+impl PutEvents<'_> {
+    fn surely_fits(&self) -> bool {
+        fits(Some(&self.tracking_id), 256)
+            && fits(self.user_id.as_ref(), 256)
+            && fits(Some(&self.session_id), 256)
+            && (1..=10).contains(&self.event_list.len())
+            && self.event_list.iter().all(Event::surely_fits)
+    }
+}
+
+impl Event<'_> {
+    fn surely_fits(&self) -> bool {
+        fits(self.event_id.as_ref(), 256)
+            && fits(Some(&self.event_type), 256)
+            && fits(self.item_id.as_ref(), 256)
+            && fits(self.properties.as_ref(), 1024)
+            && fits(self.recommendation_id.as_ref(), 40)
+            && self
+                .impression
+                .as_ref()
+                .is_none_or(|ids| (1..=25).contains(&ids.len()) && ids.iter().all(|id| fits(Some(id), 256)))
+            && self.metric_attribution.as_ref().is_none_or(|a| is_source(&a.event_attribution_source))
+            && self.sent_at.0.is_finite()
+    }
+}
+
+fn fits(text: Option<&Text<'_>>, bytes_max: usize) -> bool {
+    text.is_none_or(|text| (1..=bytes_max).contains(&text.len()))
+}
+
+fn is_source(text: &str) -> bool {
+    text.len() <= 1024 && text.bytes().all(|b| matches!(b, 0x20..=0x7e)) && text.bytes().any(|b| b != b' ')
+}
+
+#[cfg(test)]
+mod tests;

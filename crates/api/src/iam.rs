@@ -1,0 +1,124 @@
+//! The IAM and STS operations: roles, their policies, and who am I.
+
+mod attachment;
+mod caller;
+mod input;
+mod not_offered;
+mod operation;
+mod policy;
+mod role;
+mod role_policy;
+
+use std::sync::Arc;
+
+use access::Access;
+use bytes::Bytes;
+use catalog::Catalog;
+use http::{Method, Response, StatusCode};
+use model::{Clock, ErrorKind, Realm};
+use tracing::{error, info};
+use wire::error::Fault;
+use wire::protocol::{Protocol, xml};
+use wire::query::{Form, Xml};
+
+use crate::call::Call;
+use crate::reply::{Answer, Failure};
+use input::Input;
+use operation::Operation;
+
+/// The door of IAM and STS.
+pub struct Iam {
+    catalog: Catalog,
+    access: Arc<Access>,
+    clock: Arc<dyn Clock>,
+    realm: Realm,
+}
+
+impl Iam {
+    pub fn new(catalog: Catalog, access: Arc<Access>, clock: Arc<dyn Clock>, realm: Realm) -> Iam {
+        Iam { catalog, access, clock, realm }
+    }
+
+    /// Answers a call; every outcome is a response.
+    pub async fn call(&self, call: Call) -> Response<Bytes> {
+        let answer = self.answer(&call).await;
+        report(&call.request_id, &answer);
+        match answer {
+            Ok((operation, result)) => {
+                let body = document(operation, &result, &call.request_id);
+                xml(StatusCode::OK, body, &call.request_id)
+            }
+            Err(failure) => Protocol::Query.fault(&failure.fault(Protocol::Query), &call.request_id),
+        }
+    }
+
+    async fn answer(&self, call: &Call) -> Answer<(&'static Operation, Xml)> {
+        let form = read(call)?;
+        let operation = find(&form)?;
+        if !operation.is_for_everybody() {
+            self.access.permit_account(&call.principal, &operation.action()).map_err(model::Error::from)?;
+        }
+        let input = Input::new(form, operation, call.principal.clone())?;
+        let result = (operation.run)(self, &input).await?;
+        Ok((operation, result))
+    }
+}
+
+// Calls come as a posted form, or in the query of the address.
+fn read(call: &Call) -> Answer<Form> {
+    match call.method {
+        Method::POST => Ok(Form::parse(&call.body)?),
+        Method::GET => Ok(Form::parse(call.query.as_deref().unwrap_or_default().as_bytes())?),
+        _ => Err(fault("InvalidAction", format!("IAM and STS take POST and GET, not {}.", call.method))),
+    }
+}
+
+fn find(form: &Form) -> Answer<&'static Operation> {
+    let action = form.get("Action").filter(|action| !action.is_empty());
+    let action = action.ok_or_else(|| fault("MissingAction", "The request names no Action."))?;
+    let version = form.get("Version").unwrap_or_default();
+    if let Some(operation) =
+        operation::find(action).filter(|operation| operation.service.version() == version)
+    {
+        return Ok(operation);
+    }
+    if not_offered::IAM.contains(&action) || not_offered::STS.contains(&action) {
+        let text = format!(
+            "The operation {action} is not offered by this server: it keeps roles and their policies."
+        );
+        return Err(fault("InvalidAction", text));
+    }
+    Err(fault("InvalidAction", format!("Could not find operation {action} for version {version}")))
+}
+
+fn document(operation: &Operation, result: &Xml, request_id: &str) -> String {
+    let name = operation.name;
+    let written = Xml::document(&format!("{name}Response"), operation.service.name_space(), |xml| {
+        if !result.is_empty() {
+            xml.element(&format!("{name}Result"), |xml| xml.piece(result));
+        }
+        xml.element("ResponseMetadata", |xml| xml.value("RequestId", request_id));
+    });
+    written.into_string()
+}
+
+fn fault(code: &'static str, message: impl Into<String>) -> Failure {
+    Failure::Fault(Fault::new(code, StatusCode::BAD_REQUEST, message))
+}
+
+// Documents and tags stay out of the log.
+fn report(request_id: &str, answer: &Answer<(&'static Operation, Xml)>) {
+    match answer {
+        Ok((operation, _)) => info!(request_id, operation = operation.name, "done: {}", operation.name),
+        Err(Failure::Error(e)) if is_ours(e.kind) => error!(request_id, cause = e.chain(), "failed"),
+        Err(Failure::Error(e)) => info!(request_id, kind = ?e.kind, "refused"),
+        Err(Failure::Fault(fault)) => info!(request_id, code = fault.code, "refused"),
+    }
+}
+
+fn is_ours(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Corrupt | ErrorKind::Internal)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What a request holds, checked as the service model checks it.
+
+use access::Principal;
+use catalog::role::Names;
+use model::Error;
+use wire::query::{Form, Xml};
+
+use super::fault;
+use super::operation::Operation;
+use crate::reply::Answer;
+
+/// The members of one request.
+pub(super) struct Input {
+    form: Form,
+    pub principal: Principal,
+}
+
+const NAME_PATTERN: &str = r"Member must satisfy regular expression pattern: [\w+=,.@-]+";
+const TAGS_MAX: usize = 50;
+
+impl Input {
+    /// # Errors
+    /// A member that the operation does not take; one that AWS knows may have been meant to restrict something.
+    pub fn new(form: Form, operation: &Operation, principal: Principal) -> Answer<Input> {
+        let is_known = |name: &str| matches!(name, "Action" | "Version") || operation.members.contains(&name);
+        if let Some(name) = form.names().find(|name| !is_known(name)) {
+            let text = format!("{} with {name} is not offered by this server.", operation.name);
+            return Err(fault("InvalidInput", text));
+        }
+        Ok(Input { form, principal })
+    }
+
+    /// A name of at most `length_max` characters.
+    pub fn name(&self, member: &str, length_max: usize) -> Answer<&str> {
+        let name = self.required(member)?;
+        check_length(member, name, 1, length_max)?;
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+        check(member, name.bytes().all(is_allowed), NAME_PATTERN)?;
+        Ok(name)
+    }
+
+    pub fn role_name(&self) -> Answer<&str> {
+        self.name("RoleName", 64)
+    }
+
+    pub fn policy_name(&self) -> Answer<&str> {
+        self.name("PolicyName", 128)
+    }
+
+    pub fn policy_arn(&self) -> Answer<&str> {
+        let arn = self.required("PolicyArn")?;
+        check_length("PolicyArn", arn, 20, 2048)?;
+        match model::Arn::parse(arn) {
+            Some(_) => Ok(arn),
+            None => Err(fault("InvalidInput", format!("ARN {arn} is not valid."))),
+        }
+    }
+
+    /// A path that begins and ends with a slash; `/` where none is given.
+    pub fn path(&self, is_allowed: fn(u8) -> bool) -> Answer<&str> {
+        let path = self.form.get("Path").unwrap_or("/");
+        check_length("Path", path, 1, 512)?;
+        let is_path = path.starts_with('/') && path.ends_with('/') && path.bytes().all(is_allowed);
+        check(
+            "Path",
+            is_path,
+            "Member must begin and end with / and hold no other characters than paths may",
+        )?;
+        Ok(path)
+    }
+
+    /// The text of a policy, as it was sent.
+    pub fn document(&self, member: &str) -> Answer<&str> {
+        let text = self.required(member)?;
+        check_length(member, text, 1, 131_072)?;
+        let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+        check(
+            member,
+            text.chars().all(is_allowed),
+            r"Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+",
+        )?;
+        Ok(text)
+    }
+
+    pub fn description(&self) -> Answer<Option<String>> {
+        let text = self.form.get("Description");
+        check_length("Description", text.unwrap_or_default(), 0, 1000)?;
+        Ok(text.map(str::to_owned))
+    }
+
+    /// A number between two others.
+    pub fn number(&self, member: &str, default: i64, between: std::ops::RangeInclusive<i64>) -> Answer<i64> {
+        let Some(text) = self.form.get(member) else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| between.contains(number));
+        let rule = format!("Member must be a number from {} to {}", between.start(), between.end());
+        number.ok_or_else(|| wrong(member, &rule).into())
+    }
+
+    /// One of a few words.
+    pub fn word<'a>(&'a self, member: &str, words: &[&str], default: &'a str) -> Answer<&'a str> {
+        let word = self.form.get(member).unwrap_or(default);
+        check(
+            member,
+            words.contains(&word),
+            &format!("Member must satisfy enum value set: [{}]", words.join(", ")),
+        )?;
+        Ok(word)
+    }
+
+    /// Tags, of which no two have the same key, in whatever case.
+    pub fn tags(&self) -> Answer<Vec<(String, String)>> {
+        let mut tags: Vec<(String, String)> = Vec::new();
+        for tag in self.form.list("Tags")? {
+            let (key, value) = (tag.get("Key").unwrap_or_default(), tag.get("Value").unwrap_or_default());
+            check_length("Tags.Key", key, 1, 128)?;
+            check_length("Tags.Value", value, 0, 256)?;
+            check(
+                "Tags",
+                [key, value].concat().chars().all(is_tag_character),
+                "Member holds a character that tags may not have",
+            )?;
+            if tags.iter().any(|(other, _)| other.to_lowercase() == key.to_lowercase()) {
+                return Err(fault(
+                    "InvalidInput",
+                    "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+                ));
+            }
+            tags.push((key.to_owned(), value.to_owned()));
+        }
+        check("Tags", tags.len() <= TAGS_MAX, "Member must have length less than or equal to 50")?;
+        Ok(tags)
+    }
+
+    /// The page that is asked for; a marker is the last name of the page before.
+    pub fn page(&self) -> Answer<Names<'_>> {
+        let path_prefix = self.form.get("PathPrefix").unwrap_or("/");
+        check_length("PathPrefix", path_prefix, 1, 512)?;
+        check("PathPrefix", path_prefix.starts_with('/'), "Member must begin with /")?;
+        let after = self.form.get("Marker").unwrap_or_default();
+        check_length("Marker", after, usize::from(self.form.get("Marker").is_some()), 320)?;
+        let shown = self.number("MaxItems", 100, 1..=1000)?;
+        Ok(Names { path_prefix, after, limit: shown + 1 })
+    }
+
+    fn required(&self, member: &str) -> Answer<&str> {
+        self.form.get(member).ok_or_else(|| wrong(member, "Member must not be null").into())
+    }
+}
+
+/// Takes the row that only shows that more follow, and returns the next page's marker.
+pub(super) fn cut<T>(rows: &mut Vec<T>, page: Names<'_>, name: impl Fn(&T) -> &str) -> Option<String> {
+    let shown = usize::try_from(page.limit - 1).unwrap_or_default();
+    let more = rows.len() > shown;
+    rows.truncate(shown);
+    rows.last().filter(|_| more).map(|row| name(row).to_owned())
+}
+
+/// How an answer says whether another page follows.
+pub(super) fn write_end(xml: &mut Xml, marker: Option<&str>) {
+    xml.value("IsTruncated", marker.is_some());
+    if let Some(marker) = marker {
+        xml.value("Marker", marker);
+    }
+}
+
+pub(super) fn write_tags(xml: &mut Xml, tags: &[(String, String)]) {
+    if tags.is_empty() {
+        return;
+    }
+    xml.element("Tags", |xml| {
+        for (key, value) in tags {
+            xml.element("member", |xml| {
+                xml.value("Key", key);
+                xml.value("Value", value);
+            });
+        }
+    });
+}
+
+fn is_tag_character(c: char) -> bool {
+    c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c)
+}
+
+fn check_length(member: &str, text: &str, min: usize, max: usize) -> Answer<()> {
+    let length = text.chars().count();
+    check(member, length >= min, &format!("Member must have length greater than or equal to {min}"))?;
+    check(member, length <= max, &format!("Member must have length less than or equal to {max}"))
+}
+
+fn check(member: &str, holds: bool, rule: &str) -> Answer<()> {
+    if holds { Ok(()) } else { Err(wrong(member, rule).into()) }
+}
+
+fn wrong(member: &str, rule: &str) -> Error {
+    let mut letters = member.chars();
+    let first = letters.next().unwrap_or_default().to_ascii_lowercase();
+    let member = format!("{first}{}", letters.as_str());
+    Error::invalid(format!(
+        "1 validation error detected: Value at '{member}' failed to satisfy constraint: {rule}"
+    ))
+}

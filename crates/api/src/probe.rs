@@ -1,0 +1,131 @@
+//! What a job will need of S3, tried as its role before the job is made.
+
+use std::collections::HashMap;
+
+use access::bucket::ObjectEntry;
+use access::source::{MANIFEST, Source};
+use access::{Bucket, S3Location};
+use csv::{Dialect, Header, Splitter};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use model::{Error, ErrorKind, Layout, Result};
+use tracing::warn;
+
+/// The text of the real service for a place where there is nothing to import.
+pub fn invalid_location() -> Error {
+    Error::invalid("Invalid Data location.")
+}
+
+/// Lists the files of a data location and reads the header of each.
+///
+/// # Errors
+/// `Invalid` in the words of the service: no file, no privileges, or a column that is missing; `Unavailable` when the
+/// store does not answer.
+pub async fn import_source(bucket: &Bucket, key: &str, layout: &Layout) -> Result<()> {
+    let source = Source::find(bucket, key).await.map_err(|e| not_readable(e, bucket))?;
+    let dialect = if source.is_exported { Dialect::Rfc4180 } else { Dialect::Aws };
+    let is_alone = source.files.len() == 1;
+    let check = |file| check_file(bucket, file, dialect, layout, is_alone).boxed();
+    let checks: Vec<BoxFuture<'_, Result<()>>> = source.files.iter().map(check).collect();
+    stream::iter(checks).buffered(FILES_AT_ONCE).try_collect().await
+}
+
+const FILES_AT_ONCE: usize = 8;
+
+async fn check_file(
+    bucket: &Bucket,
+    file: &ObjectEntry,
+    dialect: Dialect,
+    layout: &Layout,
+    is_alone: bool,
+) -> Result<()> {
+    let header = read_header(bucket, file, dialect).await?;
+    let place = if is_alone { String::new() } else { format!(" (file {})", file.key) };
+    header.match_columns(layout).map(drop).map_err(|e| Error::invalid(format!("{e}{place}")))
+}
+
+/// How much of a file is read at first; nearly all headers are shorter.
+const HEAD_BYTES: u64 = 64 << 10;
+
+async fn read_header(bucket: &Bucket, file: &ObjectEntry, dialect: Dialect) -> Result<Header> {
+    let invalid = |violation| Error::invalid(csv::failure_reason(&file.key, &violation));
+    let mut splitter = Splitter::new(dialect, csv::Settings::default());
+    let mut read = 0;
+    while read < file.size {
+        let end = file.size.min(read + HEAD_BYTES.max(read));
+        let got = bucket.get(&file.key, Some(read..end), Some(&file.etag)).await;
+        let (_, mut body) = got.map_err(|e| not_readable(e, bucket))?;
+        while let Some(piece) = body.next().await? {
+            splitter.push(&piece);
+        }
+        if end == file.size {
+            splitter.finish();
+        }
+        if let Some(record) = splitter.next_record().map_err(invalid)? {
+            return Header::read(&record).map_err(invalid);
+        }
+        read = end;
+    }
+    Ok(Header::default())
+}
+
+/// Lists the destination's bucket and begins, then gives up, the upload of an export's last object.
+///
+/// # Errors
+/// `Invalid` with the words of the service when the role lacks a privilege; `Unavailable` when the store does not
+/// answer.
+pub async fn export_destination(bucket: &Bucket, place: &S3Location, job_name: &str) -> Result<()> {
+    bucket.probe_list().await.map_err(|e| no_privileges(e, bucket))?;
+    let key = manifest_key(&place.key, job_name);
+    let begun = bucket.create_multipart(&key, "application/json", HashMap::new()).await;
+    let upload_id = begun.map_err(|e| no_privileges(e, bucket))?;
+    // The documented role may not abort; what is left behind then is an upload without a part.
+    if let Err(e) = bucket.abort(&key, &upload_id).await {
+        warn!(
+            bucket = bucket.name(),
+            cause = e.chain(),
+            "could not abort the upload that tried the privileges of an export"
+        );
+    }
+    Ok(())
+}
+
+fn manifest_key(prefix: &str, job_name: &str) -> String {
+    let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
+    format!("{prefix}{slash}{job_name}/{MANIFEST}")
+}
+
+fn not_readable(error: Error, bucket: &Bucket) -> Error {
+    match error.kind {
+        ErrorKind::NotFound => invalid_location().caused_by(error),
+        _ => no_privileges(error, bucket),
+    }
+}
+
+// A bucket that is not there is told like one that may not be seen, as stores do.
+fn no_privileges(error: Error, bucket: &Bucket) -> Error {
+    match error.kind {
+        ErrorKind::Denied | ErrorKind::NotFound => Error::invalid(format!(
+            "Insufficient privileges for accessing data in S3. Please look at \
+             https://docs.aws.amazon.com/personalize/latest/dg/granting-personalize-s3-access.html#attach-bucket-policy \
+             and fix bucket policy on {}. ({error})",
+            bucket.name()
+        ))
+        .caused_by(error),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_lies_in_the_folder_of_the_job() {
+        for (prefix, key) in
+            [("", "j/_manifest.json"), ("out", "out/j/_manifest.json"), ("a/b/", "a/b/j/_manifest.json")]
+        {
+            assert_eq!(manifest_key(prefix, "j"), key);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The uploads that a job has begun on a store: written down, so that a later attempt can give up what it left open.
+
+use model::Arn;
+use model::error::Result;
+use sqlx::Row;
+
+use super::Lease;
+use crate::{Catalog, failed};
+
+impl Catalog {
+    /// Writes down an upload that the job has begun.
+    pub async fn record_upload(&self, lease: &Lease, key: &str, upload_id: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let query = sqlx::query("INSERT OR IGNORE INTO upload VALUES (?, ?, ?)");
+        let query = query.bind(lease.arn.as_str()).bind(key).bind(upload_id);
+        query.execute(&mut *tx).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+
+    /// The uploads that a job has begun: key and upload id.
+    pub async fn uploads(&self, job: &Arn) -> Result<Vec<(String, String)>> {
+        let query = sqlx::query("SELECT object_key, upload_id FROM upload WHERE job_arn = ?").bind(job.as_str());
+        let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
+        rows.iter().map(|r| Ok((r.try_get(0).map_err(failed)?, r.try_get(1).map_err(failed)?))).collect()
+    }
+
+    /// Forgets a job's uploads: they are completed, or given up.
+    pub async fn forget_uploads(&self, job: &Arn) -> Result<()> {
+        let mut tx = self.write().await?;
+        let query = sqlx::query("DELETE FROM upload WHERE job_arn = ?").bind(job.as_str());
+        query.execute(&mut *tx).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+}

@@ -1,0 +1,130 @@
+//! A small signing client for the server's own doors: what `lade demo` calls is what any AWS SDK would call.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as Http;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use model::error::{Context, Error, Result};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+pub struct Client {
+    http: Http<HttpConnector, Full<Bytes>>,
+    url: String,
+    region: String,
+    credentials: Credentials,
+}
+
+/// One request before it is signed.
+struct Plain<'a> {
+    service: &'a str,
+    method: Method,
+    path: String,
+    headers: Vec<(&'a str, String)>,
+    body: Bytes,
+}
+
+impl Client {
+    pub fn new(url: String, region: String, access_key_id: &str, secret_access_key: &str) -> Client {
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "lade");
+        Client { http: Http::builder(TokioExecutor::new()).build_http(), url, region, credentials }
+    }
+
+    /// Calls an operation of the control plane.
+    pub async fn personalize(&self, operation: &str, input: Value) -> Result<Value> {
+        let headers = vec![
+            ("content-type", "application/x-amz-json-1.1".to_owned()),
+            ("x-amz-target", format!("AmazonPersonalize.{operation}")),
+        ];
+        let body = input.to_string().into();
+        let answer = self.send(Plain { service: "personalize", method: Method::POST, path: "/".into(), headers, body }).await?;
+        if answer.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&answer).unavailable(|| operation.to_owned()) }
+    }
+
+    /// Puts records: `path` is `/events`, `/items` or `/users`.
+    pub async fn put_records(&self, path: &str, input: Value) -> Result<()> {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        let body = input.to_string().into();
+        self.send(Plain { service: "personalize", method: Method::POST, path: path.into(), headers, body }).await.map(drop)
+    }
+
+    /// Calls an action of IAM with its parameters.
+    pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Result<()> {
+        let mut form = format!("Action={action}&Version=2010-05-08");
+        for (name, value) in parameters {
+            form.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        }
+        let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+        self.send(Plain { service: "iam", method: Method::POST, path: "/".into(), headers, body: form.into() }).await.map(drop)
+    }
+
+    /// Puts a bucket (`/bucket`), an object (`/bucket/key`) or a bucket's policy (`/bucket?policy`).
+    pub async fn s3_put(&self, path: &str, body: impl Into<Bytes>) -> Result<()> {
+        let (method, path, body) = (Method::PUT, path.to_owned(), body.into());
+        self.send(Plain { service: "s3", method, path, headers: vec![], body }).await.map(drop)
+    }
+
+    /// Reads an object.
+    pub async fn s3_get(&self, path: &str) -> Result<Bytes> {
+        let (method, path, body) = (Method::GET, path.to_owned(), Bytes::new());
+        self.send(Plain { service: "s3", method, path, headers: vec![], body }).await
+    }
+
+    async fn send(&self, plain: Plain<'_>) -> Result<Bytes> {
+        let asked = format!("{} {} {}", plain.service, plain.method, plain.path);
+        let sending = || format!("call {asked}");
+        let request = self.signed(plain)?;
+        let answer = self.http.request(request).await.unavailable(sending)?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unavailable(sending)?.to_bytes();
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(Error::invalid(format!("{asked} was answered {status}: {}", String::from_utf8_lossy(&body))))
+    }
+
+    fn signed(&self, plain: Plain<'_>) -> Result<Request<Full<Bytes>>> {
+        let signing = || "sign a request".to_owned();
+        let uri = format!("{}{}", self.url, plain.path);
+        let identity = self.credentials.clone().into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(plain.service)
+            .time(SystemTime::now())
+            .settings(settings(plain.service))
+            .build()
+            .corrupt(signing)?
+            .into();
+        let headers = plain.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let body = SignableBody::Bytes(&plain.body);
+        let signable = SignableRequest::new(plain.method.as_str(), &uri, headers, body).corrupt(signing)?;
+        let (instructions, _) = sign(signable, &parameters).corrupt(signing)?.into_parts();
+        let mut request = Request::builder().method(&plain.method).uri(&uri);
+        for (name, value) in &plain.headers {
+            request = request.header(*name, value);
+        }
+        let mut request = request.body(Full::new(plain.body.clone())).corrupt(signing)?;
+        instructions.apply_to_request_http1x(&mut request);
+        Ok(request)
+    }
+}
+
+fn settings(service: &str) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if service == "s3" {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    }
+    settings
+}

@@ -1,0 +1,43 @@
+//! The binary `lade`: reads the command line and hands over to one of its commands.
+
+mod demo;
+mod env;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A self-hosted server that speaks the data side of Amazon Personalize, with its own S3, IAM and STS.
+#[derive(Parser)]
+#[command(name = "lade", version, arg_required_else_help = true, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(Box<serve::Args>),
+    /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
+    Env(env::Args),
+    /// Start a server on a scratch folder and show an import, live events and exports.
+    Demo(demo::Args),
+}
+
+/// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
+fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Env(args) => env::run(&args),
+        Command::Demo(args) => demo::run(args),
+    }
+}
+
+/// Tells a person what failed, with all its causes.
+fn failed(error: &model::Error) -> ExitCode {
+    eprintln!("lade: {}", error.chain());
+    ExitCode::FAILURE
+}

@@ -1,0 +1,186 @@
+//! `lade serve`: puts a server together, runs it until it is told to stop, and stops it in good order.
+
+mod answer;
+mod body;
+mod compose;
+mod dispatch;
+pub mod folder;
+mod front;
+mod patience;
+mod slots;
+mod unsigned;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::RootKey;
+use model::clock::SystemClock;
+use model::error::{Context, Result};
+use model::{Clock, Error, Realm};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::settings::{Given, Settings, variable};
+use compose::House;
+use dispatch::Dispatch;
+use folder::Folder;
+
+/// How long requests that were accepted may take once the server is told to stop; jobs get the rest of 30 s.
+const FINISH: Duration = Duration::from_secs(20);
+
+/// Options of `lade serve`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// File with settings (TOML)
+    #[arg(long, env = "LADE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    given: Given,
+}
+
+/// Runs a server until SIGTERM or SIGINT.
+pub fn run(args: Args) -> ExitCode {
+    log();
+    let served = runtime().and_then(|runtime| runtime.block_on(serve(args)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => crate::failed(&error),
+    }
+}
+
+/// The threads that a server runs on.
+///
+/// # Errors
+/// `Unavailable` when the system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.unavailable(|| "start the server's threads".to_owned())
+}
+
+/// A running server; it runs until `stop`.
+pub struct Server {
+    /// With the real port.
+    pub address: SocketAddr,
+    pub root: RootKey,
+    pub realm: Realm,
+    pub folder: Folder,
+    house: House,
+    stopping: CancellationToken,
+    accepting: JoinHandle<()>,
+}
+
+/// Starts a server and gives it back as soon as it answers.
+///
+/// # Errors
+/// When the data folder or the address can't be had, or what is in the folder can't be read.
+pub async fn start(settings: &Settings) -> Result<Server> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let folder = Folder::open(&settings.data_dir)?;
+    let realm = folder.realm(settings.region.as_deref(), settings.account_id.as_deref())?;
+    let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
+    let root = folder.root_key(given, &*clock)?;
+    let listener = listen(settings.listen).await?;
+    let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
+    let url = format!("http://{}", reachable(address));
+    let house = compose::compose(settings, &folder, &realm, &root, &url, clock.clone()).await?;
+    let stopping = CancellationToken::new();
+    let dispatch = Arc::new(Dispatch { doors: house.doors(), realm: realm.clone(), clock });
+    let accepting = tokio::spawn(front::accept(listener, dispatch, stopping.clone(), FINISH));
+    folder.announce(reachable(address), &root.access_key_id)?;
+    Ok(Server { address, root, realm, folder, house, stopping, accepting })
+}
+
+impl Server {
+    /// Where clients on this machine find the server, `http://HOST:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", reachable(self.address))
+    }
+
+    /// Stops accepting, finishes what was accepted, hands jobs back, and closes the stores; takes at most 30 s.
+    pub async fn stop(self) {
+        self.folder.retract();
+        self.stopping.cancel();
+        if let Err(error) = self.accepting.await {
+            tracing::error!("the front stopped badly: {error}");
+        }
+        self.house.close().await;
+    }
+}
+
+async fn serve(args: Args) -> Result<()> {
+    let settings = args.given.settle(args.config.as_deref())?;
+    let mut terminate = signal(SignalKind::terminate()).unavailable(|| "wait for signals".to_owned())?;
+    let mut interrupt = signal(SignalKind::interrupt()).unavailable(|| "wait for signals".to_owned())?;
+    let server = start(&settings).await?;
+    greet(&server);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    info!("stopping: requests that were accepted are finished first");
+    server.stop().await;
+    info!("stopped");
+    Ok(())
+}
+
+// A reader that has gone away is no reason to stop serving.
+fn greet(server: &Server) {
+    use std::io::Write;
+    let folder = &server.folder;
+    let age = if folder.is_new { "new" } else { "existing" };
+    let mut text = format!("Data folder  {} ({age})\nAddress      {}\n", folder.path().display(), server.url());
+    if folder.has_new_key() {
+        text.push_str(&format!(
+            "Root key     {} {}\n             shown this once, and kept in {}\n",
+            server.root.access_key_id,
+            server.root.secret_access_key,
+            folder.key_file().display()
+        ));
+    }
+    let option = if folder.is_default() { String::new() } else { format!(" --data-dir '{}'", folder.path().display()) };
+    text.push_str(&format!("AWS clients  eval \"$(lade env{option})\"\n"));
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        let text = match cause.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("{address} is taken by another program: choose another address with --listen, such as --listen 127.0.0.1:0")
+            }
+            _ => format!("can't listen on {address}: choose another address with --listen"),
+        };
+        Error::unavailable(text).caused_by(cause)
+    })
+}
+
+// Nobody can connect to "all addresses", so this machine's own stands for them.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        address => address.ip(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+// LADE_LOG takes the directives of `tracing`, such as `debug` or `info,lade=trace`; LADE_LOG_FORMAT=json is for machines.
+fn log() {
+    let filter = variable("LADE_LOG").and_then(|text| text.parse::<tracing_subscriber::EnvFilter>().ok());
+    let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let set = match variable("LADE_LOG_FORMAT").as_deref() {
+        Some("json") => log.json().try_init(),
+        _ => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+    };
+    // A second server in one process logs where the first one does.
+    drop(set);
+}

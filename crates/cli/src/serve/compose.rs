@@ -1,0 +1,164 @@
+//! Puts the parts of a server together, bottom first, and takes them apart in the other order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Access, RootKey, S3Endpoint};
+use api::{Api, ApiParts, iam::Iam};
+use catalog::Catalog;
+use http_body_util::BodyExt;
+use jobs::Jobs;
+use model::error::{Context, Result};
+use model::{Clock, Error, Realm};
+use s3::Door;
+use store::Objects;
+use store::log::{Log, LogSettings, Sequencer};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::dispatch::Doors;
+use super::folder::Folder;
+use crate::settings::Settings;
+
+/// How long jobs may take to let go once the server stops.
+const HAND_BACK: Duration = Duration::from_secs(8);
+const FLUSH_SIZE_BYTES: u64 = 64 << 20;
+const LOG_SIZE_BYTES: u64 = 512 << 20;
+
+/// All parts of one server.
+pub struct House {
+    catalog: Catalog,
+    log: Arc<Log>,
+    access: Arc<Access>,
+    api: Arc<Api>,
+    iam: Arc<Iam>,
+    s3: Door,
+    jobs: Jobs,
+}
+
+/// Opens what is in the data folder and starts the work on it; `url` is where jobs find the S3 door.
+///
+/// # Errors
+/// `Unavailable` when the disk refuses; `Corrupt` when what lies there is damaged.
+pub async fn compose(
+    settings: &Settings,
+    folder: &Folder,
+    realm: &Realm,
+    root: &RootKey,
+    url: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<House> {
+    let place = |name: &str| folder.path().join(name);
+    let catalog = Catalog::open(&place("catalog.db"), clock.clone()).await?;
+    let log = Arc::new(open_log(&place("log"), &catalog).await?);
+    let objects = Objects::open(&place("runs"))?;
+    let endpoint = S3Endpoint { url: url.to_owned() };
+    let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root.clone(), endpoint));
+    let hosts = settings.public_hosts.clone();
+    let s3 = Door::open(&place("s3"), access.clone(), clock.clone(), hosts).await?;
+    let bell = Arc::new(Notify::new());
+    let api = Arc::new(Api::new(ApiParts {
+        catalog: catalog.clone(),
+        log: log.clone(),
+        access: access.clone(),
+        clock: clock.clone(),
+        realm: realm.clone(),
+        bell: bell.clone(),
+    }));
+    let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
+    let jobs = Jobs::start(jobs::Parts {
+        catalog: catalog.clone(),
+        access: access.clone(),
+        log: log.clone(),
+        objects,
+        clock,
+        bell,
+        scratch: emptied(&place("scratch"))?,
+        settings: job_settings(settings),
+    });
+    Ok(House { catalog, log, access, api, iam, s3, jobs })
+}
+
+impl House {
+    /// The doors, for the dispatcher.
+    pub fn doors(&self) -> Doors {
+        let (access, api, iam, s3) =
+            (self.access.clone(), self.api.clone(), self.iam.clone(), self.s3.clone());
+        Doors {
+            credential: Box::new(move |access_key_id| access.credential(access_key_id)),
+            personalize: Box::new(move |call| {
+                let api = api.clone();
+                Box::pin(async move { api.call(call).await })
+            }),
+            iam: Box::new(move |call| {
+                let iam = iam.clone();
+                Box::pin(async move { iam.call(call).await })
+            }),
+            s3: Box::new(move |principal, id, request| {
+                let s3 = s3.clone();
+                Box::pin(async move {
+                    s3.call(Some(principal), id, request).await.map(|body| body.boxed_unsync())
+                })
+            }),
+        }
+    }
+
+    /// Hands jobs back, writes what waits, and closes the files.
+    pub async fn close(self) {
+        if timeout(HAND_BACK, self.jobs.stop()).await.is_err() {
+            warn!("a job did not let go in time; it is begun again at the next start");
+        }
+        let log = self.log.clone();
+        match tokio::task::spawn_blocking(move || log.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(cause)) => warn!("the log was not closed in good order: {}", cause.chain()),
+            Err(cause) => warn!("the log was not closed in good order: {cause}"),
+        }
+        self.catalog.close().await;
+    }
+}
+
+async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
+    let numbers = catalog.sequencer();
+    numbers.reserve(0).await?;
+    let runtime = Handle::current();
+    let drawn = numbers.clone();
+    // The log asks on its own thread, where it may wait for the catalog.
+    let sequencer: Sequencer = Arc::new(move |count| match drawn.draw(count) {
+        Some(first) => Ok(first),
+        None => runtime.block_on(drawn.draw_or_reserve(count)),
+    });
+    let (log, recovered) = Log::open(folder, LogSettings::default(), sequencer)?;
+    if recovered.sequence_max.is_some_and(|max| numbers.next() <= max) {
+        return Err(Error::corrupt(
+            "the log holds newer records than the catalog knows of: restore both from the same backup",
+        ));
+    }
+    let (records, dropped_bytes) = (recovered.records, recovered.dropped_bytes);
+    info!(records, dropped_bytes, "the log holds {records} records that are not yet in a run");
+    Ok(log)
+}
+
+fn job_settings(settings: &Settings) -> jobs::Settings {
+    jobs::Settings {
+        jobs_concurrent: settings.jobs_concurrent,
+        job_memory_bytes: usize::try_from(settings.job_memory_bytes).unwrap_or(usize::MAX),
+        file_size_bytes_max: settings.file_size_max_bytes,
+        flush_after_s: settings.flush_after_s,
+        flush_size_bytes: FLUSH_SIZE_BYTES,
+        log_size_bytes: LOG_SIZE_BYTES,
+    }
+}
+
+// What jobs were sorting when the last server ended is of no use.
+fn emptied(scratch: &Path) -> Result<std::path::PathBuf> {
+    let emptying = || "empty the folder for sorting".to_owned();
+    if scratch.exists() {
+        std::fs::remove_dir_all(scratch).unavailable(emptying)?;
+    }
+    std::fs::create_dir_all(scratch).unavailable(emptying)?;
+    Ok(scratch.to_owned())
+}

@@ -1,0 +1,208 @@
+//! From a request to its door: who sends it is settled first, in one place, and only then what is asked for.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use access::Principal;
+use api::Call;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{CONNECTION, CONTENT_ENCODING, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use model::{Clock, Realm};
+use tracing::{error, info};
+use wire::error::{AuthError, Fault};
+use wire::protocol::Protocol;
+use wire::sigv4::{self, Credential, Rules, Scope};
+
+use super::answer::{AnswerBody, BodyFailure, whole};
+use super::body::{Paced, read_small};
+use super::unsigned;
+
+const SERVED: [&str; 4] = ["personalize", "s3", "iam", "sts"];
+
+/// A future that a door answers with.
+pub type Answering<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
+
+/// A call of a door that reads bodies whole.
+pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
+
+/// A call of the S3 door: who, the request's id, and the request.
+pub type StreamDoor =
+    Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
+
+/// What stands behind the dispatcher.
+pub struct Doors {
+    /// The secret and the bearer of an access key id; `None` when no live key has it.
+    pub credential: Box<dyn Fn(&str) -> Option<(Credential, Principal)> + Send + Sync>,
+    pub personalize: CallDoor,
+    pub iam: CallDoor,
+    pub s3: StreamDoor,
+}
+
+/// Takes every request of a server.
+pub struct Dispatch {
+    pub doors: Doors,
+    pub realm: Realm,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is known of a caller whose signature is yet to be verified.
+struct Claimed {
+    scope: Scope,
+    protocol: Protocol,
+    credential: Credential,
+    principal: Principal,
+}
+
+impl Dispatch {
+    /// Answers any request; a panic of its own answers 500 and harms no other.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B::Error: Into<BodyFailure>,
+    {
+        let start = Instant::now();
+        let id = self.clock.uuid();
+        // The query stays out of the log: presigned addresses hold signatures there.
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (parts, body) = request.into_parts();
+        let protocol = unsigned::protocol(&parts);
+        let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind().await;
+        let response = routed.unwrap_or_else(|_| {
+            error!(request.id = id, "a request of {method} {path} met a bug");
+            whole(protocol.fault(&Fault::internal(protocol), &id))
+        });
+        let (status, duration_ms) = (response.status().as_u16(), start.elapsed().as_millis());
+        info!(request.id = id, status, duration_ms, "{method} {path}");
+        response
+    }
+
+    async fn route<B>(&self, mut parts: Parts, body: B, id: &str) -> Response<AnswerBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B::Error: Into<BodyFailure>,
+    {
+        let claimed = match sigv4::scope(&parts) {
+            Ok(None) => return whole(unsigned::answer(&parts, id)),
+            Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
+            Ok(Some(scope)) => {
+                let protocol = protocol(&parts, &scope);
+                match self.claimed(scope, protocol) {
+                    Ok(claimed) => claimed,
+                    Err(e) => return whole(protocol.refusal(&e, id)),
+                }
+            }
+        };
+        let protocol = claimed.protocol;
+        let answered = match claimed.scope.service.as_str() {
+            "s3" => self.stream(&mut parts, claimed, body, id).await,
+            _ => self.call(&mut parts, claimed, body, id).await,
+        };
+        answered.unwrap_or_else(|fault| whole(closing(protocol.fault(&fault, id))))
+    }
+
+    fn claimed(&self, scope: Scope, protocol: Protocol) -> Result<Claimed, AuthError> {
+        if !SERVED.contains(&scope.service.as_str()) {
+            return Err(AuthError::wrong_service(&scope.service, &SERVED));
+        }
+        let found = (self.doors.credential)(&scope.access_key_id);
+        let (credential, principal) = found.ok_or_else(AuthError::unknown_key)?;
+        Ok(Claimed { scope, protocol, credential, principal })
+    }
+
+    async fn stream<B>(
+        &self,
+        parts: &mut Parts,
+        claimed: Claimed,
+        body: B,
+        id: &str,
+    ) -> Result<Response<AnswerBody>, Fault>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B::Error: Into<BodyFailure>,
+    {
+        let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), Paced::new(body).boxed());
+        let body = verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
+        let request = Request::from_parts(parts.clone(), body);
+        Ok((self.doors.s3)(claimed.principal, id.to_owned(), request).await)
+    }
+
+    async fn call<B>(
+        &self,
+        parts: &mut Parts,
+        claimed: Claimed,
+        body: B,
+        id: &str,
+    ) -> Result<Response<AnswerBody>, Fault>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B::Error: Into<BodyFailure>,
+    {
+        if parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            let text = "Bodies must come as they are: no Content-Encoding is supported here.";
+            return Err(Fault::new(
+                "UnsupportedMediaTypeException",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                text,
+            ));
+        }
+        let body = read_small(body).await.map_err(unread)?;
+        let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
+        verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
+        let door =
+            if claimed.scope.service == "personalize" { &self.doors.personalize } else { &self.doors.iam };
+        let call = Call {
+            principal: claimed.principal,
+            request_id: id.to_owned(),
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(str::to_owned),
+            headers: std::mem::take(&mut parts.headers),
+            body,
+        };
+        Ok(whole(door(call).await))
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { now_ms: self.clock.now_ms(), region: &self.realm.region }
+    }
+}
+
+/// The protocol of the door that a signature names.
+fn protocol(parts: &Parts, scope: &Scope) -> Protocol {
+    match scope.service.as_str() {
+        "s3" => Protocol::S3,
+        "iam" | "sts" => Protocol::Query,
+        "personalize" if parts.headers.contains_key("x-amz-target") || parts.uri.path() == "/" => {
+            Protocol::Json11
+        }
+        "personalize" => Protocol::RestJson,
+        _ => unsigned::protocol(parts),
+    }
+}
+
+fn unread(status: StatusCode) -> Fault {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Fault::new("RequestEntityTooLargeException", status, "The request is larger than 2 MiB.")
+        }
+        StatusCode::REQUEST_TIMEOUT => {
+            Fault::new("RequestTimeoutException", status, "The request's body came too slowly.")
+        }
+        status => Fault::new("IncompleteBodyException", status, "The request's body broke off."),
+    }
+}
+
+// What was refused may still be on its way: the connection is of no more use.
+fn closing(mut response: Response<Bytes>) -> Response<Bytes> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,53 @@
+//! Requests without a signature: health, a word about what this is, and refusals.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use wire::error::AuthError;
+use wire::protocol::Protocol;
+
+const ABOUT: &str = "This is Lade: a server that speaks the data side of Amazon Personalize, with S3, IAM and STS.\n\
+    It has no pages; AWS clients are its way in. To point those of a shell here: eval \"$(lade env)\"\n";
+
+/// Answers a request that says nothing of who sends it; none of these reaches a door.
+pub fn answer(parts: &Parts, request_id: &str) -> Response<Bytes> {
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+    match parts.uri.path() {
+        "/" if is_read && parts.uri.query().is_none() => text(ABOUT),
+        "/health/live" | "/health/ready" if is_read => text("ok\n"),
+        _ => protocol(parts).refusal(&AuthError::missing(), request_id),
+    }
+}
+
+/// The protocol that a request without a readable signature speaks, by its looks.
+pub fn protocol(parts: &Parts) -> Protocol {
+    let path = parts.uri.path();
+    let is_form = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|v| v.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    if parts.headers.contains_key("x-amz-target") {
+        Protocol::Json11
+    } else if parts.method == Method::POST && path == "/" {
+        if is_form { Protocol::Query } else { Protocol::Json11 }
+    } else if is_events_path(path) && parts.method == Method::POST && parts.uri.query().is_none() {
+        Protocol::RestJson
+    } else {
+        Protocol::S3
+    }
+}
+
+/// Whether this is the path of an operation of the events service.
+pub fn is_events_path(path: &str) -> bool {
+    ["/events", "/items", "/users", "/actions", "/action-interactions"].contains(&path)
+}
+
+fn text(text: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,233 @@
+//! The settings of a server: a TOML file, then the environment (`LADE_…`), then flags; the last one given holds.
+
+pub mod size;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use model::Error;
+use model::error::{Context, Result};
+use serde::Deserialize;
+
+use self::size::Size;
+
+/// The settings as flags, environment and file give them; what is not given has a default.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Given {
+    /// Folder that holds everything the server keeps [default: lade in the user's data folder]
+    #[arg(long, env = "LADE_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "LADE_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+
+    /// The server's one region, fixed at its first start [default: us-east-1]
+    #[arg(long, env = "LADE_REGION")]
+    pub region: Option<String>,
+
+    /// The server's one account, fixed at its first start [default: 000000000000]
+    #[arg(long, env = "LADE_ACCOUNT_ID", value_name = "12 DIGITS")]
+    pub account_id: Option<String>,
+
+    /// Memory that one job may use [default: 256MiB]
+    #[arg(long, env = "LADE_JOB_MEMORY", value_name = "SIZE")]
+    pub job_memory: Option<Size>,
+
+    /// Jobs that run at the same time [default: one for each two processors]
+    #[arg(long, env = "LADE_JOBS_CONCURRENT", value_name = "N")]
+    pub jobs_concurrent: Option<usize>,
+
+    /// Size above which an export begins another file [default: 512MiB]
+    #[arg(long, env = "LADE_FILE_SIZE_MAX", value_name = "SIZE")]
+    pub file_size_max: Option<Size>,
+
+    /// Seconds after which records put one by one move from the log into sorted runs [default: 300]
+    #[arg(long, env = "LADE_FLUSH_AFTER_S", value_name = "SECONDS")]
+    pub flush_after_s: Option<u64>,
+
+    /// Host name under which buckets are addressed as BUCKET.NAME, beside localhost
+    #[arg(long, env = "LADE_PUBLIC_HOST", value_name = "NAME")]
+    pub public_host: Option<String>,
+
+    /// Listen beyond this machine without TLS
+    #[arg(long, env = "LADE_ALLOW_PLAIN_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub allow_plain_http: Option<bool>,
+
+    /// File and environment only: flags are there for all to see.
+    #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
+    pub root_access_key_id: Option<String>,
+
+    #[arg(skip = variable("LADE_ROOT_SECRET_ACCESS_KEY").map(Secret))]
+    pub root_secret_access_key: Option<Secret>,
+}
+
+/// A text that is never shown.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// The settings that hold.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Absolute.
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    /// `None`: as at the first start.
+    pub region: Option<String>,
+    /// `None`: as at the first start.
+    pub account_id: Option<String>,
+    /// `None`: a pair made at the first start.
+    pub root_key: Option<(String, Secret)>,
+    pub job_memory_bytes: u64,
+    pub jobs_concurrent: usize,
+    pub file_size_max_bytes: u64,
+    pub flush_after_s: u64,
+    pub public_hosts: Vec<String>,
+}
+
+impl Given {
+    /// Adds the settings of `file` below these, and fills in the defaults.
+    ///
+    /// # Errors
+    /// `Invalid` when the file can't be read or a setting makes no sense; the text names it.
+    pub fn settle(self, file: Option<&Path>) -> Result<Settings> {
+        let given = match file {
+            Some(file) => self.over(read(file)?),
+            None => self,
+        };
+        given.check()?;
+        let root_key = given.root_key()?;
+        Ok(Settings {
+            data_dir: data_dir(given.data_dir)?,
+            listen: listen(
+                given.listen.as_deref().unwrap_or("127.0.0.1:8080"),
+                given.allow_plain_http == Some(true),
+            )?,
+            region: given.region,
+            account_id: given.account_id,
+            root_key,
+            job_memory_bytes: given.job_memory.map_or(256 << 20, |size| size.bytes),
+            jobs_concurrent: given.jobs_concurrent.unwrap_or_else(jobs_concurrent),
+            file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
+            flush_after_s: given.flush_after_s.unwrap_or(300),
+            public_hosts: given.public_host.into_iter().collect(),
+        })
+    }
+
+    fn over(self, below: Given) -> Given {
+        Given {
+            data_dir: self.data_dir.or(below.data_dir),
+            listen: self.listen.or(below.listen),
+            region: self.region.or(below.region),
+            account_id: self.account_id.or(below.account_id),
+            job_memory: self.job_memory.or(below.job_memory),
+            jobs_concurrent: self.jobs_concurrent.or(below.jobs_concurrent),
+            file_size_max: self.file_size_max.or(below.file_size_max),
+            flush_after_s: self.flush_after_s.or(below.flush_after_s),
+            public_host: self.public_host.or(below.public_host),
+            allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
+            root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
+            root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let is_region = |r: &str| {
+            !r.is_empty() && r.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let is_account = |a: &str| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit());
+        let wrong =
+            |setting: &str, must: &str| Err(Error::invalid(format!("the setting {setting} must be {must}")));
+        match self {
+            Given { region: Some(r), .. } if !is_region(r) => wrong("region", "a name such as us-east-1"),
+            Given { account_id: Some(a), .. } if !is_account(a) => {
+                wrong("account_id", "a number of 12 digits")
+            }
+            Given { jobs_concurrent: Some(0), .. } => wrong("jobs_concurrent", "at least 1"),
+            Given { job_memory: Some(m), .. } if m.bytes < 16 << 20 => wrong("job_memory", "at least 16MiB"),
+            Given { file_size_max: Some(m), .. } if m.bytes < 1 << 20 => {
+                wrong("file_size_max", "at least 1MiB")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn root_key(&self) -> Result<Option<(String, Secret)>> {
+        match (&self.root_access_key_id, &self.root_secret_access_key) {
+            (None, None) => Ok(None),
+            (Some(id), Some(secret)) if is_key_id(id) && secret.0.len() >= 8 => {
+                Ok(Some((id.clone(), secret.clone())))
+            }
+            (Some(_), Some(_)) => Err(Error::invalid(
+                "the root key needs an id of 4 to 128 letters and digits, and a secret of at least 8 characters",
+            )),
+            _ => {
+                Err(Error::invalid("give root_access_key_id and root_secret_access_key together, or neither"))
+            }
+        }
+    }
+}
+
+/// An environment variable that is set and not empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The data folder as an absolute path; without one given, `lade` in the user's own data folder.
+///
+/// # Errors
+/// `Invalid` when none is given and the user has no home.
+pub fn data_dir(given: Option<PathBuf>) -> Result<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    let of_user = || {
+        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        data.or_else(home).map(|data| data.join("lade"))
+    };
+    let given = given.filter(|path| !path.as_os_str().is_empty()).or_else(of_user);
+    let path = given.ok_or_else(|| Error::invalid("HOME is not set: name a data folder with --data-dir"))?;
+    std::path::absolute(&path).unavailable(|| format!("find the data folder {}", path.display()))
+}
+
+fn read(file: &Path) -> Result<Given> {
+    let text =
+        std::fs::read_to_string(file).unavailable(|| format!("read the settings in {}", file.display()))?;
+    let wrong = |e: toml::de::Error| {
+        Error::invalid(format!("the settings in {} can't be used", file.display())).caused_by(e)
+    };
+    toml::from_str(&text).map_err(wrong)
+}
+
+fn listen(text: &str, allow_plain_http: bool) -> Result<SocketAddr> {
+    let wrong = || {
+        Error::invalid(format!("the setting listen must be HOST:PORT, such as 127.0.0.1:8080, and is {text}"))
+    };
+    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)?;
+    if !address.ip().is_loopback() && !allow_plain_http {
+        return Err(Error::invalid(format!(
+            "{address} can be reached from other machines, and what is sent there would not be encrypted: \
+             put a TLS proxy before a loopback address, or say --allow-plain-http"
+        )));
+    }
+    Ok(address)
+}
+
+fn is_key_id(id: &str) -> bool {
+    (4..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn jobs_concurrent() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2))
+}
+
+#[cfg(test)]
+mod tests;

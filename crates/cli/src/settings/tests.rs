@@ -1,0 +1,72 @@
+use super::*;
+
+fn settle(file: &str, given: Given) -> Result<Settings> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lade.toml");
+    std::fs::write(&path, file).unwrap();
+    given.settle(Some(&path))
+}
+
+fn text(outcome: Result<Settings>) -> String {
+    outcome.unwrap_err().chain()
+}
+
+#[test]
+fn defaults_fill_what_is_not_given() {
+    let settings = settle("data_dir = '/data'", Given::default()).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        (settings.job_memory_bytes, settings.file_size_max_bytes, settings.flush_after_s),
+        (256 << 20, 512 << 20, 300)
+    );
+    assert_eq!((settings.region, settings.account_id), (None, None));
+    assert!(settings.root_key.is_none() && settings.jobs_concurrent > 0);
+}
+
+#[test]
+fn flags_hold_against_the_file() {
+    let file = "region = 'eu-west-1'\njob_memory = '1GiB'\nflush_after_s = 5\ndata_dir = '/data'";
+    let given = Given { region: Some("eu-central-1".into()), ..Given::default() };
+    let settings = settle(file, given).unwrap();
+    assert_eq!(settings.region.as_deref(), Some("eu-central-1"));
+    assert_eq!((settings.job_memory_bytes, settings.flush_after_s), (1 << 30, 5));
+}
+
+#[test]
+fn an_unknown_key_is_named() {
+    let text = text(settle("regoin = 'x'", Given::default()));
+    assert!(text.contains("regoin") && text.contains("lade.toml"), "{text}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_named() {
+    for (file, name) in [
+        ("region = 'US East'", "region"),
+        ("account_id = '1'", "account_id"),
+        ("jobs_concurrent = 0", "jobs_concurrent"),
+        ("job_memory = '1KiB'", "job_memory"),
+        ("job_memory = 'much'", "much"),
+        ("listen = 'nowhere'", "listen"),
+        ("root_access_key_id = 'AKIAROOTROOTROOT'", "root_secret_access_key"),
+        ("root_access_key_id = 'a/b'\nroot_secret_access_key = 'x'", "root key"),
+    ] {
+        let text = text(settle(file, Given::default()));
+        assert!(text.contains(name), "{file}: {text}");
+    }
+}
+
+#[test]
+fn listening_beyond_this_machine_has_to_be_asked_for() {
+    assert!(text(settle("listen = '0.0.0.0:80'", Given::default())).contains("--allow-plain-http"));
+    let settings =
+        settle("listen = '0.0.0.0:80'\nallow_plain_http = true\ndata_dir = '/data'", Given::default());
+    assert_eq!(settings.unwrap().listen.port(), 80);
+    assert!(settle("listen = '[::1]:0'\ndata_dir = '/data'", Given::default()).is_ok());
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let file = "root_access_key_id = 'AKIAROOTROOTROOT'\nroot_secret_access_key = 'canary-canary-canary'\ndata_dir = '/d'";
+    let settings = settle(file, Given::default()).unwrap();
+    assert!(!format!("{settings:?}").contains("canary"));
+}

@@ -1,0 +1,110 @@
+//! Which value of a record belongs to which column of a dataset, and how all of them are read.
+
+use model::layout::Column;
+use model::record::Value;
+
+use super::record::Record;
+use crate::value::ValueReader;
+use crate::violation::Violation;
+
+/// The columns of a dataset in a file with one header.
+#[derive(Clone, Debug)]
+pub struct ColumnMap {
+    field_count: usize,
+    columns: Vec<Mapped>,
+}
+
+#[derive(Clone, Debug)]
+struct Mapped {
+    position: usize,
+    name: String,
+    reader: ValueReader,
+}
+
+impl ColumnMap {
+    pub(super) fn new<'a>(
+        field_count: usize,
+        columns: impl Iterator<Item = (&'a Column, usize)>,
+    ) -> ColumnMap {
+        let mapped = |(column, position): (&Column, usize)| Mapped {
+            position,
+            name: column.name().to_owned(),
+            reader: ValueReader::new(column),
+        };
+        ColumnMap { field_count, columns: columns.map(mapped).collect() }
+    }
+
+    /// How many values each row must have: as many as the header has names.
+    pub fn field_count(&self) -> usize {
+        self.field_count
+    }
+
+    /// Where in a row each column's value stands, in the layout's order.
+    pub fn positions(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().map(|column| column.position)
+    }
+
+    /// Reads a record; `values` gets one value a column, in the layout's order, and loses what it held.
+    ///
+    /// Keep the vector for the next record with [`recycle`](crate::value::recycle).
+    ///
+    /// # Errors
+    /// The first rule that the record breaks: its count of values, then its encoding, then each column's rule.
+    pub fn read_values<'a>(&self, record: &Record<'a>, values: &mut Vec<Value<'a>>) -> Result<(), Violation> {
+        values.clear();
+        record.expect_fields(self.field_count)?;
+        let text = record.text()?;
+        for column in &self.columns {
+            let field =
+                text.field(column.position).expect("the record has as many values as the header has names");
+            match column.reader.read(field) {
+                Ok(value) => values.push(value),
+                Err(rule) => return Err(record.violation(column.position, &column.name, rule)),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::{all_rows, interactions};
+
+    const HEADER: &str = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_VALUE,NEW\n";
+
+    fn violations(rows: &str) -> Vec<String> {
+        let text = format!("{HEADER}{rows}");
+        let rows = all_rows(text.as_bytes(), &interactions());
+        rows.into_iter().filter_map(|row| Some(row.err()?.to_string())).collect()
+    }
+
+    #[test]
+    fn a_row_has_as_many_values_as_the_header() {
+        assert_eq!(
+            violations("u,i,1,,true\nu,i,1,\nu,i,1,,,\n"),
+            ["line 3: 4 values where the header has 5", "line 4: 6 values where the header has 5"]
+        );
+    }
+
+    #[test]
+    fn a_violation_names_the_line_of_its_value() {
+        assert_eq!(
+            violations("\"u\n\n\"\"\",i,1,,true\n\n\"a\nb\",\"\",1,,\n\"a\n\",\"\"\"\",\"x\"\"\",,\n"),
+            [
+                "line 7, column ITEM_ID: a value is required",
+                "line 9, column TIMESTAMP: \"x\\\"\" is not a whole number"
+            ]
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_found_where_it_is() {
+        let text = [HEADER.as_bytes(), b"u,i,1,,\n\"u\n\"\"\xff\",i,1,,\n"].concat();
+        let rows = all_rows(&text, &interactions());
+        let byte = HEADER.len() + 8 + 5;
+        assert_eq!(
+            rows[1].as_ref().unwrap_err().to_string(),
+            format!("line 4, byte {byte}: text that is not UTF-8")
+        );
+    }
+}

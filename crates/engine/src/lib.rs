@@ -1,0 +1,7 @@
+//! Import and export over opened sources, sinks and snapshots: it asks nobody's permission and knows no catalog.
+
+pub mod export;
+pub mod import;
+pub mod progress;
+
+pub use progress::Progress;

@@ -1,0 +1,236 @@
+//! A dataset of the product as its storeys below the catalog make it, driven one operation at a time.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use csv::{Dialect, Splitter};
+use engine::Progress;
+use engine::export::{Piece, Settings, Source, export};
+use engine::import::{SourceFile, Target, import};
+use model::manifest::Ledger;
+use model::record::{Codec, Value};
+use model::{DatasetType, ErrorKind, IngestionMode, Layout, Origin, Schema};
+use store::compact::{Input, compact};
+use store::log::{Batch, Log, LogSettings};
+use store::merge::Batches;
+use store::tail::{into_batches, read_tail};
+use store::{Objects, RunFile, RunReader, RunWriter, Sorter};
+
+thread_local! {
+    /// The type of the dataset of the running case: it decides which fields a line has.
+    pub static KIND: Cell<DatasetType> = const { Cell::new(DatasetType::Items) };
+}
+
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub id: u8,
+    pub at: i64,
+    pub number: Option<f64>,
+    pub text: String,
+}
+
+impl Row {
+    pub fn id(&self) -> String {
+        format!("id{}", self.id)
+    }
+
+    /// The line that an export is to write, made with nothing of the product.
+    pub fn line(&self, kind: DatasetType) -> String {
+        let number = self.number.map_or(String::new(), |n| match n {
+            n if n == 0.0 => "0.0".to_owned(),
+            1e16 => "1.0e16".to_owned(),
+            n => format!("{n:?}"),
+        });
+        let needs_quotes = self.text.contains([',', '"', '\n']) || self.text.trim() != self.text;
+        let text = if needs_quotes { format!("\"{}\"", self.text.replace('"', "\"\"")) } else { self.text.clone() };
+        match kind {
+            DatasetType::Interactions => format!("{},item,{},{number},{text}", self.id(), self.at),
+            _ => format!("{},{number},{text}", self.id()),
+        }
+    }
+
+    fn values(&self, kind: DatasetType) -> Vec<Value<'_>> {
+        let mut values = vec![Value::String(self.id().into())];
+        if kind == DatasetType::Interactions {
+            values.extend([Value::String("item".into()), Value::Long(self.at)]);
+        }
+        values.push(self.number.map_or(Value::Null, Value::Double));
+        values.push(Value::String(self.text.as_str().into()));
+        values
+    }
+}
+
+/// What all cases share: the folder, the log, the counter.
+struct Shared {
+    folder: tempfile::TempDir,
+    log: Log,
+    sequence: Arc<AtomicU64>,
+    names: AtomicU64,
+    waiting: tokio::runtime::Runtime,
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let sequence = Arc::new(AtomicU64::new(1));
+        let counter = sequence.clone();
+        let sequencer = Arc::new(move |count| Ok(counter.fetch_add(count, Ordering::SeqCst)));
+        let (log, _) = Log::open(&folder.path().join("log"), LogSettings::default(), sequencer).unwrap();
+        let waiting = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Shared { folder, log, sequence, names: AtomicU64::new(1), waiting }
+    })
+}
+
+pub struct TestDataset {
+    id: u64,
+    layout: Layout,
+    objects: Objects,
+    runs: Vec<(Origin, u64, RunFile)>,
+    flushed: u64,
+}
+
+const ITEMS: &str = r#"{"type":"record","name":"Items","fields":[{"name":"ITEM_ID","type":"string"},
+    {"name":"NUMBER","type":["double","null"]},{"name":"TEXT","type":["null","string"]}]}"#;
+const INTERACTIONS: &str = r#"{"type":"record","name":"Interactions","fields":[{"name":"USER_ID","type":"string"},
+    {"name":"ITEM_ID","type":"string"},{"name":"TIMESTAMP","type":"long"},{"name":"NUMBER","type":["double","null"]},
+    {"name":"TEXT","type":["null","string"]}]}"#;
+
+impl TestDataset {
+    pub fn new(kind: DatasetType) -> TestDataset {
+        let schema = if kind == DatasetType::Items { ITEMS } else { INTERACTIONS };
+        let layout = Layout::new(kind, &Schema::parse(schema, None).unwrap());
+        let id = shared().names.fetch_add(1, Ordering::SeqCst);
+        let objects = Objects::open(&shared().folder.path().join(format!("dataset-{id}"))).unwrap();
+        TestDataset { id, layout, objects, runs: Vec::new(), flushed: shared().log.durable() }
+    }
+
+    pub fn is_keyed(&self) -> bool {
+        self.layout.dataset_type.is_keyed()
+    }
+
+    pub fn put(&mut self, rows: &[Row]) {
+        let codec = Codec::new(&self.layout);
+        let mut batch = Batch::new(self.id, self.layout.schema_version);
+        for row in rows {
+            batch.push_with(|out| codec.encode(&row.values(self.layout.dataset_type), out)).unwrap();
+        }
+        shared().waiting.block_on(shared().log.append(batch)).unwrap();
+    }
+
+    pub fn import(&mut self, rows: &[Row], is_full: bool) {
+        let file = self.try_import(&self.csv(rows)).unwrap();
+        let base = shared().sequence.fetch_add(file.records, Ordering::SeqCst);
+        if is_full {
+            self.runs.retain(|(origin, ..)| *origin == Origin::Put);
+        }
+        self.runs.push((Origin::Bulk, base, file));
+    }
+
+    pub fn import_badly(&mut self, rows: &[Row]) {
+        let text = self.csv(rows) + "\"unclosed";
+        assert_eq!(self.try_import(&text).unwrap_err().kind, ErrorKind::Invalid);
+    }
+
+    fn csv(&self, rows: &[Row]) -> String {
+        let kind = self.layout.dataset_type;
+        let header = self.layout.columns.iter().map(|c| c.name()).collect::<Vec<_>>().join(",");
+        rows.iter().fold(header + "\n", |text, row| text + &row.line(kind) + "\n")
+    }
+
+    fn try_import(&self, text: &str) -> model::Result<RunFile> {
+        let bytes = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
+        let file = SourceFile { key: "in.csv".to_owned(), dialect: Dialect::Rfc4180, bytes };
+        let target = Target { objects: &self.objects, object: name(), scratch: scratch(), memory_bytes: 1 << 20 };
+        import(&self.layout, [Ok(file)], &target, &Progress::default())
+    }
+
+    pub fn flush(&mut self) {
+        let to = shared().log.durable();
+        let mut sorter = Sorter::new(&scratch(), 1 << 20);
+        read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
+        let mut sorted = sorter.finish().unwrap();
+        let mut writer = RunWriter::create(&self.objects, &name(), &self.layout).unwrap();
+        while let Some((record, arrivals)) = sorted.next_record().unwrap() {
+            writer.push_record(record, arrivals).unwrap();
+        }
+        self.runs.push((Origin::Put, 0, writer.finish().unwrap()));
+        self.flushed = to;
+    }
+
+    pub fn compact(&mut self) {
+        for origin in [Origin::Bulk, Origin::Put] {
+            let (inputs, kept): (Vec<_>, Vec<_>) = self.runs.drain(..).partition(|(o, ..)| *o == origin);
+            self.runs = kept;
+            let input = |(_, sequence_base, file): &(Origin, u64, RunFile)| Input {
+                object: file.object.clone(),
+                sequence_base: *sequence_base,
+                size_bytes: file.size_bytes,
+            };
+            let inputs: Vec<Input> = inputs.iter().map(input).collect();
+            if !inputs.is_empty() {
+                let file = compact(&self.objects, &name(), &self.layout, origin, &inputs).unwrap();
+                self.runs.push((origin, 0, file));
+            }
+        }
+    }
+
+    /// The exported lines with their ids, all files one after the other, and the ledger.
+    pub fn export(&self, mode: IngestionMode, file_size_bytes_max: u64) -> (Vec<(String, String)>, Ledger) {
+        let mut source = Source { runs: Vec::new(), csv_bytes: 0 };
+        for (origin, base, file) in self.runs.iter().filter(|(origin, ..)| mode.takes(*origin)) {
+            let reader = RunReader::open(&self.objects, &file.object, &self.layout, *base).unwrap();
+            source.runs.push((*origin, Box::new(reader) as Batches));
+            source.csv_bytes += file.csv_bytes;
+        }
+        if mode.takes(Origin::Put) {
+            let mut sorter = Sorter::new(&scratch(), 1 << 20);
+            let to = shared().log.durable();
+            let tail = read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
+            source.runs.push((Origin::Put, into_batches(sorter.finish().unwrap(), &self.layout)));
+            source.csv_bytes += tail.csv_bytes;
+        }
+        let mut files: Vec<Vec<u8>> = Vec::new();
+        let settings = Settings { file_size_bytes_max, part_size_bytes: 64 };
+        let mut emit = |piece| {
+            if let Piece::Part { file, bytes } = piece {
+                files.resize(files.len().max(file + 1), Vec::new());
+                files[file].extend(bytes);
+            }
+            Ok(())
+        };
+        let ledger = export(&self.layout, mode, source, &settings, &Progress::default(), &mut emit).unwrap();
+        (files.iter().flat_map(|file| lines(file)).collect(), ledger)
+    }
+}
+
+impl Drop for TestDataset {
+    fn drop(&mut self) {
+        shared().log.forget_dataset(self.id);
+        let _ = std::fs::remove_dir_all(shared().folder.path().join(format!("dataset-{}", self.id)));
+    }
+}
+
+// Each file without its header; a line's id is its first field, which never needs quotes here.
+fn lines(file: &[u8]) -> Vec<(String, String)> {
+    let mut splitter = Splitter::new(Dialect::Rfc4180, csv::Settings::default());
+    splitter.push(file);
+    splitter.finish();
+    let mut lines = Vec::new();
+    while let Some(record) = splitter.next_record().unwrap() {
+        let line = String::from_utf8(record.raw().to_vec()).unwrap();
+        lines.push((line.split(',').next().unwrap_or_default().to_owned(), line));
+    }
+    lines.remove(0);
+    lines
+}
+
+fn name() -> String {
+    format!("{}.parquet", shared().names.fetch_add(1, Ordering::SeqCst))
+}
+
+fn scratch() -> PathBuf {
+    shared().folder.path().join("scratch").join(name())
+}

@@ -1,0 +1,165 @@
+//! Dataset export jobs: a pinned snapshot merged into files, uploaded, then made visible in one burst.
+
+use std::sync::Arc;
+
+use access::source::MANIFEST;
+use access::{Bucket, S3Location};
+use bytes::Bytes;
+use catalog::{JobRow, Lease, RunRow, Snapshot};
+use engine::Progress;
+use engine::export::{FileSummary, Piece, Settings, Source, export};
+use model::error::{Context, Error, ErrorKind, Result};
+use model::manifest::Ledger;
+use model::{IngestionMode, Origin};
+use serde::{Deserialize, Serialize};
+use store::merge::Batches;
+use store::tail::{into_batches, read_tail};
+use store::{RunReader, Sorter};
+use tokio::sync::mpsc;
+
+use crate::upload::{Uploaded, Uploader};
+use crate::{Parts, blocking, explain_denial, manifest, upload};
+
+/// The size of an uploaded part; a store takes 10,000 of them a file.
+const PART_BYTES: usize = 8 << 20;
+
+/// All that is needed to make an export visible; once it is stored, the job only goes forward.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    files: Vec<Uploaded>,
+    manifest_key: String,
+    manifest: String,
+    report: String,
+}
+
+pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
+    let path = job.export_request()?.path;
+    let place = S3Location::parse(&path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let plan = match &job.plan {
+        Some(plan) => serde_json::from_str(plan).corrupt(|| "an export's plan can't be read".to_owned())?,
+        None => {
+            upload::abandon(parts, job).await;
+            let stem = format!("{}{}/", place.prefix(), job.name);
+            upload_all(parts, job, lease, progress, &bucket, &stem).await.map_err(explain_denial(&place.bucket))?
+        }
+    };
+    complete(parts, job, lease, &bucket, &plan).await
+}
+
+async fn upload_all(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    progress: &Arc<Progress>,
+    bucket: &Bucket,
+    folder: &str,
+) -> Result<Plan> {
+    let snapshot = job.snapshot()?;
+    let runs = parts.catalog.pinned_runs(&job.arn).await?;
+    let (pieces, received) = mpsc::channel(1);
+    let merging = {
+        let (parts, job, snapshot, progress) = (parts.clone(), job.clone(), snapshot.clone(), progress.clone());
+        blocking(move || merge(&parts, &job, &snapshot, &runs, &progress, &pieces))
+    };
+    let key_stem = format!("{folder}{}", snapshot.layout.dataset_type.as_str());
+    let uploader = Uploader { parts: parts.clone(), lease: lease.clone(), bucket: bucket.clone(), key_stem };
+    // The uploads' error comes first: a merge whose pieces nobody takes any more only says that it was stopped.
+    let (ledger, uploaded) = tokio::join!(merging, uploader.run(received));
+    let (uploaded, ledger) = (uploaded?, ledger?);
+    let plan = plan(job, &snapshot, folder, uploaded, ledger)?;
+    let text = serde_json::to_string(&plan).map_err(|e| Error::internal("write an export's plan").caused_by(e))?;
+    parts.catalog.set_completing(lease, &text).await?;
+    Ok(plan)
+}
+
+fn merge(
+    parts: &Parts,
+    job: &JobRow,
+    snapshot: &Snapshot,
+    runs: &[RunRow],
+    progress: &Progress,
+    pieces: &mpsc::Sender<Piece>,
+) -> Result<Ledger> {
+    let mode = job.export_request()?.ingestion_mode;
+    let source = open_source(parts, job, snapshot, runs, mode)?;
+    let settings = Settings { file_size_bytes_max: parts.settings.file_size_bytes_max, part_size_bytes: PART_BYTES };
+    let mut emit = |piece| pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"));
+    let ledger = export(&snapshot.layout, mode, source.opened, &settings, progress, &mut emit)?;
+    // What was read is what the catalog says was written; anything else is a damaged or forgotten run.
+    if (ledger.read_bulk, ledger.read_put) != (source.bulk, source.put) {
+        return Err(Error::corrupt("the export read another number of records than its snapshot holds"));
+    }
+    Ok(ledger)
+}
+
+struct Counted {
+    opened: Source,
+    bulk: u64,
+    put: u64,
+}
+
+fn open_source(parts: &Parts, job: &JobRow, snapshot: &Snapshot, runs: &[RunRow], mode: IngestionMode) -> Result<Counted> {
+    let mut counted = Counted { opened: Source { runs: Vec::new(), csv_bytes: 0 }, bulk: 0, put: 0 };
+    for row in runs.iter().filter(|row| mode.takes(row.run.origin)) {
+        let run = &row.run;
+        let reader = RunReader::open(&parts.objects, &run.object, &snapshot.layout, run.sequence_base)?;
+        counted.add(run.origin, run.records, run.csv_bytes, Box::new(reader));
+    }
+    if mode.takes(Origin::Put) {
+        let scratch = parts.scratch.join(format!("{}-export", parts.clock.hex(16)));
+        let mut sorter = Sorter::new(&scratch, parts.settings.job_memory_bytes / 4);
+        let id = job.dataset_id.cast_unsigned();
+        let tail = read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
+        let batches = into_batches(sorter.finish()?, &snapshot.layout);
+        counted.add(Origin::Put, tail.records, tail.csv_bytes, batches);
+    }
+    Ok(counted)
+}
+
+impl Counted {
+    fn add(&mut self, origin: Origin, records: u64, csv_bytes: u64, batches: Batches) {
+        match origin {
+            Origin::Bulk => self.bulk += records,
+            Origin::Put => self.put += records,
+        }
+        self.opened.csv_bytes += csv_bytes;
+        self.opened.runs.push((origin, batches));
+    }
+}
+
+fn plan(job: &JobRow, snapshot: &Snapshot, folder: &str, uploaded: Vec<(Uploaded, FileSummary)>, ledger: Ledger) -> Result<Plan> {
+    let named: Vec<(String, FileSummary)> = uploaded.iter().map(|(u, s)| (u.key.clone(), s.clone())).collect();
+    let manifest = manifest::of_export(job, snapshot, &named, ledger)?;
+    let writing = |e| Error::internal("write a manifest").caused_by(e);
+    Ok(Plan {
+        files: uploaded.into_iter().map(|(u, _)| u).collect(),
+        manifest_key: format!("{folder}{MANIFEST}"),
+        manifest: serde_json::to_string_pretty(&manifest).map_err(writing)?,
+        report: serde_json::json!({ "ledger": manifest.ledger, "files": manifest.files }).to_string(),
+    })
+}
+
+/// Makes everything visible: the files in one burst, then the manifest, then the job.
+async fn complete(parts: &Parts, job: &JobRow, lease: &Lease, bucket: &Bucket, plan: &Plan) -> Result<()> {
+    let mut visible: Vec<&str> = Vec::new();
+    for file in &plan.files {
+        let done = bucket.complete(&file.key, &file.upload_id, &file.part_tags(), file.crc64nvme, file.bytes).await;
+        done.map_err(|cause| left_over(cause, bucket, &visible))?;
+        visible.push(&file.key);
+    }
+    let body = Bytes::from(plan.manifest.clone());
+    let put = bucket.put(&plan.manifest_key, body, "application/json", Default::default(), None).await;
+    put.map_err(|cause| left_over(cause, bucket, &visible))?;
+    parts.catalog.finish_export(lease, &plan.report).await?;
+    parts.catalog.forget_uploads(&job.arn).await
+}
+
+// A fault that passes is tried again; one that does not leaves files behind, and whoever reads the reason must know which.
+fn left_over(cause: Error, bucket: &Bucket, visible: &[&str]) -> Error {
+    if cause.kind == ErrorKind::Unavailable || visible.is_empty() {
+        return cause;
+    }
+    let keys: Vec<String> = visible.iter().map(|key| format!("s3://{}/{key}", bucket.name())).collect();
+    Error::new(cause.kind, format!("{} Already visible: {}.", cause.message(), keys.join(", "))).caused_by(cause)
+}

@@ -1,0 +1,107 @@
+//! Dataset import jobs: files opened as the role, read into a run, listed in one transaction.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use access::source::Source;
+use access::{Bucket, S3Location, bucket};
+use bytes::{Buf, Bytes};
+use catalog::{JobRow, Lease, NewRun};
+use csv::Dialect;
+use engine::Progress;
+use engine::import::{SourceFile, Target, import};
+use model::error::{Error, Result};
+use model::{Layout, Origin};
+use store::RunFile;
+use tokio::runtime::Handle;
+use tracing::info;
+
+use crate::{Parts, blocking, explain_denial, layout_of};
+
+pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
+    let request = job.import_request()?;
+    let layout = layout_of(parts, job).await?;
+    let place = S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let source = Source::find(&bucket, &place.key).await.map_err(explain_denial(&place.bucket))?;
+    let attempt = parts.clock.hex(16);
+    parts.catalog.begin_attempt(&attempt).await?;
+    let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, progress).await;
+    let listed = match written {
+        Ok(file) => list_run(parts, job, lease, &layout, file).await,
+        Err(cause) => Err(explain_denial(&place.bucket)(cause)),
+    };
+    parts.catalog.end_attempt(&attempt).await?;
+    listed
+}
+
+async fn read_and_sort(
+    parts: &Arc<Parts>,
+    attempt: &str,
+    layout: Layout,
+    bucket: Bucket,
+    source: Source,
+    progress: &Arc<Progress>,
+) -> Result<RunFile> {
+    let (parts, progress) = (parts.clone(), progress.clone());
+    let object = format!("{attempt}-0.parquet");
+    let scratch = parts.scratch.join(attempt);
+    let handle = Handle::current();
+    blocking(move || {
+        let files = source.files.iter().map(|file| open(&bucket, &file.key, &file.etag, source.is_exported, &handle));
+        let memory_bytes = parts.settings.job_memory_bytes;
+        let target = Target { objects: &parts.objects, object, scratch, memory_bytes };
+        import(&layout, files, &target, &progress)
+    })
+    .await
+}
+
+async fn list_run(parts: &Parts, job: &JobRow, lease: &Lease, layout: &Layout, file: RunFile) -> Result<()> {
+    let request = job.import_request()?;
+    let report = serde_json::json!({ "rowsRead": file.records, "exactDuplicates": file.records - file.rows });
+    info!(job.arn = %job.arn, rows = file.records, distinct = file.rows, size_bytes = file.size_bytes, "imported {} rows", file.records);
+    let run = NewRun {
+        origin: Origin::Bulk,
+        schema_version: layout.schema_version,
+        sequence_base: 0,
+        rows: file.rows,
+        records: file.records,
+        csv_bytes: file.csv_bytes,
+        object: file.object,
+        size_bytes: file.size_bytes,
+    };
+    // A run without records would say nothing; its object is cleared away like any that no row names.
+    let runs = if run.rows == 0 { vec![] } else { vec![run] };
+    parts.catalog.finish_import(lease, job.dataset_id, request.import_mode, &runs, &report.to_string()).await
+}
+
+/// Opens a file that must still be the one that was listed.
+fn open(bucket: &Bucket, key: &str, etag: &str, is_exported: bool, handle: &Handle) -> Result<SourceFile> {
+    let if_match = (!etag.is_empty()).then_some(etag);
+    let (head, body) = handle.block_on(bucket.get(key, None, if_match))?;
+    let is_rfc4180 = is_exported || head.metadata.get("personalize-csv").is_some_and(|v| v == "rfc4180");
+    let dialect = if is_rfc4180 { Dialect::Rfc4180 } else { Dialect::Aws };
+    let bytes = BodyReader { body, piece: Bytes::new(), handle: handle.clone() };
+    Ok(SourceFile { key: key.to_owned(), dialect, bytes: Box::new(bytes) })
+}
+
+/// The bytes of an object for whoever reads and does not wait.
+struct BodyReader {
+    body: bucket::Body,
+    piece: Bytes,
+    handle: Handle,
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.handle.block_on(self.body.next()).map_err(io::Error::other)? {
+                Some(piece) => self.piece = piece,
+                None => return Ok(0),
+            }
+        }
+        let n = out.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut out[..n]);
+        Ok(n)
+    }
+}

@@ -1,0 +1,178 @@
+//! Jobs: claimed from the catalog, run under a lease, retried on passing faults, ended once and for all.
+
+mod dataset_export_job;
+mod dataset_import_job;
+mod lease;
+mod manifest;
+mod upkeep;
+mod upload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Access;
+use catalog::{Catalog, JobKind, JobRow, Lease};
+use engine::Progress;
+use model::error::{Error, ErrorKind, Result};
+use model::{Clock, Layout};
+use store::Objects;
+use store::log::Log;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+/// What jobs work with.
+pub struct Parts {
+    pub catalog: Catalog,
+    pub access: Arc<Access>,
+    pub log: Arc<Log>,
+    pub objects: Objects,
+    pub clock: Arc<dyn Clock>,
+    /// Rung when a job was created; a hint over polling.
+    pub bell: Arc<Notify>,
+    /// A folder for sorting; what lies in it is of no use after a restart.
+    pub scratch: PathBuf,
+    pub settings: Settings,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How many jobs run at once.
+    pub jobs_concurrent: usize,
+    /// The memory of one job's sorting, in bytes.
+    pub job_memory_bytes: usize,
+    /// The mean size of exported files stays below this.
+    pub file_size_bytes_max: u64,
+    /// A dataset's put records are flushed from the log to a run at this age,
+    pub flush_after_s: u64,
+    /// at this size,
+    pub flush_size_bytes: u64,
+    /// or when the whole log has this size.
+    pub log_size_bytes: u64,
+}
+
+/// The workers and the upkeep, until they are stopped.
+pub struct Jobs {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+const POLL: Duration = Duration::from_secs(1);
+/// A job that meets passing faults is given up after this many attempts: about an hour.
+const ATTEMPTS_MAX: i64 = 120;
+const RETRY_MS_MAX: i64 = 30_000;
+
+impl Jobs {
+    pub fn start(parts: Parts) -> Jobs {
+        let parts = Arc::new(parts);
+        let (stop, stopped) = watch::channel(false);
+        let worker = |_| tokio::spawn(work(parts.clone(), stopped.clone()));
+        let mut tasks: Vec<JoinHandle<()>> = (0..parts.settings.jobs_concurrent.max(1)).map(worker).collect();
+        tasks.push(tokio::spawn(upkeep::run(parts, stopped)));
+        Jobs { stop, tasks }
+    }
+
+    /// Hands back what is running, so that it is begun again at the next start, and waits until all have let go.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(cause) = task.await {
+                error!(error = %cause, "a worker ended before it was told to");
+            }
+        }
+    }
+}
+
+async fn work(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        match parts.catalog.claim(lease::LEASE_MS).await {
+            Ok(Some((job, lease))) => {
+                // There may be more where this came from: another worker looks.
+                parts.bell.notify_one();
+                run(&parts, job, lease, stopped.clone()).await;
+            }
+            Ok(None) => wait(&parts, &mut stopped).await,
+            Err(cause) => {
+                warn!(error = %cause.chain(), "no job could be claimed");
+                wait(&parts, &mut stopped).await;
+            }
+        }
+    }
+}
+
+async fn wait(parts: &Parts, stopped: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = parts.bell.notified() => {}
+        _ = stopped.changed() => {}
+        () = tokio::time::sleep(POLL) => {}
+    }
+}
+
+async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Receiver<bool>) {
+    let progress = Arc::new(Progress::default());
+    let keeper = tokio::spawn(lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone()));
+    // A panic ends this job's attempt, not the worker.
+    let attempt = tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()));
+    let outcome = attempt.await.unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause)));
+    keeper.abort();
+    let is_stopping = *stopped.borrow();
+    let ended = match outcome {
+        Ok(()) => Ok(info!(job.arn = %job.arn, rows = progress.rows(), "the job is done")),
+        Err(cause) => give_up(parts, &job, &lease, &cause, is_stopping).await,
+    };
+    if let Err(cause) = ended {
+        warn!(job.arn = %job.arn, error = %cause.chain(), "the job's row could not be changed; it is claimed again later");
+    }
+}
+
+async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Progress>) -> Result<()> {
+    match job.kind {
+        JobKind::Import => dataset_import_job::run(&parts, &job, &lease, &progress).await,
+        JobKind::Export => dataset_export_job::run(&parts, &job, &lease, &progress).await,
+    }
+}
+
+async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_stopping: bool) -> Result<()> {
+    if is_stopping {
+        return parts.catalog.retry_later(lease, 0).await;
+    }
+    let may_pass = matches!(cause.kind, ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::InUse);
+    if may_pass && job.attempts < ATTEMPTS_MAX {
+        let delay_ms = (500 << job.attempts.clamp(0, 6)).min(RETRY_MS_MAX);
+        warn!(job.arn = %job.arn, attempt = job.attempts, delay_ms, error = %cause.chain(), "the job is tried again later");
+        return parts.catalog.retry_later(lease, delay_ms).await;
+    }
+    warn!(job.arn = %job.arn, error = %cause.chain(), "the job failed");
+    parts.catalog.fail_job(lease, cause.message(), None).await?;
+    if job.kind == JobKind::Export {
+        upload::abandon(parts, job).await;
+    }
+    Ok(())
+}
+
+/// The layout of the dataset that a job works on.
+async fn layout_of(parts: &Parts, job: &JobRow) -> Result<Layout> {
+    let dataset = parts.catalog.dataset_by_id(job.dataset_id).await?;
+    let gone = || Error::new(ErrorKind::NotFound, format!("The given dataset does not exist: {}", job.dataset_arn));
+    Ok(dataset.ok_or_else(gone)?.layout)
+}
+
+/// Puts the published sentence before a denial, so that the reader knows where to look.
+fn explain_denial(bucket: &str) -> impl FnOnce(Error) -> Error {
+    let sentence = format!(
+        "Insufficient privileges for accessing data in S3. Please look at \
+         https://docs.aws.amazon.com/personalize/latest/dg/granting-personalize-s3-access.html#attach-bucket-policy \
+         and fix bucket policy on {bucket}."
+    );
+    move |cause| match cause.kind {
+        ErrorKind::Denied => Error::invalid(format!("{sentence} {}", cause.message())).caused_by(cause),
+        _ => cause,
+    }
+}
+
+/// Does blocking work off the threads that wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|cause| Err(Error::internal("the work ended unexpectedly").caused_by(cause)))
+}

@@ -1,0 +1,195 @@
+//! Upkeep: put records flushed from the log to runs, runs compacted, segments and objects that nobody needs cleared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{DatasetRow, NewRun, RunRow};
+use model::Origin;
+use model::error::Result;
+use store::compact::{Input, compact, pick};
+use store::tail::read_tail;
+use store::{RunFile, RunWriter, Sorter};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::{Parts, blocking};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
+    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new() };
+    while !*stopped.borrow() {
+        if let Err(cause) = upkeep.round().await {
+            warn!(error = %cause.chain(), "upkeep is tried again later");
+        }
+        tokio::select! {
+            _ = stopped.changed() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+struct Upkeep {
+    parts: Arc<Parts>,
+    /// For each dataset with unflushed records, since when it has had some.
+    waiting_since_ms: HashMap<i64, i64>,
+}
+
+impl Upkeep {
+    async fn round(&mut self) -> Result<()> {
+        let datasets = self.parts.catalog.all_datasets().await?;
+        self.forget_deleted(&datasets);
+        for dataset in &datasets {
+            if self.must_flush(dataset) {
+                flush(&self.parts, dataset).await?;
+                self.waiting_since_ms.remove(&dataset.id);
+            }
+            compact_dataset(&self.parts, dataset).await?;
+        }
+        trim_log(&self.parts).await?;
+        clear_objects(&self.parts).await
+    }
+
+    fn forget_deleted(&mut self, datasets: &[DatasetRow]) {
+        for id in self.parts.log.datasets() {
+            if !datasets.iter().any(|d| d.id.cast_unsigned() == id) {
+                self.parts.log.forget_dataset(id);
+            }
+        }
+        self.waiting_since_ms.retain(|id, _| datasets.iter().any(|d| d.id == *id));
+    }
+
+    fn must_flush(&mut self, dataset: &DatasetRow) -> bool {
+        let settings = &self.parts.settings;
+        let pending = self.parts.log.pending(dataset.id.cast_unsigned(), dataset.flushed_position);
+        if pending.records == 0 {
+            self.waiting_since_ms.remove(&dataset.id);
+            return false;
+        }
+        let now_ms = self.parts.clock.now_ms();
+        let since_ms = *self.waiting_since_ms.entry(dataset.id).or_insert(now_ms);
+        // A clock that was set back must not keep records waiting.
+        let age_s = (now_ms - since_ms).unsigned_abs() / 1000;
+        pending.bytes >= settings.flush_size_bytes
+            || age_s >= settings.flush_after_s
+            || self.parts.log.total_bytes() >= settings.log_size_bytes
+    }
+}
+
+/// Moves a dataset's put records from the log into a run; the run and the log position change in one transaction, so
+/// that replay after a crash is exact.
+async fn flush(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()> {
+    let (from, to) = (dataset.flushed_position, parts.log.durable());
+    let attempt = parts.clock.hex(16);
+    parts.catalog.begin_attempt(&attempt).await?;
+    let written = {
+        let (parts, dataset, attempt) = (parts.clone(), dataset.clone(), attempt.clone());
+        blocking(move || write_flush(&parts, &dataset, &attempt, from, to)).await
+    };
+    let done = match written {
+        Ok(file) => {
+            let run = new_run(dataset, Origin::Put, file);
+            info!(dataset.arn = %dataset.arn, rows = run.rows, "flushed {} put records", run.records);
+            parts.catalog.finish_flush(dataset.id, from, to, Some(&run)).await.map(drop)
+        }
+        Err(cause) => Err(cause),
+    };
+    parts.catalog.end_attempt(&attempt).await?;
+    done
+}
+
+fn write_flush(parts: &Parts, dataset: &DatasetRow, attempt: &str, from: u64, to: u64) -> Result<RunFile> {
+    let mut sorter = Sorter::new(&parts.scratch.join(attempt), parts.settings.job_memory_bytes);
+    read_tail(&parts.log, dataset.id.cast_unsigned(), from, to, &dataset.layout, &mut sorter)?;
+    let mut sorted = sorter.finish()?;
+    let mut run = RunWriter::create(&parts.objects, &format!("{attempt}-0.parquet"), &dataset.layout)?;
+    while let Some((record, arrivals)) = sorted.next_record()? {
+        run.push_record(record, arrivals)?;
+    }
+    run.finish()
+}
+
+fn new_run(dataset: &DatasetRow, origin: Origin, file: RunFile) -> NewRun {
+    NewRun {
+        origin,
+        schema_version: dataset.layout.schema_version,
+        sequence_base: 0,
+        rows: file.rows,
+        records: file.records,
+        csv_bytes: file.csv_bytes,
+        object: file.object,
+        size_bytes: file.size_bytes,
+    }
+}
+
+async fn compact_dataset(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()> {
+    let runs = parts.catalog.runs(dataset.id).await?;
+    for origin in [Origin::Bulk, Origin::Put] {
+        let runs: Vec<RunRow> = runs.iter().filter(|row| row.run.origin == origin).cloned().collect();
+        let sizes: Vec<u64> = runs.iter().map(|row| row.run.size_bytes).collect();
+        if let Some(chosen) = pick(&sizes) {
+            let chosen: Vec<RunRow> = chosen.into_iter().map(|n| runs[n].clone()).collect();
+            compact_runs(parts, dataset, origin, &chosen).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn compact_runs(parts: &Arc<Parts>, dataset: &DatasetRow, origin: Origin, runs: &[RunRow]) -> Result<()> {
+    let attempt = parts.clock.hex(16);
+    parts.catalog.begin_attempt(&attempt).await?;
+    let inputs: Vec<Input> = runs.iter().map(input).collect();
+    let written = {
+        let (parts, layout, object) = (parts.clone(), dataset.layout.clone(), format!("{attempt}-0.parquet"));
+        blocking(move || compact(&parts.objects, &object, &layout, origin, &inputs)).await
+    };
+    let ids: Vec<i64> = runs.iter().map(|row| row.id).collect();
+    let done = match written {
+        Ok(file) => parts.catalog.finish_compaction(dataset.id, &ids, &new_run(dataset, origin, file)).await,
+        Err(cause) => Err(cause),
+    };
+    parts.catalog.end_attempt(&attempt).await?;
+    if done? {
+        info!(dataset.arn = %dataset.arn, "compacted {} runs", ids.len());
+    }
+    Ok(())
+}
+
+fn input(row: &RunRow) -> Input {
+    Input { object: row.run.object.clone(), sequence_base: row.run.sequence_base, size_bytes: row.run.size_bytes }
+}
+
+/// Drops the segments of the log that are flushed and that no snapshot pins.
+async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
+    // Flushed positions are read before the pins: a snapshot made in between pins no less than they do.
+    let durable = parts.log.durable();
+    let datasets = parts.catalog.all_datasets().await?;
+    let pinned = parts.catalog.lowest_pinned_position().await?;
+    let needed = datasets.iter().filter_map(|d| parts.log.pending(d.id.cast_unsigned(), d.flushed_position).oldest);
+    let lowest = needed.chain(pinned).fold(durable, u64::min);
+    let parts = parts.clone();
+    blocking(move || parts.log.forget_before(lowest)).await
+}
+
+/// Deletes the objects of runs that are in no list and in no snapshot, and those that no row names.
+async fn clear_objects(parts: &Arc<Parts>) -> Result<()> {
+    let retired = parts.catalog.retired_runs().await?;
+    for row in &retired {
+        parts.objects.delete(&row.run.object)?;
+    }
+    if !retired.is_empty() {
+        parts.catalog.forget_runs(&retired.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
+    }
+    // In this order: an attempt that ends in between has its object named by a row by then.
+    let found = parts.objects.names()?;
+    let attempts = parts.catalog.attempts().await?;
+    let named = parts.catalog.named_objects().await?;
+    for name in found {
+        let is_being_written = attempts.iter().any(|attempt| name.starts_with(attempt.as_str()));
+        if !is_being_written && !named.contains(&name) {
+            parts.objects.delete(&name)?;
+        }
+    }
+    Ok(())
+}

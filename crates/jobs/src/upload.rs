@@ -1,0 +1,149 @@
+//! The uploads of an export: parts go up while later ones are made, and nothing is visible until all are there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::bucket::PartTag;
+use access::{Bucket, S3Location};
+use bytes::Bytes;
+use catalog::{JobRow, Lease};
+use crc_fast::{CrcAlgorithm, checksum};
+use engine::export::{FileSummary, Piece};
+use model::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::Parts;
+
+pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
+/// How many parts are on their way at once.
+const IN_FLIGHT: usize = 2;
+
+/// A file whose parts are all on the store, waiting to be completed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Uploaded {
+    pub key: String,
+    pub upload_id: String,
+    /// Number, entity tag and CRC-64/NVME of each part, in order.
+    pub parts: Vec<(i32, String, u64)>,
+    pub crc64nvme: u64,
+    pub bytes: u64,
+}
+
+impl Uploaded {
+    pub fn part_tags(&self) -> Vec<PartTag> {
+        let tag = |(number, etag, crc): &(i32, String, u64)| PartTag { number: *number, etag: etag.clone(), crc64nvme: *crc };
+        self.parts.iter().map(tag).collect()
+    }
+}
+
+/// Takes the pieces of an export and uploads them.
+pub struct Uploader {
+    pub parts: Arc<Parts>,
+    pub lease: Lease,
+    pub bucket: Bucket,
+    /// What the keys of the files begin with, up to the number.
+    pub key_stem: String,
+}
+
+/// Marks a file as one that needs no backslash escapes when it is imported.
+fn metadata() -> HashMap<String, String> {
+    HashMap::from([("personalize-csv".to_owned(), "rfc4180".to_owned())])
+}
+
+impl Uploader {
+    /// Uploads all pieces, in order of files; returns when every part is on the store.
+    pub async fn run(self, mut pieces: mpsc::Receiver<Piece>) -> Result<Vec<(Uploaded, FileSummary)>> {
+        let mut finished = Vec::new();
+        let mut open: Option<OpenFile> = None;
+        while let Some(piece) = pieces.recv().await {
+            match piece {
+                Piece::Part { file, bytes } => {
+                    if open.is_none() {
+                        open = Some(self.begin(file).await?);
+                    }
+                    let upload = open.as_mut().ok_or_else(|| Error::internal("a part has no upload"))?;
+                    upload.send(&self.bucket, bytes.into()).await?;
+                }
+                Piece::End(summary) => {
+                    let upload = open.take().ok_or_else(|| Error::internal("a file ended that never began"))?;
+                    finished.push((upload.end(&summary).await?, summary));
+                }
+            }
+        }
+        Ok(finished)
+    }
+
+    async fn begin(&self, file: usize) -> Result<OpenFile> {
+        let key = format!("{}-{file:05}.csv", self.key_stem);
+        let upload_id = self.bucket.create_multipart(&key, CONTENT_TYPE, metadata()).await?;
+        self.parts.catalog.record_upload(&self.lease, &key, &upload_id).await?;
+        Ok(OpenFile { key, upload_id, number: 0, on_their_way: JoinSet::new(), sent: Vec::new() })
+    }
+}
+
+struct OpenFile {
+    key: String,
+    upload_id: String,
+    number: i32,
+    on_their_way: JoinSet<Result<PartTag>>,
+    sent: Vec<PartTag>,
+}
+
+impl OpenFile {
+    async fn send(&mut self, bucket: &Bucket, bytes: Bytes) -> Result<()> {
+        while self.on_their_way.len() >= IN_FLIGHT {
+            self.wait_for_one().await?;
+        }
+        self.number += 1;
+        let (bucket, key, upload_id, number) = (bucket.clone(), self.key.clone(), self.upload_id.clone(), self.number);
+        let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, &bytes);
+        self.on_their_way.spawn(async move { bucket.upload_part(&key, &upload_id, number, bytes, crc64nvme).await });
+        Ok(())
+    }
+
+    async fn wait_for_one(&mut self) -> Result<()> {
+        if let Some(sent) = self.on_their_way.join_next().await {
+            self.sent.push(sent.map_err(|e| Error::internal("an upload ended unexpectedly").caused_by(e))??);
+        }
+        Ok(())
+    }
+
+    async fn end(mut self, summary: &FileSummary) -> Result<Uploaded> {
+        while !self.on_their_way.is_empty() {
+            self.wait_for_one().await?;
+        }
+        self.sent.sort_by_key(|part| part.number);
+        Ok(Uploaded {
+            key: self.key,
+            upload_id: self.upload_id,
+            parts: self.sent.into_iter().map(|part| (part.number, part.etag, part.crc64nvme)).collect(),
+            crc64nvme: summary.crc64nvme,
+            bytes: summary.bytes,
+        })
+    }
+}
+
+/// Gives up what an attempt left open on the store. What can't be given up is named in the log: the right to abort is
+/// not among those that the documented role has.
+pub async fn abandon(parts: &Parts, job: &JobRow) {
+    if let Err(cause) = try_abandon(parts, job).await {
+        warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
+    }
+}
+
+async fn try_abandon(parts: &Parts, job: &JobRow) -> Result<()> {
+    let uploads = parts.catalog.uploads(&job.arn).await?;
+    if uploads.is_empty() {
+        return Ok(());
+    }
+    let path = job.export_request()?.path;
+    let place = S3Location::parse(&path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    for (key, upload_id) in uploads {
+        bucket.abort(&key, &upload_id).await?;
+    }
+    parts.catalog.forget_uploads(&job.arn).await
+}

@@ -1,0 +1,102 @@
+//! The table of operations: what s3s reads off the wire, and the function that does it.
+
+use std::sync::Arc;
+
+use access::{Access, Principal};
+use futures_util::future::BoxFuture;
+use model::Clock;
+use s3s::dto::*;
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+use crate::blob::Blobs;
+use crate::error::{chain, refuse};
+use crate::index::Index;
+use crate::ops;
+use crate::permission::Gate;
+
+/// Does the operations; a clone is the same store.
+#[derive(Clone)]
+pub struct Backend {
+    pub access: Arc<Access>,
+    pub blobs: Blobs,
+    pub clock: Arc<dyn Clock>,
+    pub gate: Gate,
+    pub index: Index,
+}
+
+impl Backend {
+    /// The time for new rows: whole seconds, as HTTP dates have no finer ones.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms().div_euclid(1000) * 1000
+    }
+
+    /// Removes blobs that nothing names any more, without keeping the client waiting.
+    pub fn discard(&self, blobs: Vec<String>) {
+        if !blobs.is_empty() {
+            let store = self.blobs.clone();
+            tokio::spawn(async move { store.discard(blobs).await });
+        }
+    }
+}
+
+/// Whoever sent the request.
+///
+/// # Errors
+/// `AccessDenied`; the gate has refused such a request before.
+pub fn principal<T>(request: &S3Request<T>) -> S3Result<Principal> {
+    let text = "Access Denied: the request carries no verified signature.";
+    request.extensions.get::<Principal>().cloned().ok_or_else(|| refuse(S3ErrorCode::AccessDenied, text))
+}
+
+macro_rules! operations {
+    ($($name:ident: $input:ident => $output:ident = $function:path;)*) => {
+        impl S3 for Backend {
+            $(
+                fn $name<'life0, 'async_trait>(
+                    &'life0 self,
+                    request: S3Request<$input>,
+                ) -> BoxFuture<'async_trait, S3Result<S3Response<$output>>>
+                where
+                    'life0: 'async_trait,
+                    Self: 'async_trait,
+                {
+                    Box::pin(async move { $function(self, request).await.inspect_err(|e| log(stringify!($name), e)) })
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    list_buckets: ListBucketsInput => ListBucketsOutput = ops::bucket::list;
+    create_bucket: CreateBucketInput => CreateBucketOutput = ops::bucket::create;
+    head_bucket: HeadBucketInput => HeadBucketOutput = ops::bucket::head;
+    delete_bucket: DeleteBucketInput => DeleteBucketOutput = ops::bucket::delete;
+    get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput = ops::bucket::location;
+    get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput = ops::bucket::versioning;
+    get_bucket_policy: GetBucketPolicyInput => GetBucketPolicyOutput = ops::policy::get;
+    put_bucket_policy: PutBucketPolicyInput => PutBucketPolicyOutput = ops::policy::put;
+    delete_bucket_policy: DeleteBucketPolicyInput => DeleteBucketPolicyOutput = ops::policy::delete;
+    list_objects: ListObjectsInput => ListObjectsOutput = ops::list::objects;
+    list_objects_v2: ListObjectsV2Input => ListObjectsV2Output = ops::list::objects_v2;
+    list_parts: ListPartsInput => ListPartsOutput = ops::list_uploads::parts;
+    list_multipart_uploads: ListMultipartUploadsInput => ListMultipartUploadsOutput = ops::list_uploads::uploads;
+    put_object: PutObjectInput => PutObjectOutput = ops::put::object;
+    get_object: GetObjectInput => GetObjectOutput = ops::get::object;
+    head_object: HeadObjectInput => HeadObjectOutput = ops::get::head;
+    get_object_attributes: GetObjectAttributesInput => GetObjectAttributesOutput = ops::attributes::get;
+    copy_object: CopyObjectInput => CopyObjectOutput = ops::copy::object;
+    delete_object: DeleteObjectInput => DeleteObjectOutput = ops::delete::object;
+    delete_objects: DeleteObjectsInput => DeleteObjectsOutput = ops::delete::objects;
+    create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput = ops::upload::create;
+    upload_part: UploadPartInput => UploadPartOutput = ops::part::upload;
+    upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput = ops::part::copy;
+    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput = ops::upload::complete;
+    abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput = ops::upload::abort;
+}
+
+fn log(operation: &'static str, error: &S3Error) {
+    if error.status_code().is_some_and(|status| status.is_server_error()) {
+        tracing::error!(s3.operation = operation, cause = %chain(error), "{operation} failed");
+    }
+}

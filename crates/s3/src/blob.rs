@@ -1,0 +1,94 @@
+//! Object bytes at rest: files under random names, never a path made from a key.
+
+mod pin;
+mod read;
+mod sweep;
+mod write;
+
+pub use read::Reader;
+pub use write::Stored;
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::Clock;
+use model::error::{Context, Result};
+
+/// The folder of blobs; a clone is the same folder.
+///
+/// A blob is written once under `temp`, made durable, renamed to `blobs/<first 2 digits>/<id>`, and never changed.
+#[derive(Clone)]
+pub struct Blobs {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    blobs: PathBuf,
+    temp: PathBuf,
+    clock: Arc<dyn Clock>,
+    pins: pin::Pins,
+}
+
+/// A stretch of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    pub blob: String,
+    pub start: u64,
+    pub size: u64,
+}
+
+impl Blobs {
+    /// Makes the folders where they are missing, and empties the one for unfinished files.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses.
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Blobs> {
+        let (blobs, temp) = (dir.join("blobs"), dir.join("temp"));
+        prepare(&blobs, &temp).unavailable(|| "prepare the folder of objects".to_owned())?;
+        Ok(Blobs { inner: Arc::new(Inner { blobs, temp, clock, pins: pin::Pins::default() }) })
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.inner.blobs.join(shelf_of(id)).join(id)
+    }
+
+    fn remove(&self, ids: &[String]) {
+        for id in ids {
+            if let Err(cause) = fs::remove_file(self.path(id)) {
+                // Nothing names the blob any more; the sweep at the next start removes it.
+                tracing::warn!(cause = %cause, "a blob that nothing names stays until the next start");
+            }
+        }
+    }
+}
+
+fn shelf_of(id: &str) -> &str {
+    id.get(..2).unwrap_or("00")
+}
+
+fn prepare(blobs: &Path, temp: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(temp)?;
+    for n in 0..=255u8 {
+        builder.create(blobs.join(format!("{n:02x}")))?;
+    }
+    sync_folder(blobs)?;
+    if let Some(dir) = blobs.parent() {
+        sync_folder(dir)?;
+    }
+    for entry in fs::read_dir(temp)? {
+        fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Reads blobs as a stream, one piece ahead of the peer, in constant memory.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::pin::Pin as Pinned;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use s3s::StdError;
+use s3s::stream::{ByteStream, RemainingLength};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::pin::Pin;
+use super::{Blobs, Slice};
+
+/// The size in bytes of the pieces that go to the peer.
+const PIECE: u64 = 512 * 1024;
+
+/// A stream of the bytes of slices, in their order; two pieces are in memory at most.
+pub struct Reader {
+    next: Option<JoinHandle<io::Result<(Source, Bytes)>>>,
+    remaining: u64,
+}
+
+struct Source {
+    blobs: Blobs,
+    slices: VecDeque<Slice>,
+    open: Option<File>,
+    // Held until the last byte is read.
+    _pin: Pin,
+}
+
+impl Reader {
+    /// Starts to read; `pin` holds at least the blobs of `slices`.
+    pub fn new(blobs: &Blobs, slices: Vec<Slice>, pin: Pin) -> Reader {
+        let slices: VecDeque<Slice> = slices.into_iter().filter(|slice| slice.size > 0).collect();
+        let remaining = slices.iter().map(|slice| slice.size).sum();
+        let source = Source { blobs: blobs.clone(), slices, open: None, _pin: pin };
+        let next = (remaining > 0).then(|| spawn_blocking(|| source.read()));
+        Reader { next, remaining }
+    }
+}
+
+impl Source {
+    fn read(mut self) -> io::Result<(Source, Bytes)> {
+        let Some(slice) = self.slices.front_mut() else { return Ok((self, Bytes::new())) };
+        let file = match self.open.take() {
+            Some(file) => file,
+            None => File::open(self.blobs.path(&slice.blob))?,
+        };
+        let size = slice.size.min(PIECE);
+        let mut piece = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+        file.read_exact_at(&mut piece, slice.start)?;
+        slice.start += size;
+        slice.size -= size;
+        if slice.size == 0 {
+            self.slices.pop_front();
+        } else {
+            self.open = Some(file);
+        }
+        Ok((self, piece.into()))
+    }
+}
+
+impl Stream for Reader {
+    type Item = Result<Bytes, StdError>;
+
+    fn poll_next(mut self: Pinned<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(task) = self.next.as_mut() else { return Poll::Ready(None) };
+        let read = ready!(Pinned::new(task).poll(cx));
+        self.next = None;
+        match read.map_err(io::Error::other).flatten() {
+            Ok((source, piece)) => {
+                self.remaining -= piece.len() as u64;
+                if self.remaining > 0 {
+                    self.next = Some(spawn_blocking(|| source.read()));
+                }
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Err(cause) => {
+                tracing::error!(cause = %cause, "an object's bytes could not be read");
+                Poll::Ready(Some(Err("the object store could not read the object".into())))
+            }
+        }
+    }
+}
+
+impl ByteStream for Reader {
+    fn remaining_length(&self) -> RemainingLength {
+        usize::try_from(self.remaining)
+            .map_or_else(|_| RemainingLength::unknown(), RemainingLength::new_exact)
+    }
+}

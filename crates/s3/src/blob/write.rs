@@ -1,0 +1,155 @@
+//! Writes a blob: hashed and written a MiB at a time on blocking threads, durable before it gets its name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use s3s::S3Result;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::{Blobs, sync_folder};
+use crate::checksum::Algorithm;
+use crate::digest::{Digested, Digests};
+use crate::error::Doing;
+
+const PIECE: usize = 1024 * 1024;
+
+/// A blob in the making; dropped before its end, it leaves nothing behind.
+///
+/// Holds two pieces of 1 MiB at most, and no thread while it waits for the peer.
+pub struct Writer {
+    piece: Vec<u8>,
+    draft: Option<Draft>,
+    busy: Option<JoinHandle<std::io::Result<Draft>>>,
+}
+
+/// A durable blob that no row names yet; unless it is kept, it is removed when dropped.
+pub struct Stored {
+    pub id: String,
+    pub digested: Digested,
+    blobs: Blobs,
+    kept: bool,
+}
+
+// The unfinished file and its hashes, handed from one blocking step to the next.
+struct Draft {
+    blobs: Blobs,
+    id: String,
+    file: Option<File>,
+    digests: Digests,
+    sealed: bool,
+}
+
+impl Blobs {
+    /// Begins a blob whose MD5 and `algorithms` are computed on the way.
+    pub fn write(&self, algorithms: &[Algorithm]) -> Writer {
+        let id = self.inner.clock.hex(32);
+        let digests = Digests::new(algorithms);
+        let draft = Draft { blobs: self.clone(), id, file: None, digests, sealed: false };
+        Writer { piece: Vec::new(), draft: Some(draft), busy: None }
+    }
+}
+
+impl Writer {
+    /// Takes bytes; waits while a whole piece before them is still being written.
+    ///
+    /// # Errors
+    /// `ServiceUnavailable` when the disk refuses.
+    pub async fn push(&mut self, bytes: &Bytes) -> S3Result<()> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            let mut draft = self.idle().await?;
+            let piece = std::mem::take(&mut self.piece);
+            self.busy = Some(spawn_blocking(move || {
+                draft.absorb(&piece)?;
+                Ok(draft)
+            }));
+        }
+        Ok(())
+    }
+
+    /// Makes the blob durable under its final name.
+    ///
+    /// # Errors
+    /// `ServiceUnavailable` when the disk refuses.
+    pub async fn finish(mut self) -> S3Result<Stored> {
+        let mut draft = self.idle().await?;
+        let piece = std::mem::take(&mut self.piece);
+        let work = spawn_blocking(move || {
+            draft.absorb(&piece)?;
+            draft.seal()
+        });
+        work.await.map_err(std::io::Error::other).flatten().doing("write the object")
+    }
+
+    async fn idle(&mut self) -> S3Result<Draft> {
+        let draft = match self.busy.take() {
+            Some(task) => {
+                Some(task.await.map_err(std::io::Error::other).flatten().doing("write the object")?)
+            }
+            None => self.draft.take(),
+        };
+        draft.ok_or("a failed step was followed by another").doing("write the object")
+    }
+}
+
+impl Draft {
+    fn absorb(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        self.digests.update(piece);
+        let path = self.temp();
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?),
+        };
+        file.write_all(piece)
+    }
+
+    fn seal(mut self) -> std::io::Result<Stored> {
+        if let Some(file) = self.file.take() {
+            file.sync_all()?;
+        }
+        let path = self.blobs.path(&self.id);
+        if path.try_exists()? {
+            return Err(std::io::Error::other("a random id came twice"));
+        }
+        fs::rename(self.temp(), &path)?;
+        self.sealed = true;
+        let digests = std::mem::replace(&mut self.digests, Digests::new(&[]));
+        let (blobs, id) = (self.blobs.clone(), self.id.clone());
+        let stored = Stored { id, digested: digests.finish(), blobs, kept: false };
+        if let Some(folder) = path.parent() {
+            sync_folder(folder)?;
+        }
+        Ok(stored)
+    }
+
+    fn temp(&self) -> PathBuf {
+        self.blobs.inner.temp.join(&self.id)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.sealed {
+            // There may be no file yet; what cannot be removed now goes at the next start.
+            let _ = fs::remove_file(self.temp());
+        }
+    }
+}
+
+impl Stored {
+    /// From here on the blob stays: a row names it, or may name it once its transaction ends.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.blobs.remove(std::slice::from_ref(&self.id));
+        }
+    }
+}

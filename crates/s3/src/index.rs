@@ -1,0 +1,102 @@
+//! The index: which buckets, objects and uploads there are, and which blobs hold their bytes.
+
+pub mod bucket;
+pub mod key;
+pub mod list;
+pub mod object;
+pub mod upload;
+
+use std::path::Path;
+use std::time::Duration;
+
+use model::error::{Context, Error, Result};
+use s3s::S3Result;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use crate::error::Doing;
+
+/// The rows of one store in SQLite; a clone is the same index.
+///
+/// All changes go through one connection, each in one transaction that is durable when it ends.
+#[derive(Clone)]
+pub struct Index {
+    writer: SqlitePool,
+    reader: SqlitePool,
+}
+
+/// The version of the tables; a newer one is refused.
+const VERSION: i64 = 1;
+
+const TABLES: &str = include_str!("index/tables.sql");
+
+impl Index {
+    /// # Errors
+    /// `Unavailable` when the file cannot be opened; `Invalid` when a newer program wrote it.
+    pub async fn open(path: &Path) -> Result<Index> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = pool(1, options.clone()).await?;
+        set_up(&writer).await?;
+        let reader = pool(4, options.pragma("query_only", "on")).await?;
+        Ok(Index { writer, reader })
+    }
+
+    /// Begins a change; none else begins before it ends.
+    async fn change(&self) -> S3Result<Transaction<'static, Sqlite>> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.doing("change its index")
+    }
+
+    /// All blobs that rows name and whose ids begin with `shelf`.
+    pub async fn blobs_of_shelf(&self, shelf: &str) -> Result<Vec<String>> {
+        let end = format!("{shelf}g");
+        sqlx::query_scalar(
+            "SELECT blob FROM object_blob WHERE blob >= ?1 AND blob < ?2
+             UNION ALL SELECT blob FROM part WHERE blob >= ?1 AND blob < ?2",
+        )
+        .bind(shelf)
+        .bind(end)
+        .fetch_all(&self.reader)
+        .await
+        .unavailable(|| "read the index of objects".to_owned())
+    }
+}
+
+async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool> {
+    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+    pool.connect_with(options).await.unavailable(|| "open the index of objects".to_owned())
+}
+
+async fn set_up(writer: &SqlitePool) -> Result<()> {
+    let doing = || "prepare the index of objects".to_owned();
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.unavailable(doing)?;
+    let version: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.unavailable(doing)?;
+    match version {
+        0 => sqlx::raw_sql(TABLES).execute(&mut *tx).await.map(|_| ()).unavailable(doing)?,
+        VERSION => {}
+        newer => {
+            let text =
+                format!("The index of objects has version {newer}; this program reads version {VERSION}.");
+            return Err(Error::invalid(text));
+        }
+    }
+    tx.commit().await.unavailable(doing)
+}
+
+/// Lets a change run to its end even when whoever waits for it goes away.
+///
+/// # Errors
+/// Those of the change; `ServiceUnavailable` when its task broke.
+pub async fn settle<T: Send + 'static>(
+    change: impl Future<Output = S3Result<T>> + Send + 'static,
+) -> S3Result<T> {
+    tokio::spawn(change).await.doing("change its index")?
+}

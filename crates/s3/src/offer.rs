@@ -1,0 +1,119 @@
+//! What is not offered: headers and parameters that would change a request's meaning are refused, never ignored.
+
+use http::HeaderMap;
+use percent_encoding::percent_decode_str;
+use s3s::{S3ErrorCode, S3Result};
+
+use crate::error::{not_offered, refuse};
+use crate::integrity::header;
+
+/// Numbers that s3s would accept below zero.
+const COUNTS: [&str; 5] = ["max-keys", "max-parts", "max-uploads", "max-buckets", "part-number-marker"];
+
+/// # Errors
+/// `NotImplemented` for what is not offered, `AccessDenied` when another account is expected to own the bucket,
+/// `InvalidArgument` for numbers out of range.
+pub fn check(headers: &HeaderMap, query: &str, account: &str) -> S3Result<()> {
+    for name in headers.keys().map(http::HeaderName::as_str) {
+        check_header(name, header(headers, name).unwrap_or_default(), account)?;
+    }
+    for (name, value) in query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        check_parameter(&name, &percent_decode_str(value).decode_utf8_lossy())?;
+    }
+    Ok(())
+}
+
+fn check_header(name: &str, value: &str, account: &str) -> S3Result<()> {
+    match name {
+        _ if name.contains("server-side-encryption") => Err(not_offered(format!(
+            "This server does not encrypt objects for S3: send the request without {name}."
+        ))),
+        "x-amz-acl" if matches!(value, "private" | "bucket-owner-full-control") => Ok(()),
+        "x-amz-acl" => Err(no_lists()),
+        _ if name.starts_with("x-amz-grant-") => Err(no_lists()),
+        "x-amz-storage-class" if value == "STANDARD" => Ok(()),
+        "x-amz-storage-class" => {
+            let text = format!("The storage class {value} is not offered; there is STANDARD alone.");
+            Err(refuse(S3ErrorCode::InvalidStorageClass, text))
+        }
+        "x-amz-expected-bucket-owner" | "x-amz-source-expected-bucket-owner" if value != account => {
+            let text = "Access Denied: the bucket's owner is not the account that the request expects.";
+            Err(refuse(S3ErrorCode::AccessDenied, text))
+        }
+        "x-amz-tagging" | "x-amz-website-redirect-location" | "x-amz-write-offset-bytes" | "x-amz-mfa" => {
+            Err(not_offered(format!("This server's object store does not offer {name}.")))
+        }
+        "x-amz-if-match-size" | "x-amz-if-match-last-modified-time" | "x-amz-if-match-initiated-time" => {
+            Err(not_offered(format!("This server's object store does not offer {name}.")))
+        }
+        _ if name.starts_with("x-amz-object-lock-") || name == "x-amz-bucket-object-lock-enabled" => {
+            if value.eq_ignore_ascii_case("false") {
+                return Ok(());
+            }
+            Err(not_offered("This server's object store does not offer object locks."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_parameter(name: &str, value: &str) -> S3Result<()> {
+    match name {
+        "versionId" if value == "null" => Ok(()),
+        "versionId" => Err(not_offered("This server's object store keeps one version of an object.")),
+        _ if COUNTS.contains(&name) => {
+            let is_count = value.parse::<u32>().is_ok_and(|count| count <= 0x7fff_ffff);
+            let text = format!("Argument {name} must be an integer between 0 and 2147483647.");
+            if is_count { Ok(()) } else { Err(refuse(S3ErrorCode::InvalidArgument, text)) }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_lists() -> s3s::S3Error {
+    let text = "The bucket does not allow ACLs: use a bucket policy.";
+    refuse(S3ErrorCode::AccessControlListNotSupported, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(name: &'static str, value: &'static str) -> Option<String> {
+        let headers = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+        check(&headers, "", "000000000000").err().map(|error| error.code().as_str().to_owned())
+    }
+
+    #[test]
+    fn encryption_is_refused_and_never_ignored() {
+        for name in [
+            "x-amz-server-side-encryption",
+            "x-amz-server-side-encryption-aws-kms-key-id",
+            "x-amz-server-side-encryption-customer-key",
+            "x-amz-copy-source-server-side-encryption-customer-key",
+        ] {
+            assert_eq!(code(name, "aws:kms").as_deref(), Some("NotImplemented"), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_every_client_sends_is_admitted() {
+        for (name, value) in [
+            ("x-amz-acl", "private"),
+            ("x-amz-storage-class", "STANDARD"),
+            ("x-amz-expected-bucket-owner", "000000000000"),
+            ("x-amz-meta-color", "red"),
+        ] {
+            assert_eq!(code(name, value), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn counts_below_zero_are_refused() {
+        for query in ["list-type=2&max-keys=-1", "max-keys=x", "max-uploads=2147483648"] {
+            let error = check(&HeaderMap::new(), query, "").unwrap_err();
+            assert_eq!(error.code().as_str(), "InvalidArgument", "{query}");
+        }
+        check(&HeaderMap::new(), "list-type=2&max-keys=0&prefix=", "").unwrap();
+    }
+}

@@ -1,0 +1,75 @@
+//! PutObject: durable when it is answered, and one winner where several race under a condition.
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result};
+
+use super::receive::{Incoming, receive};
+use super::{answer, condition, etag};
+use crate::backend::Backend;
+use crate::blob::Stored;
+use crate::checksum::{Algorithm, Checksum, show_checksum};
+use crate::headers::{Headers, stated_headers};
+use crate::index::object::{Condition, Draft, Piece};
+use crate::index::settle;
+use crate::integrity::full_checksum;
+
+pub async fn object(
+    backend: &Backend,
+    mut request: S3Request<PutObjectInput>,
+) -> S3Result<S3Response<PutObjectOutput>> {
+    let condition = condition(&request.headers)?;
+    let headers = stated_headers!(request.input)?;
+    let incoming = Incoming {
+        body: request.input.body.take(),
+        length: request.input.content_length,
+        headers: &request.headers,
+        extensions: &request.extensions,
+    };
+    let ours = |theirs: Option<Algorithm>| Ok(theirs.unwrap_or(Algorithm::Crc64Nvme));
+    let (stored, algorithm, _) = receive(backend, incoming, ours).await?;
+    let draft = draft(backend, request.input.key, headers, &stored, algorithm);
+    let mut output = PutObjectOutput { e_tag: etag(&draft.etag), ..Default::default() };
+    show_checksum!(output, Some(&draft.checksum));
+    output.checksum_type = Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT));
+    store(backend, request.input.bucket, draft, condition, stored).await?;
+    answer(output)
+}
+
+/// The object that one blob makes.
+pub fn draft(
+    backend: &Backend,
+    key: String,
+    headers: Headers,
+    stored: &Stored,
+    algorithm: Algorithm,
+) -> Draft {
+    let checksum = full_checksum(&stored.digested, algorithm);
+    Draft {
+        key,
+        size: stored.digested.size,
+        etag: hex::encode(stored.digested.md5),
+        modified_ms: backend.now_ms(),
+        headers,
+        pieces: vec![piece(stored, &checksum)],
+        checksum,
+        upload: None,
+    }
+}
+
+fn piece(stored: &Stored, checksum: &Checksum) -> Piece {
+    Piece { number: 1, blob: stored.id.clone(), size: stored.digested.size, checksum: checksum.value.clone() }
+}
+
+/// Names the blob, and lets go of the ones it replaces.
+pub async fn store(
+    backend: &Backend,
+    bucket: String,
+    draft: Draft,
+    condition: Condition,
+    stored: Stored,
+) -> S3Result<()> {
+    let index = backend.index.clone();
+    let change = async move { index.put_object(&bucket, &draft, &condition, stored).await };
+    backend.discard(settle(change).await?);
+    Ok(())
+}

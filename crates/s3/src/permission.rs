@@ -1,0 +1,221 @@
+//! Who may: each operation's action on its resource, asked before the operation begins.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use access::policy::Document;
+use access::{Access, Principal};
+use futures_util::future::BoxFuture;
+use model::{Arn, ErrorKind};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::path::S3Path;
+use s3s::{S3Error, S3ErrorCode, S3Result};
+
+use crate::error::{chain, damaged, not_offered, refuse};
+use crate::index::Index;
+use crate::offer;
+
+/// Asks `access` for every operation.
+#[derive(Clone)]
+pub struct Gate {
+    access: Arc<Access>,
+    index: Index,
+    policies: Arc<Mutex<HashMap<String, Arc<Policy>>>>,
+}
+
+/// A bucket policy, read; its text tells whether it is still the bucket's.
+struct Policy {
+    text: String,
+    document: Document,
+}
+
+/// What an operation needs.
+enum Need {
+    /// An action on all buckets.
+    Account(&'static str),
+    /// An action on a bucket that need not be there.
+    Name(&'static str),
+    Bucket(&'static str),
+    Object(&'static [&'static str]),
+    /// The bucket must be there; the operation asks by itself, as what it needs depends on its input.
+    Own,
+}
+
+// One row an operation; what is not in here is not offered.
+fn need(operation: &str) -> Option<Need> {
+    Some(match operation {
+        "ListBuckets" => Need::Account("s3:ListAllMyBuckets"),
+        "CreateBucket" => Need::Name("s3:CreateBucket"),
+        "HeadBucket" | "ListObjects" | "ListObjectsV2" => Need::Bucket("s3:ListBucket"),
+        "DeleteBucket" => Need::Bucket("s3:DeleteBucket"),
+        "GetBucketLocation" => Need::Bucket("s3:GetBucketLocation"),
+        "GetBucketVersioning" => Need::Bucket("s3:GetBucketVersioning"),
+        "GetBucketPolicy" => Need::Bucket("s3:GetBucketPolicy"),
+        "PutBucketPolicy" => Need::Bucket("s3:PutBucketPolicy"),
+        "DeleteBucketPolicy" => Need::Bucket("s3:DeleteBucketPolicy"),
+        "ListMultipartUploads" => Need::Bucket("s3:ListBucketMultipartUploads"),
+        "GetObject" | "HeadObject" => Need::Object(&["s3:GetObject"]),
+        "GetObjectAttributes" => Need::Object(&["s3:GetObject", "s3:GetObjectAttributes"]),
+        "PutObject"
+        | "CopyObject"
+        | "CreateMultipartUpload"
+        | "UploadPart"
+        | "UploadPartCopy"
+        | "CompleteMultipartUpload" => Need::Object(&["s3:PutObject"]),
+        "DeleteObject" => Need::Object(&["s3:DeleteObject"]),
+        "ListParts" => Need::Object(&["s3:ListMultipartUploadParts"]),
+        "DeleteObjects" | "AbortMultipartUpload" => Need::Own,
+        _ => return None,
+    })
+}
+
+impl Gate {
+    pub fn new(access: Arc<Access>, index: Index) -> Gate {
+        Gate { access, index, policies: Arc::default() }
+    }
+
+    /// May the principal do `action` on an object of this bucket?
+    ///
+    /// # Errors
+    /// `AccessDenied` with the reason; `NoSuchBucket`.
+    pub async fn permit_object(
+        &self,
+        principal: &Principal,
+        action: &str,
+        bucket: &str,
+        key: &str,
+    ) -> S3Result<()> {
+        self.permit(principal, action, bucket, &model::arn::object(bucket, key)).await
+    }
+
+    /// May the principal do `action` on this bucket?
+    ///
+    /// # Errors
+    /// `AccessDenied` with the reason; `NoSuchBucket`.
+    pub async fn permit_bucket(&self, principal: &Principal, action: &str, bucket: &str) -> S3Result<()> {
+        self.permit(principal, action, bucket, &model::arn::bucket(bucket)).await
+    }
+
+    async fn permit(
+        &self,
+        principal: &Principal,
+        action: &str,
+        bucket: &str,
+        resource: &Arn,
+    ) -> S3Result<()> {
+        let policy = match self.policy(bucket).await {
+            // Who may mend a policy that this version cannot read must be able to.
+            Err(error) if is_damaged(&error) && action.ends_with("BucketPolicy") => None,
+            policy => policy?,
+        };
+        self.decide(principal, action, resource, policy.as_ref().map(|policy| &policy.document)).await
+    }
+
+    async fn decide(
+        &self,
+        principal: &Principal,
+        action: &str,
+        resource: &Arn,
+        policy: Option<&Document>,
+    ) -> S3Result<()> {
+        let decision = self.access.permit(principal, action, resource, policy).await;
+        decision.map_err(|denial| match denial.kind {
+            ErrorKind::Denied => refuse(S3ErrorCode::AccessDenied, denial.message),
+            _ => refuse(S3ErrorCode::ServiceUnavailable, denial.message),
+        })
+    }
+
+    async fn policy(&self, bucket: &str) -> S3Result<Option<Arc<Policy>>> {
+        let Some(text) = self.index.bucket(bucket).await?.policy else { return Ok(None) };
+        let known = self.policies().get(bucket).filter(|policy| policy.text == text).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let document = Document::parse_resource_policy(&text, bucket).map_err(|_| damaged(POLICY))?;
+        let policy = Arc::new(Policy { text, document });
+        self.policies().insert(bucket.to_owned(), policy.clone());
+        Ok(Some(policy))
+    }
+
+    fn policies(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Policy>>> {
+        self.policies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn admit(&self, operation: &str, path: &S3Path, principal: &Principal) -> S3Result<()> {
+        let needed = need(operation).ok_or_else(|| {
+            not_offered(format!("This server's object store does not offer the operation {operation}."))
+        })?;
+        let bucket = path.get_bucket_name().unwrap_or_default();
+        match needed {
+            Need::Account(action) => self.decide(principal, action, &model::arn::bucket("*"), None).await,
+            Need::Name(action) => self.decide(principal, action, &model::arn::bucket(bucket), None).await,
+            Need::Bucket(action) => self.permit_bucket(principal, action, bucket).await,
+            Need::Own => self.index.bucket(bucket).await.map(|_| ()),
+            Need::Object(actions) => {
+                for action in actions {
+                    self.permit_object(principal, action, bucket, path.get_object_key().unwrap_or_default())
+                        .await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+const POLICY: &str = "the bucket's policy";
+
+fn is_damaged(error: &S3Error) -> bool {
+    *error.code() == S3ErrorCode::InternalError
+}
+
+impl S3Access for Gate {
+    fn check<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        cx: &'life1 mut S3AccessContext<'life2>,
+    ) -> BoxFuture<'async_trait, S3Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(async move {
+            let principal = cx.extensions_mut().get::<Principal>().cloned().ok_or_else(no_principal)?;
+            let operation = cx.s3_op().name();
+            let admitted = self.admit(operation, cx.s3_path(), &principal).await;
+            admitted.inspect_err(|error| {
+                if error.status_code().is_some_and(|status| status.is_server_error()) {
+                    tracing::error!(s3.operation = operation, cause = %chain(error), "{operation} could not be decided");
+                }
+            })?;
+            offer::check(cx.headers(), cx.uri().query().unwrap_or_default(), &self.access.realm.account)
+        })
+    }
+}
+
+fn no_principal() -> S3Error {
+    refuse(S3ErrorCode::AccessDenied, "Access Denied: the request carries no verified signature.")
+}
+
+/// Knows no key at all. The request was authenticated before it came here; without a provider s3s would not call
+/// [`S3Access::check`], and a signature that is still in the request must not be believed.
+pub struct NoKeys;
+
+impl S3Auth for NoKeys {
+    fn get_secret_key<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        _access_key: &'life1 str,
+    ) -> BoxFuture<'async_trait, S3Result<SecretKey>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(async {
+            let text =
+                "The request's signature was not removed by the verifier in front of the object store.";
+            Err(refuse(S3ErrorCode::InvalidAccessKeyId, text))
+        })
+    }
+}

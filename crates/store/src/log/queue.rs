@@ -1,0 +1,116 @@
+//! The calls that wait for the committer, bounded in bytes.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use model::error::{Error, ErrorKind, Result};
+use tokio::sync::oneshot;
+
+use super::Appended;
+use super::frame::{Batch, too_large};
+
+/// A call and where its answer goes. A caller that left is written all the same.
+pub(super) struct Waiting {
+    pub(super) batch: Batch,
+    pub(super) answer: oneshot::Sender<Result<Appended>>,
+}
+
+/// Hands calls from many tasks to one thread.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    arrived: Condvar,
+    bytes_max: usize,
+}
+
+struct State {
+    waiting: Vec<Waiting>,
+    /// Bytes of the calls that have no answer yet, those being written included.
+    bytes: usize,
+    ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Ended {
+    Closed,
+    Stopped,
+}
+
+impl Queue {
+    pub(super) fn new(bytes_max: usize) -> Queue {
+        let state = State { waiting: Vec::new(), bytes: 0, ended: None };
+        Queue { state: Mutex::new(state), arrived: Condvar::new(), bytes_max }
+    }
+
+    /// # Errors
+    /// `Throttled` when the queue is full, `Unavailable` when it has ended, `Invalid` for what never fits.
+    pub(super) fn push(&self, batch: Batch) -> Result<oneshot::Receiver<Result<Appended>>> {
+        let size = batch.size_bytes();
+        if size > self.bytes_max {
+            return Err(too_large());
+        }
+        let mut state = lock(&self.state);
+        match state.ended {
+            Some(Ended::Stopped) => return Err(stopped()),
+            Some(Ended::Closed) => return Err(closed()),
+            None if state.bytes + size > self.bytes_max => return Err(full()),
+            None => {}
+        }
+        let (answer, receiver) = oneshot::channel();
+        state.bytes += size;
+        state.waiting.push(Waiting { batch, answer });
+        drop(state);
+        self.arrived.notify_one();
+        Ok(receiver)
+    }
+
+    /// Waits for calls and swaps all of them with the empty `group`; false when none will come any more.
+    pub(super) fn take(&self, group: &mut Vec<Waiting>) -> bool {
+        let mut state = lock(&self.state);
+        while state.waiting.is_empty() && state.ended.is_none() {
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::swap(&mut state.waiting, group);
+        !group.is_empty()
+    }
+
+    /// Gives room to others when calls have their answer.
+    pub(super) fn release(&self, bytes: usize) {
+        lock(&self.state).bytes -= bytes;
+    }
+
+    /// Refuses new calls; those that wait are still taken.
+    pub(super) fn close(&self) {
+        lock(&self.state).ended.get_or_insert(Ended::Closed);
+        self.arrived.notify_one();
+    }
+
+    /// Refuses new calls and those that wait, for good.
+    pub(super) fn stop(&self) {
+        let mut state = lock(&self.state);
+        state.ended = Some(Ended::Stopped);
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        // A caller that is not there any more needs no answer.
+        waiting.into_iter().for_each(|call| drop(call.answer.send(Err(stopped()))));
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        lock(&self.state).ended == Some(Ended::Stopped)
+    }
+}
+
+/// A thread that panicked left nothing half done under our locks.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn full() -> Error {
+    Error::new(ErrorKind::Throttled, "Too many records are waiting to be written. Try again.")
+}
+
+fn closed() -> Error {
+    Error::unavailable("the server is shutting down")
+}
+
+pub(super) fn stopped() -> Error {
+    Error::unavailable("the log stopped after a disk error; restart the server")
+}

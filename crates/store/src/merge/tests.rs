@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+
+use model::record::{Codec, Value};
+use model::{DatasetType, Schema};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Objects, RunReader, RunWriter, Sorter};
+
+fn layout() -> Layout {
+    let schema = r#"{"type":"record","name":"Items","fields":[{"name":"ITEM_ID","type":"string"},
+        {"name":"PRICE","type":["float","null"]},{"name":"NAME","type":["string","null"]}]}"#;
+    Layout::new(DatasetType::Items, &Schema::parse(schema, None).unwrap())
+}
+
+type Item = (u8, Option<i8>, Option<u8>);
+
+fn record((id, price, name): Item) -> Vec<u8> {
+    let id = format!("i{id}");
+    let name = name.map(|n| format!("n{n}"));
+    let values = [
+        Value::String(id.as_str().into()),
+        price.map_or(Value::Null, |p| Value::Double(f64::from(p) / 2.0)),
+        name.as_deref().map_or(Value::Null, |n| Value::String(n.into())),
+    ];
+    let mut out = Vec::new();
+    Codec::new(&layout()).encode(&values, &mut out);
+    out
+}
+
+fn write_run(objects: &Objects, name: &str, items: &[Item], first: u64) -> Batches {
+    let mut sorter = Sorter::new(std::path::Path::new("/nonexistent"), 1 << 20);
+    for (n, item) in (first..).zip(items) {
+        sorter.push(&record(*item), Arrivals::once(n)).unwrap();
+    }
+    let mut writer = RunWriter::create(objects, name, &layout()).unwrap();
+    let mut sorted = sorter.finish().unwrap();
+    while let Some((bytes, arrivals)) = sorted.next_record().unwrap() {
+        writer.push_record(bytes, arrivals).unwrap();
+    }
+    let file = writer.finish().unwrap();
+    assert_eq!(file.records, items.len() as u64);
+    Box::new(RunReader::open(objects, name, &layout(), 0).unwrap())
+}
+
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    prop::collection::vec((0u8..5, prop::option::of(-2i8..3), prop::option::of(0u8..3)), 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn runs_merge_into_what_a_map_holds(bulk in items(), put in items(), more in items()) {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::open(folder.path()).unwrap();
+        let runs = vec![
+            (Origin::Bulk, write_run(&objects, "a", &bulk, 0)),
+            (Origin::Put, write_run(&objects, "b", &put, 1000)),
+            (Origin::Put, write_run(&objects, "c", &more, 2000)),
+        ];
+        let mut expected: BTreeMap<Vec<u8>, (Arrivals, u64, u64)> = BTreeMap::new();
+        for (first, items, bulk, put) in [(0u64, &bulk, 1, 0), (1000, &put, 0, 1), (2000, &more, 0, 1)] {
+            for (n, item) in (first..).zip(items) {
+                expected.entry(record(*item))
+                    .and_modify(|(a, b, p)| { a.merge(Arrivals::once(n)); *b += bulk; *p += put; })
+                    .or_insert((Arrivals::once(n), bulk, put));
+            }
+        }
+        let mut merge = Merge::new(&layout(), runs).unwrap();
+        let codec = Codec::new(&layout());
+        let mut seen = Vec::new();
+        while let Some(m) = merge.next_record().unwrap() {
+            let values: Vec<Value<'_>> = m.rows.columns.iter().map(|c| c.get(m.row)).collect();
+            let mut bytes = Vec::new();
+            codec.encode(&values, &mut bytes);
+            seen.push((bytes, (m.arrivals, m.bulk_copies, m.put_copies)));
+        }
+        prop_assert_eq!(seen, expected.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_damaged_run_is_an_error_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Objects::open(folder.path()).unwrap();
+    let items: Vec<Item> = (0..200).map(|n| (n, Some(1), None)).collect();
+    drop(write_run(&objects, "a", &items, 0));
+    let path = folder.path().join("a");
+    let whole = std::fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(7) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&path, &damaged).unwrap();
+        let Ok(reader) = RunReader::open(&objects, "a", &layout(), 0) else { continue };
+        let Ok(mut merge) = Merge::new(&layout(), vec![(Origin::Bulk, Box::new(reader))]) else { continue };
+        while let Ok(Some(_)) = merge.next_record() {}
+    }
+}

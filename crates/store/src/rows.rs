@@ -1,0 +1,247 @@
+//! A batch of records in columns: how runs are read, written and compared.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use model::error::{Error, Result};
+use model::record::{Value, hash_id};
+use model::schema::Storage;
+use model::{Layout, record};
+
+use crate::Arrivals;
+
+/// The values of one column in a batch.
+#[derive(Clone, Debug)]
+pub enum Values {
+    Strings(StringArray),
+    Longs(Int64Array),
+    Doubles(Float64Array),
+    Booleans(BooleanArray),
+    /// The column came with a later schema: all null.
+    Absent,
+}
+
+/// Records in record order, in columns.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// The hash of each record's id.
+    pub hashes: Vec<u64>,
+    /// In the layout's order.
+    pub columns: Vec<Values>,
+    pub arrivals: Vec<Arrivals>,
+}
+
+impl Values {
+    pub fn get(&self, row: usize) -> Value<'_> {
+        match self {
+            Values::Strings(a) if a.is_valid(row) => Value::String(a.value(row).into()),
+            Values::Longs(a) if a.is_valid(row) => Value::Long(a.value(row)),
+            Values::Doubles(a) if a.is_valid(row) => Value::Double(a.value(row)),
+            Values::Booleans(a) if a.is_valid(row) => Value::Boolean(a.value(row)),
+            _ => Value::Null,
+        }
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        match self {
+            Values::Strings(a) => a.is_null(row),
+            Values::Longs(a) => a.is_null(row),
+            Values::Doubles(a) => a.is_null(row),
+            Values::Booleans(a) => a.is_null(row),
+            Values::Absent => true,
+        }
+    }
+
+    // Null comes first; the columns of one layout have one type.
+    fn compare(&self, row: usize, other: &Values, other_row: usize) -> Ordering {
+        match (self.is_null(row), other.is_null(other_row)) {
+            (true, true) => return Ordering::Equal,
+            (true, false) => return Ordering::Less,
+            (false, true) => return Ordering::Greater,
+            (false, false) => {}
+        }
+        match (self, other) {
+            (Values::Strings(a), Values::Strings(b)) => a.value(row).as_bytes().cmp(b.value(other_row).as_bytes()),
+            (Values::Longs(a), Values::Longs(b)) => a.value(row).cmp(&b.value(other_row)),
+            (Values::Doubles(a), Values::Doubles(b)) => a.value(row).total_cmp(&b.value(other_row)),
+            (Values::Booleans(a), Values::Booleans(b)) => a.value(row).cmp(&b.value(other_row)),
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+impl Rows {
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Compares two records in record order; `order` is the layout's (`Layout::record_order`).
+    pub fn compare(&self, row: usize, other: &Rows, other_row: usize, order: &[usize]) -> Ordering {
+        let by_hash = self.hashes[row].cmp(&other.hashes[other_row]);
+        by_hash.then_with(|| {
+            let mut by_columns = order.iter().map(|&c| self.columns[c].compare(row, &other.columns[c], other_row));
+            by_columns.find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        })
+    }
+
+    /// Whether two records are of one user, item or action.
+    pub fn same_id(&self, row: usize, other: &Rows, other_row: usize, id_column: usize) -> bool {
+        self.hashes[row] == other.hashes[other_row]
+            && self.columns[id_column].compare(row, &other.columns[id_column], other_row).is_eq()
+    }
+}
+
+/// Collects records into a batch.
+pub struct RowsBuilder {
+    codec: record::Codec,
+    columns: Vec<Builder>,
+    hashes: Vec<u64>,
+    arrivals: Vec<Arrivals>,
+    csv_bytes: u64,
+}
+
+/// A batch ends at this many records, or at this size for wide ones.
+pub(crate) const BATCH_ROWS: usize = 8192;
+pub(crate) const BATCH_BYTES: u64 = 4 << 20;
+
+enum Builder {
+    Strings(StringBuilder),
+    Longs(Int64Builder),
+    Doubles(Float64Builder),
+    Booleans(BooleanBuilder),
+}
+
+impl RowsBuilder {
+    pub fn new(layout: &Layout) -> RowsBuilder {
+        let builder = |storage| match storage {
+            Storage::String => Builder::Strings(StringBuilder::new()),
+            Storage::Long => Builder::Longs(Int64Builder::new()),
+            Storage::Double => Builder::Doubles(Float64Builder::new()),
+            Storage::Boolean => Builder::Booleans(BooleanBuilder::new()),
+        };
+        RowsBuilder {
+            codec: record::Codec::new(layout),
+            columns: layout.columns.iter().map(|c| builder(c.kind().storage())).collect(),
+            hashes: Vec::new(),
+            arrivals: Vec::new(),
+            csv_bytes: 0,
+        }
+    }
+
+    /// Whether the batch is large enough to be taken.
+    pub fn is_full(&self) -> bool {
+        self.len() >= BATCH_ROWS || self.csv_bytes >= BATCH_BYTES
+    }
+
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Adds a record from its canonical bytes; returns the size it has as CSV.
+    pub fn push_record(&mut self, bytes: &[u8], arrivals: Arrivals) -> Result<u64> {
+        let mut values = Vec::with_capacity(self.columns.len());
+        self.codec.decode(bytes, &mut values)?;
+        self.push(record::hash_of(bytes), &values, arrivals)
+    }
+
+    /// Adds a record of another batch; returns the size it has as CSV.
+    pub fn push_row(&mut self, rows: &Rows, row: usize, arrivals: Arrivals) -> Result<u64> {
+        let values: Vec<Value<'_>> = rows.columns.iter().map(|c| c.get(row)).collect();
+        self.push(rows.hashes[row], &values, arrivals)
+    }
+
+    fn push(&mut self, hash: u64, values: &[Value<'_>], arrivals: Arrivals) -> Result<u64> {
+        let mut csv_bytes = 0;
+        for (builder, value) in self.columns.iter_mut().zip(values) {
+            builder.push(value)?;
+            csv_bytes += 1 + csv_size(value);
+        }
+        self.hashes.push(hash);
+        self.arrivals.push(arrivals);
+        self.csv_bytes += csv_bytes;
+        Ok(csv_bytes)
+    }
+
+    /// The batch collected so far; the builder starts anew.
+    pub fn take(&mut self) -> Rows {
+        self.csv_bytes = 0;
+        Rows {
+            hashes: std::mem::take(&mut self.hashes),
+            columns: self.columns.iter_mut().map(Builder::take).collect(),
+            arrivals: std::mem::take(&mut self.arrivals),
+        }
+    }
+}
+
+impl Builder {
+    fn push(&mut self, value: &Value<'_>) -> Result<()> {
+        match (self, value) {
+            (Builder::Strings(b), Value::String(text)) => b.append_value(text),
+            (Builder::Longs(b), Value::Long(number)) => b.append_value(*number),
+            (Builder::Doubles(b), Value::Double(number)) => b.append_value(*number),
+            (Builder::Booleans(b), Value::Boolean(truth)) => b.append_value(*truth),
+            (Builder::Strings(b), Value::Null) => b.append_null(),
+            (Builder::Longs(b), Value::Null) => b.append_null(),
+            (Builder::Doubles(b), Value::Null) => b.append_null(),
+            (Builder::Booleans(b), Value::Null) => b.append_null(),
+            _ => return Err(Error::corrupt("a stored record has a value of another type than its column")),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Values {
+        match self {
+            Builder::Strings(b) => Values::Strings(b.finish()),
+            Builder::Longs(b) => Values::Longs(b.finish()),
+            Builder::Doubles(b) => Values::Doubles(b.finish()),
+            Builder::Booleans(b) => Values::Booleans(b.finish()),
+        }
+    }
+}
+
+impl Values {
+    pub(crate) fn to_array(&self) -> ArrayRef {
+        match self {
+            Values::Strings(a) => Arc::new(a.clone()),
+            Values::Longs(a) => Arc::new(a.clone()),
+            Values::Doubles(a) => Arc::new(a.clone()),
+            Values::Booleans(a) => Arc::new(a.clone()),
+            Values::Absent => Arc::new(StringArray::new_null(0)),
+        }
+    }
+}
+
+/// The hashes of a column of ids; equal neighbours, of which there are many, are hashed once.
+pub(crate) fn hash_ids(ids: &StringArray) -> Vec<u64> {
+    let mut hashes: Vec<u64> = Vec::with_capacity(ids.len());
+    for row in 0..ids.len() {
+        let hash = match hashes.last() {
+            Some(&last) if ids.value(row) == ids.value(row - 1) => last,
+            _ => hash_id(ids.value(row)),
+        };
+        hashes.push(hash);
+    }
+    hashes
+}
+
+// The size decides where an export's files are cut, so it depends on the value alone: digits as they are written, and
+// for fractions, whose shortest text is dear to find, a fixed width.
+pub(crate) fn csv_size(value: &Value<'_>) -> u64 {
+    match value {
+        Value::Null => 0,
+        Value::String(text) => text.len() as u64,
+        Value::Long(number) => u64::from(number.unsigned_abs().checked_ilog10().unwrap_or(0) + 1) + u64::from(*number < 0),
+        Value::Double(_) => 8,
+        Value::Boolean(_) => 5,
+    }
+}

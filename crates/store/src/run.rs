@@ -1,0 +1,252 @@
+//! A run: an immutable, ordered, exactly deduplicated set of records of one origin, in plain Parquet (docs/format.md).
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
+use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use model::Layout;
+use model::error::{Context, Error, Result};
+use model::schema::Storage;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+
+use crate::Arrivals;
+use crate::objects::{ObjectWriter, Objects};
+use crate::rows::{BATCH_BYTES, BATCH_ROWS, Rows, RowsBuilder, Values, hash_ids};
+
+/// The version of the format, in each run's footer.
+const FORMAT: &str = "1";
+const FORMAT_KEY: &str = "lade.format";
+const SEQUENCE: &str = "_SEQ";
+/// `sequence_max - sequence_min`: nearly always 0, so it costs nothing.
+const SPAN: &str = "_SEQ_SPAN";
+const COPIES: &str = "_COPIES";
+const CSV_BYTES: &str = "lade.csv_bytes";
+
+const ROW_GROUP_ROWS: usize = 512 * 1024;
+/// Wide records close a row group early, so that its buffers stay small.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+
+/// What a finished run holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFile {
+    pub object: String,
+    /// Distinct records.
+    pub rows: u64,
+    /// Records as they arrived.
+    pub records: u64,
+    /// The size of the records as they arrived, written as CSV.
+    pub csv_bytes: u64,
+    pub size_bytes: u64,
+}
+
+/// Writes records, which come in record order and without duplicates, into a new run.
+pub struct RunWriter {
+    builder: RowsBuilder,
+    schema: SchemaRef,
+    parquet: ArrowWriter<ObjectWriter>,
+    file: RunFile,
+    /// The hash of the first record of each row group: the borders where work can be split.
+    borders: Vec<u64>,
+    group_rows: usize,
+}
+
+impl RunWriter {
+    pub fn create(objects: &Objects, object: &str, layout: &Layout) -> Result<RunWriter> {
+        let schema = Arc::new(arrow_schema(layout));
+        let parquet = ArrowWriter::try_new(objects.create(object)?, schema.clone(), Some(properties(layout)?));
+        let parquet = parquet.unavailable(|| format!("begin run {object}"))?;
+        let file = RunFile { object: object.to_owned(), rows: 0, records: 0, csv_bytes: 0, size_bytes: 0 };
+        Ok(RunWriter { builder: RowsBuilder::new(layout), schema, parquet, file, borders: Vec::new(), group_rows: 0 })
+    }
+
+    /// Adds a record from its canonical bytes.
+    pub fn push_record(&mut self, record: &[u8], arrivals: Arrivals) -> Result<()> {
+        let csv_bytes = self.builder.push_record(record, arrivals)?;
+        self.pushed(csv_bytes, arrivals)
+    }
+
+    /// Adds a record of a batch.
+    pub fn push_row(&mut self, rows: &Rows, row: usize, arrivals: Arrivals) -> Result<()> {
+        let csv_bytes = self.builder.push_row(rows, row, arrivals)?;
+        self.pushed(csv_bytes, arrivals)
+    }
+
+    fn pushed(&mut self, csv_bytes: u64, arrivals: Arrivals) -> Result<()> {
+        self.file.rows += 1;
+        self.file.records += arrivals.copies;
+        self.file.csv_bytes += csv_bytes * arrivals.copies;
+        if self.builder.is_full() { self.write_batch() } else { Ok(()) }
+    }
+
+    fn write_batch(&mut self) -> Result<()> {
+        let rows = self.builder.take();
+        let writing = || format!("write run {}", self.file.object);
+        let mut columns: Vec<ArrayRef> = rows.columns.iter().map(Values::to_array).collect();
+        let numbers = |of: fn(&Arrivals) -> u64| Arc::new(UInt64Array::from_iter_values(rows.arrivals.iter().map(of))) as ArrayRef;
+        columns.push(numbers(|a| a.sequence_min));
+        columns.push(numbers(|a| a.sequence_max - a.sequence_min));
+        columns.push(numbers(|a| a.copies));
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).corrupt(writing)?;
+        if self.group_rows == 0 {
+            self.borders.extend(rows.hashes.first());
+        }
+        self.parquet.write(&batch).unavailable(writing)?;
+        self.group_rows += rows.len();
+        if self.group_rows >= ROW_GROUP_ROWS || self.parquet.in_progress_size() >= ROW_GROUP_BYTES {
+            self.parquet.flush().unavailable(writing)?;
+            self.group_rows = 0;
+        }
+        Ok(())
+    }
+
+    /// Makes the run durable under its name; until then it can be dropped without a trace.
+    pub fn finish(mut self) -> Result<RunFile> {
+        if !self.builder.is_empty() {
+            self.write_batch()?;
+        }
+        let borders: Vec<String> = self.borders.iter().map(|hash| format!("{hash:016x}")).collect();
+        self.parquet.append_key_value_metadata(KeyValue::new("lade.borders".to_owned(), borders.join(",")));
+        self.parquet.append_key_value_metadata(KeyValue::new(CSV_BYTES.to_owned(), self.file.csv_bytes.to_string()));
+        let object = self.parquet.into_inner().unavailable(|| format!("finish run {}", self.file.object))?;
+        self.file.size_bytes = object.finish()?;
+        Ok(self.file)
+    }
+}
+
+fn arrow_schema(layout: &Layout) -> Schema {
+    let of_column = |column: &model::layout::Column| {
+        let data_type = match column.kind().storage() {
+            Storage::String => DataType::Utf8,
+            Storage::Long => DataType::Int64,
+            Storage::Double => DataType::Float64,
+            Storage::Boolean => DataType::Boolean,
+        };
+        // Events may lack what their schema does not let be null, so every column can be.
+        let id = [("PARQUET:field_id".to_owned(), column.field_id.to_string())].into();
+        Field::new(column.name(), data_type, true).with_metadata(id)
+    };
+    let own = [SEQUENCE, SPAN, COPIES].into_iter().map(|name| Field::new(name, DataType::UInt64, false));
+    Schema::new(layout.columns.iter().map(of_column).chain(own).collect::<Vec<_>>())
+}
+
+fn properties(layout: &Layout) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(1).corrupt(|| "zstd has no level 1".to_owned())?;
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_compression(Compression::ZSTD(level))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(None)
+        .set_key_value_metadata(Some(vec![
+            KeyValue::new(FORMAT_KEY.to_owned(), FORMAT.to_owned()),
+            KeyValue::new("lade.schema_version".to_owned(), layout.schema_version.to_string()),
+        ]));
+    // Sequence numbers of a sorted run jump about: packed differences beat a dictionary that would never repeat.
+    properties = properties
+        .set_column_dictionary_enabled(ColumnPath::from(SEQUENCE), false)
+        .set_column_encoding(ColumnPath::from(SEQUENCE), Encoding::DELTA_BINARY_PACKED);
+    Ok(properties.build())
+}
+
+/// Reads a run in record order, in batches.
+pub struct RunReader {
+    batches: ParquetRecordBatchReader,
+    object: String,
+    /// For each column of the layout, its place in the file; none for a column of a later schema.
+    places: Vec<Option<usize>>,
+    storage: Vec<Storage>,
+    own: [usize; 3],
+    id_column: usize,
+    sequence_base: u64,
+}
+
+impl RunReader {
+    /// Opens a run to be read under `layout`; `sequence_base` is added to its sequence numbers.
+    ///
+    /// # Errors
+    /// `Corrupt` when the object is missing or no run of this format.
+    pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<RunReader> {
+        let damaged = || format!("run {object} can't be read");
+        let file: File = objects.open_object(object)?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).corrupt(damaged)?;
+        check_format(&builder, object)?;
+        let batch_rows = batch_rows(&builder);
+        let fields = builder.schema().clone();
+        let place = |name: &str| fields.fields().iter().position(|f| f.name() == name);
+        let own = |name: &str| place(name).ok_or_else(|| Error::corrupt(format!("run {object} has no column {name}")));
+        Ok(RunReader {
+            places: layout.columns.iter().map(|c| place(c.name())).collect(),
+            storage: layout.columns.iter().map(|c| c.kind().storage()).collect(),
+            own: [own(SEQUENCE)?, own(SPAN)?, own(COPIES)?],
+            id_column: layout.id_column(),
+            batches: builder.with_batch_size(batch_rows).build().corrupt(damaged)?,
+            object: object.to_owned(),
+            sequence_base,
+        })
+    }
+
+    fn read(&self, batch: &RecordBatch) -> Result<Rows> {
+        let damaged = || Error::corrupt(format!("run {} holds a column of another type", self.object));
+        let mut columns = Vec::with_capacity(self.places.len());
+        for (place, storage) in self.places.iter().zip(&self.storage) {
+            columns.push(match place {
+                None => Values::Absent,
+                Some(n) => values(batch.column(*n), *storage).ok_or_else(damaged)?,
+            });
+        }
+        let Values::Strings(ids) = &columns[self.id_column] else { return Err(damaged()) };
+        let hashes = hash_ids(ids);
+        let own = |n: usize| batch.column(self.own[n]).as_primitive_opt::<UInt64Type>().ok_or_else(damaged);
+        let (sequence, span, copies) = (own(0)?.values(), own(1)?.values(), own(2)?.values());
+        let arrivals = (0..batch.num_rows()).map(|row| {
+            let sequence_min = sequence[row].wrapping_add(self.sequence_base);
+            Arrivals { sequence_min, sequence_max: sequence_min.wrapping_add(span[row]), copies: copies[row] }
+        });
+        Ok(Rows { hashes, columns, arrivals: arrivals.collect() })
+    }
+}
+
+impl Iterator for RunReader {
+    type Item = Result<Arc<Rows>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?.corrupt(|| format!("run {} is damaged", self.object));
+        Some(batch.and_then(|batch| self.read(&batch)).map(Arc::new))
+    }
+}
+
+fn footer<'a>(builder: &'a ParquetRecordBatchReaderBuilder<File>, key: &str) -> Option<&'a str> {
+    let metadata = builder.metadata().file_metadata().key_value_metadata();
+    metadata.into_iter().flatten().find(|kv| kv.key == key).and_then(|kv| kv.value.as_deref())
+}
+
+/// Wide records are read in small batches, so that a merge of many runs stays small.
+fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
+    let csv_bytes: u64 = footer(builder, CSV_BYTES).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0).max(1);
+    let fitting = BATCH_BYTES / (csv_bytes / rows).max(1);
+    usize::try_from(fitting).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS)
+}
+
+fn check_format(builder: &ParquetRecordBatchReaderBuilder<File>, object: &str) -> Result<()> {
+    match footer(builder, FORMAT_KEY) {
+        Some(FORMAT) => Ok(()),
+        other => Err(Error::corrupt(format!("run {object} has format {}, not {FORMAT}", other.unwrap_or("none")))),
+    }
+}
+
+fn values(array: &ArrayRef, storage: Storage) -> Option<Values> {
+    Some(match storage {
+        Storage::String => Values::Strings(array.as_string_opt::<i32>()?.clone()),
+        Storage::Long => Values::Longs(array.as_primitive_opt::<Int64Type>()?.clone()),
+        Storage::Double => Values::Doubles(array.as_primitive_opt::<Float64Type>()?.clone()),
+        Storage::Boolean => Values::Booleans(array.as_boolean_opt()?.clone()),
+    })
+}

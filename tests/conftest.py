@@ -1,0 +1,38 @@
+"""One server for the whole session, and the clients and workshop that go with it."""
+
+import pytest
+
+from support.server import Server
+from support.workshop import Workshop
+
+_servers = []
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("shared")).start()
+    _servers.append(server)
+    yield server
+    assert server.stop() == 0, server.tail()
+
+
+@pytest.fixture(scope="session")
+def workshop(server):
+    return Workshop(server.endpoint)
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that a test may stop, kill and start again."""
+    server = Server(tmp_path / "own").start()
+    yield server
+    if server.process.poll() is None:
+        server.kill()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """After failures, the end of what the shared server said."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        for server in _servers:
+            terminalreporter.write_sep("-", "the shared server's last lines")
+            terminalreporter.write_line(server.tail())

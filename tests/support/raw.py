@@ -1,0 +1,80 @@
+"""Requests below the SDKs: signed by botocore, then sent as they are, so that they can be wrong on purpose."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from support.server import REGION, ROOT_KEY, ROOT_SECRET
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def code(self):
+        """The error code, as an SDK finds it in a JSON or an XML answer."""
+        text = self.body.decode()
+        if text.lstrip().startswith("<"):
+            return text.partition("<Code>")[2].partition("</Code>")[0]
+        kind = json.loads(text).get("__type", "") if text else ""
+        return kind.rpartition("#")[2]
+
+    @property
+    def message(self):
+        return json.loads(self.body)["message"]
+
+
+def signed_headers(endpoint, method, path, body, headers, service="personalize", region=REGION,
+                   key=ROOT_KEY, secret=ROOT_SECRET, token=None):
+    request = AWSRequest(method, endpoint + path, headers=dict(headers), data=body)
+    auth = S3SigV4Auth if service == "s3" else SigV4Auth
+    auth(Credentials(key, secret, token), service, region).add_auth(request)
+    return dict(request.headers.items())
+
+
+def send(endpoint, method, path, body=b"", headers=(), sign=True, **signing):
+    """Sends one request on a connection of its own; `sign=False` leaves the headers as they are."""
+    headers = {"Host": urlsplit(endpoint).netloc, **dict(headers)}
+    if sign:
+        headers = signed_headers(endpoint, method, path, body, headers, **signing)
+    return deliver(endpoint, method, path, body, headers)
+
+
+def deliver(endpoint, method, path, body, headers):
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if not any(name.lower() in ("content-length", "transfer-encoding") for name in headers):
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        try:
+            connection.send(body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # a server may answer before it has read everything
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, response.read())
+    finally:
+        connection.close()
+
+
+def control(endpoint, operation, body, **more):
+    """A control-plane call; `body` is an object or the bytes to send."""
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"AmazonPersonalize.{operation}"}
+    return send(endpoint, "POST", "/", body, headers, **more)
+
+
+def events(endpoint, path, body, **more):
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return send(endpoint, "POST", path, body, {"Content-Type": "application/json"}, **more)

@@ -1,0 +1,40 @@
+//! `cargo xtask test`: everything that has to hold before a change goes in, run in order, summed up at the end.
+
+mod count;
+mod javascript;
+mod options;
+mod python;
+mod report;
+mod rust;
+mod tools;
+
+use std::process::ExitCode;
+
+use options::Options;
+use report::Report;
+use tools::Tools;
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(text) => {
+            eprintln!("{text}");
+            return ExitCode::from(2);
+        }
+    };
+    let tools = Tools::here();
+    let mut report = Report::new(options.ci);
+    if options.takes("rust") {
+        rust::run(&tools, &mut report);
+    }
+    if options.takes("js") || options.takes("python") {
+        rust::build_what_suites_start(&tools, &mut report);
+    }
+    if options.takes("js") {
+        javascript::run(&tools, &mut report);
+    }
+    if options.takes("python") {
+        python::run(&tools, options.fast, &mut report);
+    }
+    report.close()
+}

