@@ -6,6 +6,7 @@ from support.server import Server
 from support.workshop import Workshop
 
 _servers = []
+_notes = []
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +31,17 @@ def own_server(tmp_path):
         server.kill()
 
 
+@pytest.fixture(scope="session")
+def note():
+    """Takes a line to print at the end of the run: a figure that was measured, a seed."""
+    return _notes.append
+
+
 def pytest_terminal_summary(terminalreporter):
-    """After failures, the end of what the shared server said."""
+    """What the tests noted and, after failures, the end of what the shared server said."""
+    if _notes:
+        terminalreporter.write_sep("-", "noted")
+        terminalreporter.write("".join(line + "\n" for line in _notes))
     if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
         for server in _servers:
             terminalreporter.write_sep("-", "the shared server's last lines")

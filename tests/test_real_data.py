@@ -1,4 +1,4 @@
-"""Real purchases through the whole server, compared row by row with the model; prints what each step took."""
+"""Real purchases through the whole server, compared row by row with the model; tells what each step took."""
 
 import importlib.metadata
 import io
@@ -26,23 +26,24 @@ CDNOW = "USER_ID:string ITEM_ID:string TIMESTAMP:long EVENT_VALUE:float? DISCS:i
 
 
 class Steps:
-    """Wall time and the server's peak memory of each step, printed as it ends."""
+    """Wall time and the server's peak memory of each step, noted as it ends."""
 
-    def __init__(self, server):
-        self.server = server
+    def __init__(self, server, note):
+        self.server, self.note = server, note
 
     def take(self, name, step):
         self.server.forget_peak()
         begin = time.monotonic()
         result = step()
-        print(f"{name:<44} {time.monotonic() - begin:7.2f} s   peak {self.server.peak_rss_mib():6.0f} MiB")
+        took = time.monotonic() - begin
+        self.note(f"test_real_data: {name:<36} {took:6.2f} s   peak {self.server.peak_rss_mib():4.0f} MiB")
         return result
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory):
+def steps(tmp_path_factory, note):
     server = Server(tmp_path_factory.mktemp("real")).start()
-    yield Steps(server)
+    yield Steps(server, note)
     assert server.stop() == 0
 
 
@@ -135,7 +136,7 @@ def compare(steps, workshop, dataset, model, name):
         steps.take(f"export {name} {mode}", lambda: workshop.wait_export(arn, JOB_S))
         exported = workshop.read_export(arn)
         assert exported.multiset == model.export(mode), (name, mode)
-        print(f"    {exported.ledger}")
+        steps.note(f"test_real_data:   {exported.ledger}")
 
 
 def test_a_year_of_groceries(steps):

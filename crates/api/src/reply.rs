@@ -39,7 +39,7 @@ impl From<Error> for Failure {
 pub struct Seconds(pub i64);
 
 impl Serialize for Seconds {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era have 13 digits")]
+    // Milliseconds of this era have 13 digits.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 % 1000 {
             0 => serializer.serialize_i64(self.0 / 1000),

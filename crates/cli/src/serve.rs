@@ -175,7 +175,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 // LADE_LOG takes the directives of `tracing`, such as `debug` or `info,lade=trace`; LADE_LOG_FORMAT=json is for machines.
 fn log() {
     let filter = variable("LADE_LOG").and_then(|text| text.parse::<tracing_subscriber::EnvFilter>().ok());
-    let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=warn"));
+    let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let set = match variable("LADE_LOG_FORMAT").as_deref() {
         Some("json") => log.json().try_init(),

@@ -103,7 +103,7 @@ pub fn failure_reason(file_key: &str, violation: &Violation) -> String {
         (Rule::TooLong { characters_max }, Some(column)) => format!(
             "Length cannot be more than {characters_max} characters for {column}. If no values exceed the \
              character limit, make sure your data follows the formatting guidelines listed in \
-             https://docs.aws.amazon.com/personalize/latest/dg/data-prep-formatting.html."
+             https://docs.aws.amazon.com/personalize/latest/dg/data-prep-formatting.html. (file {file_key}, {violation})"
         ),
         _ => format!(
             "Input csv has rows that do not conform to the dataset schema. Please ensure all required data \
@@ -140,9 +140,11 @@ mod tests {
         let long = violation(Some("USER_ID"), "u", Rule::TooLong { characters_max: 256 });
         assert_eq!(
             failure_reason("in/a.csv", &long),
-            "Length cannot be more than 256 characters for USER_ID. If no values exceed the character limit, \
-             make sure your data follows the formatting guidelines listed in \
-             https://docs.aws.amazon.com/personalize/latest/dg/data-prep-formatting.html."
+            format!(
+                "Length cannot be more than 256 characters for USER_ID. If no values exceed the character limit, \
+                 make sure your data follows the formatting guidelines listed in \
+                 https://docs.aws.amazon.com/personalize/latest/dg/data-prep-formatting.html. (file in/a.csv, {long})"
+            )
         );
         let wrong = violation(Some("PRICE"), "cheap", Rule::NotDecimal);
         assert_eq!(

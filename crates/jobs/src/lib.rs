@@ -118,7 +118,10 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
     keeper.abort();
     let is_stopping = *stopped.borrow();
     let ended = match outcome {
-        Ok(()) => Ok(info!(job.arn = %job.arn, rows = progress.rows(), "the job is done")),
+        Ok(()) => {
+            info!(job.arn = %job.arn, rows = progress.rows(), "the job is done");
+            Ok(())
+        }
         Err(cause) => give_up(parts, &job, &lease, &cause, is_stopping).await,
     };
     if let Err(cause) = ended {

@@ -1,5 +1,8 @@
 //! Memory: an object streams in and out without being held. Alone in its process, so that nobody else is measured.
 
+// A test that can't set its stage has failed.
+#![allow(clippy::unwrap_used)]
+
 #[allow(dead_code)]
 #[path = "it/harness.rs"]
 mod harness;

@@ -11,6 +11,7 @@ use model::Layout;
 use model::error::{Context, Error, Result};
 use model::schema::Storage;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -61,7 +62,9 @@ pub struct RunWriter {
 impl RunWriter {
     pub fn create(objects: &Objects, object: &str, layout: &Layout) -> Result<RunWriter> {
         let schema = Arc::new(arrow_schema(layout));
-        let parquet = ArrowWriter::try_new(objects.create(object)?, schema.clone(), Some(properties(layout)?));
+        // The columns' Parquet types say all; a copy of the schema in Arrow's form would only make small runs large.
+        let options = ArrowWriterOptions::new().with_properties(properties(layout)?).with_skip_arrow_metadata(true);
+        let parquet = ArrowWriter::try_new_with_options(objects.create(object)?, schema.clone(), options);
         let parquet = parquet.unavailable(|| format!("begin run {object}"))?;
         let file = RunFile { object: object.to_owned(), rows: 0, records: 0, csv_bytes: 0, size_bytes: 0 };
         Ok(RunWriter { builder: RowsBuilder::new(layout), schema, parquet, file, borders: Vec::new(), group_rows: 0 })

@@ -2,7 +2,6 @@
 
 mod spill;
 
-use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -224,10 +223,10 @@ impl Sorted {
     fn smallest(&self) -> Option<usize> {
         let mut best: Option<(usize, &[u8])> = None;
         for (n, source) in self.sources.iter().enumerate() {
-            if let Some((record, _)) = source.head() {
-                if best.is_none_or(|(_, b)| record.cmp(b) == Ordering::Less) {
-                    best = Some((n, record));
-                }
+            if let Some((record, _)) = source.head()
+                && best.is_none_or(|(_, b)| record < b)
+            {
+                best = Some((n, record));
             }
         }
         best.map(|(n, _)| n)

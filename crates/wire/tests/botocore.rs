@@ -1,5 +1,8 @@
 //! Requests that botocore signed (sign_requests.py): all are accepted, and none with any byte changed.
 
+// A test that can't set its stage has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -107,7 +110,9 @@ fn trailing_checksums_of_botocore_are_undone() {
 
 #[test]
 fn no_request_is_accepted_with_a_byte_changed() {
-    let fixture = fixture();
+    let mut fixture = fixture();
+    // Outside S3 a path is normalised: what stands before `..` is nothing.
+    fixture.requests.retain(|r| r.name != "rest raw /a/./b/../c");
     let chance = SimulatedClock::new(0, 4711);
     let pick = |below: usize| {
         let mut bytes = [0; 8];
@@ -133,7 +138,8 @@ fn change(signed: &mut Signed, pick: &impl Fn(usize) -> usize) -> (String, char)
         }
     }
     let mut body = STANDARD.decode(&signed.body).unwrap();
-    let n = pick(places.len() + usize::from(!body.is_empty()));
+    let is_body_signed = !body.is_empty() && !signed.name.starts_with("s3 presigned");
+    let n = pick(places.len() + usize::from(is_body_signed));
     if n == places.len() {
         let at = pick(body.len());
         // Sizes of chunks and names of trailers have no case.

@@ -38,7 +38,8 @@ fn kind(code: &str, status: Option<u16>) -> ErrorKind {
     match (code, status) {
         ("NoSuchKey" | "NoSuchBucket" | "NoSuchUpload" | "NotFound", _) => ErrorKind::NotFound,
         // A session that has run out gets new keys when the job opens the bucket again.
-        ("ExpiredToken" | "RequestTimeout" | "BadDigest", _) => ErrorKind::Unavailable,
+        ("ExpiredToken" | "InvalidAccessKeyId" | "InvalidToken", _) => ErrorKind::Unavailable,
+        ("RequestTimeout" | "BadDigest", _) => ErrorKind::Unavailable,
         ("SlowDown" | "InternalError" | "ServiceUnavailable", _) => ErrorKind::Unavailable,
         ("AccessDenied", _) | (_, Some(401 | 403)) => ErrorKind::Denied,
         (_, Some(404)) => ErrorKind::NotFound,

@@ -215,7 +215,7 @@ fn text(text: &str) -> Value<'_> {
 // From here on it can't be seconds of this millennium or the next: some clients send milliseconds.
 const MILLISECONDS_FROM: f64 = 100_000_000_000.0;
 
-#[expect(clippy::cast_possible_truncation, reason = "larger numbers are refused before")]
+// Larger numbers are refused before.
 fn seconds(SentAt(sent): SentAt) -> Result<i64> {
     if !(0.0..=9.0e18).contains(&sent) {
         return Err(Error::invalid("The time in sentAt is out of range."));

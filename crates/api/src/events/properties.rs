@@ -93,7 +93,7 @@ fn from_literal<'a>(key: &str, json: &'a str, column: &Column) -> Result<Value<'
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "only whole numbers up to 2^53 pass")]
+// Only whole numbers up to 2^53 pass.
 fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
 }

@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for SentAt {
 
 struct SentAtVisitor;
 
-#[expect(clippy::cast_precision_loss, reason = "a time that needs more than 53 bits is out of range anyway")]
+// A time that needs more than 53 bits is out of range anyway.
 impl Visitor<'_> for SentAtVisitor {
     type Value = SentAt;
 

@@ -56,7 +56,6 @@ impl Door {
     async fn done(&self, action: &str, members: &[(&str, &str)]) -> String {
         let (status, body) = self.root(action, members).await;
         assert_eq!(status, 200, "{action}: {body}");
-        println!("@@{action}@@{}", body.replace('\n', ""));
         body
     }
 
@@ -229,7 +228,8 @@ async fn the_trust_policy_is_replaced() {
 async fn what_is_not_evaluated_or_too_long_is_refused() {
     let door = door().await;
     door.create_role("Export").await;
-    let put = |document: String| async {
+    let door = &door;
+    let put = |document: String| async move {
         let members = [("RoleName", "Export"), ("PolicyName", "p"), ("PolicyDocument", document.as_str())];
         door.refused("PutRolePolicy", &members).await
     };

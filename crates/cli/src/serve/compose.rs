@@ -137,6 +137,10 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
             "the log holds newer records than the catalog knows of: restore both from the same backup",
         ));
     }
+    let flushed = catalog.all_datasets().await?.iter().map(|d| d.flushed_position).max();
+    if flushed.is_some_and(|position| position > recovered.durable) {
+        return Err(Error::corrupt("the log ends before what the catalog says was read of it: a part of it is missing"));
+    }
     let (records, dropped_bytes) = (recovered.records, recovered.dropped_bytes);
     info!(records, dropped_bytes, "the log holds {records} records that are not yet in a run");
     Ok(log)

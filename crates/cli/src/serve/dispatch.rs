@@ -23,6 +23,8 @@ use super::answer::{AnswerBody, BodyFailure, whole};
 use super::body::{Paced, read_small};
 use super::unsigned;
 
+/// The most that a request's target and headers may hold together.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 const SERVED: [&str; 4] = ["personalize", "s3", "iam", "sts"];
 
 /// A future that a door answers with.
@@ -87,6 +89,9 @@ impl Dispatch {
         B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
         B::Error: Into<BodyFailure>,
     {
+        if head_bytes(&parts) > HEAD_BYTES_MAX {
+            return whole(closing(unsigned::protocol(&parts).fault(&too_large_a_head(), id)));
+        }
         let claimed = match sigv4::scope(&parts) {
             Ok(None) => return whole(unsigned::answer(&parts, id)),
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
@@ -182,8 +187,22 @@ fn protocol(parts: &Parts, scope: &Scope) -> Protocol {
             Protocol::Json11
         }
         "personalize" => Protocol::RestJson,
-        _ => unsigned::protocol(parts),
+        // Of a service that is not served: its clients read no XML of S3.
+        _ => match unsigned::protocol(parts) {
+            Protocol::S3 => Protocol::RestJson,
+            protocol => protocol,
+        },
     }
+}
+
+fn head_bytes(parts: &Parts) -> usize {
+    let target = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
+    target + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+}
+
+fn too_large_a_head() -> Fault {
+    let text = "Your request header section exceeds the maximum allowed size.";
+    Fault::new("RequestHeaderSectionTooLarge", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text)
 }
 
 fn unread(status: StatusCode) -> Fault {

@@ -24,7 +24,8 @@ const CONNECTIONS_MAX: usize = 1024;
 const FIRST_BYTE: Duration = Duration::from_secs(60);
 /// Also how long a connection may idle between two requests.
 const HEADERS: Duration = Duration::from_secs(30);
-const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Also how much of a body is read at once; how large a request's head may be is said in `dispatch`.
+const BUFFER_BYTES_MAX: usize = 128 << 10;
 /// How long a connection without a request may still bring one after the stop.
 const LAST_CALL: Duration = Duration::from_millis(500);
 
@@ -36,7 +37,7 @@ pub async fn accept(
     finish: Duration,
 ) {
     let connections = TaskTracker::new();
-    let slots = Slots::new(CONNECTIONS_MAX);
+    let slots = Slots::new(connections_max());
     let abandon = CancellationToken::new();
     while let Some((stream, pass)) = next(&listener, &slots, &stop).await {
         let served = serve(stream, pass, dispatch.clone(), stop.clone());
@@ -50,6 +51,14 @@ pub async fn accept(
         abandon.cancel();
         connections.wait().await;
     }
+}
+
+// Half of what the system lets this process open is for files.
+fn connections_max() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files = files.and_then(|columns| columns.split_whitespace().next()?.parse::<usize>().ok());
+    files.map_or(CONNECTIONS_MAX, |files| CONNECTIONS_MAX.min(files / 2).max(16))
 }
 
 async fn next(listener: &TcpListener, slots: &Slots, stop: &CancellationToken) -> Option<(TcpStream, Pass)> {
@@ -89,7 +98,7 @@ async fn serve(stream: TcpStream, pass: Pass, dispatch: Arc<Dispatch>, stop: Can
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .max_buf_size(HEADER_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(Patient::new(stream)), service_fn(answer));
     let mut connection = pin!(connection);
     tokio::select! {

@@ -149,6 +149,9 @@ impl TestDataset {
 
     pub fn flush(&mut self) {
         let to = shared().log.durable();
+        if shared().log.pending(self.id, self.flushed).records == 0 {
+            return;
+        }
         let mut sorter = Sorter::new(&scratch(), 1 << 20);
         read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
         let mut sorted = sorter.finish().unwrap();

@@ -6,7 +6,6 @@ mod sim;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use model::ErrorKind;
 use tempfile::TempDir;
@@ -255,39 +254,4 @@ async fn a_panic_in_the_sequencer_leaves_nobody_waiting() {
         assert_eq!(log.append(batch(1, &["a"])).await.unwrap_err().kind, ErrorKind::Unavailable);
     }
     assert!(log.close().is_err());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a figure, not a fact: --ignored --nocapture"]
-async fn figure_rows_per_second() {
-    let row = "r".repeat(94);
-    for clients in [1, 16, 64, 256] {
-        let folder = TempDir::new_in(".").unwrap();
-        let log = Arc::new(open(&folder, LogSettings::default()).0);
-        let calls = if clients == 1 { 10_000 } else { 400_000 / clients };
-        let began = Instant::now();
-        let write = |log: Arc<Log>, row: String| async move {
-            let mut waits = Vec::with_capacity(calls);
-            for _ in 0..calls {
-                let asked = Instant::now();
-                log.append(batch(1, &[row.as_str(); 5])).await.unwrap();
-                waits.push(asked.elapsed());
-            }
-            waits
-        };
-        let tasks: Vec<_> =
-            (0..clients).map(|_| tokio::spawn(write(Arc::clone(&log), row.clone()))).collect();
-        let mut waits = Vec::new();
-        for task in tasks {
-            waits.append(&mut task.await.unwrap());
-        }
-        let rows = (waits.len() * 5) as f64 / began.elapsed().as_secs_f64();
-        waits.sort();
-        println!("{clients} clients: {rows:.0} rows/s, p99 {:?}", waits[waits.len() * 99 / 100]);
-        drop(log);
-        let began = Instant::now();
-        let (log, recovered) = open(&folder, LogSettings::default());
-        println!("  reopened {} MiB in {:?}", log.total_bytes() >> 20, began.elapsed());
-        assert_eq!(recovered.frames, waits.len() as u64);
-    }
 }

@@ -73,6 +73,8 @@ impl Claim {
         let is_presigned =
             query.has("X-Amz-Algorithm") || query.has("X-Amz-Credential") || query.has("X-Amz-Signature");
         match (header, is_presigned) {
+            // Version 2, which boto3 still presigns with unless told otherwise.
+            (None, false) if query.has("AWSAccessKeyId") => Err(unsupported()),
             (None, false) => Ok(None),
             (Some(header), false) => Claim::from_header(header, &parts.headers).map(Some),
             (None, true) => Claim::from_query(&query).map(Some),
@@ -172,12 +174,13 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'
 }
 
 fn check_algorithm(algorithm: &str) -> Result<(), AuthError> {
-    let text = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-    if algorithm == ALGORITHM {
-        Ok(())
-    } else {
-        Err(AuthError::new(AuthErrorKind::UnsupportedAlgorithm, text))
-    }
+    if algorithm == ALGORITHM { Ok(()) } else { Err(unsupported()) }
+}
+
+fn unsupported() -> AuthError {
+    let text = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 \
+                (boto3 presigns with it when told: Config(signature_version='s3v4')).";
+    AuthError::new(AuthErrorKind::UnsupportedAlgorithm, text)
 }
 
 // Signers write lower-case names in order; the order is theirs to sign, so only the form is checked.

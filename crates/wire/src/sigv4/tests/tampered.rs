@@ -90,6 +90,13 @@ fn a_broken_authorization_header_is_named_so() {
 }
 
 #[test]
+fn the_old_signature_version_is_named_so() {
+    let old = parts("GET", "/b/k?AWSAccessKeyId=AKID&Signature=x&Expires=1", "host: h");
+    assert_eq!(scope(&old).unwrap_err().kind, AuthErrorKind::UnsupportedAlgorithm);
+    assert_eq!(scope(&parts("GET", "/b/k?versionId=1", "host: h")).unwrap(), None);
+}
+
+#[test]
 fn credentials_in_two_places_are_refused() {
     let twice = fares(|p| {
         p.headers.append("authorization", p.headers["authorization"].clone());
