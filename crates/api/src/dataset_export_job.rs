@@ -128,7 +128,9 @@ async fn check_dataset(api: &Api, arn: &Arn) -> Answer<()> {
     let dataset = api.catalog.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
     if !dataset.dataset_type.is_exportable() {
         let name = dataset.dataset_type.as_str();
-        return Err(Error::invalid(format!("Dataset export is not supported for datasets of type {name}.")).into());
+        return Err(
+            Error::invalid(format!("Dataset export is not supported for datasets of type {name}.")).into()
+        );
     }
     Ok(dataset::check_active(&dataset)?)
 }

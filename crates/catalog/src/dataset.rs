@@ -53,7 +53,8 @@ impl Catalog {
     /// group has a dataset of this type.
     pub async fn create_dataset(&self, new: &NewDataset) -> Result<()> {
         let now_ms = self.now_ms();
-        let layout = serde_json::to_string(&new.layout).map_err(|e| Error::internal("write a layout").caused_by(e))?;
+        let layout =
+            serde_json::to_string(&new.layout).map_err(|e| Error::internal("write a layout").caused_by(e))?;
         let mut tx = self.write().await?;
         let status: Option<String> = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = ?")
             .bind(new.group_arn.as_str())
@@ -119,7 +120,8 @@ impl Catalog {
 
     /// Every dataset there is, for upkeep.
     pub async fn all_datasets(&self) -> Result<Vec<DatasetRow>> {
-        let rows = sqlx::query("SELECT * FROM dataset ORDER BY id").fetch_all(self.pool()).await.map_err(failed)?;
+        let rows =
+            sqlx::query("SELECT * FROM dataset ORDER BY id").fetch_all(self.pool()).await.map_err(failed)?;
         rows.iter().map(read).collect()
     }
 
@@ -150,7 +152,11 @@ impl Catalog {
         if trackers > 0 && dataset.dataset_type == DatasetType::Interactions {
             return Err(in_use(format!("Delete the event tracker of the dataset group first: {arn}")));
         }
-        sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ?").bind(dataset.id).execute(&mut *tx).await.map_err(failed)?;
+        sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ?")
+            .bind(dataset.id)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
         let done = sqlx::query("DELETE FROM dataset WHERE id = ?").bind(dataset.id).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("dataset", arn));
@@ -173,7 +179,8 @@ pub(crate) fn read(row: &SqliteRow) -> Result<DatasetRow> {
         schema_arn: stored_arn(row.try_get("schema_arn").map_err(failed)?)?,
         layout: serde_json::from_str(layout)
             .map_err(|e| Error::new(ErrorKind::Corrupt, "a dataset's layout can't be read").caused_by(e))?,
-        status: Status::parse(row.try_get("status").map_err(failed)?).ok_or_else(|| unknown_word("status"))?,
+        status: Status::parse(row.try_get("status").map_err(failed)?)
+            .ok_or_else(|| unknown_word("status"))?,
         flushed_position: position.cast_unsigned(),
         created_ms: row.try_get("created_ms").map_err(failed)?,
         updated_ms: row.try_get("updated_ms").map_err(failed)?,

@@ -85,9 +85,12 @@ impl Catalog {
         .await
         .map_err(failed)?;
         if held > 0 {
-            return Err(in_use(format!("Delete the event tracker and the datasets of the dataset group first: {arn}")));
+            return Err(in_use(format!(
+                "Delete the event tracker and the datasets of the dataset group first: {arn}"
+            )));
         }
-        let done = sqlx::query("DELETE FROM dataset_group WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
+        let done =
+            sqlx::query("DELETE FROM dataset_group WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("dataset group", arn));
         }
@@ -102,7 +105,8 @@ fn read(row: &SqliteRow) -> Result<DatasetGroupRow> {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
         name: row.try_get("name").map_err(failed)?,
         domain: domain.as_deref().and_then(Domain::parse),
-        status: Status::parse(row.try_get("status").map_err(failed)?).ok_or_else(|| unknown_word("status"))?,
+        status: Status::parse(row.try_get("status").map_err(failed)?)
+            .ok_or_else(|| unknown_word("status"))?,
         created_ms: row.try_get("created_ms").map_err(failed)?,
         updated_ms: row.try_get("updated_ms").map_err(failed)?,
     })

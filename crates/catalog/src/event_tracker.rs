@@ -6,7 +6,9 @@ use model::{Arn, DatasetType};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::{Catalog, DatasetRow, Page, dataset, failed, not_found, not_inserted, page, stored_arn, tag, unknown_word};
+use crate::{
+    Catalog, DatasetRow, Page, dataset, failed, not_found, not_inserted, page, stored_arn, tag, unknown_word,
+};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS event_tracker (
@@ -107,7 +109,8 @@ impl Catalog {
     /// `NotFound`.
     pub async fn delete_event_tracker(&self, arn: &Arn) -> Result<()> {
         let mut tx = self.write().await?;
-        let done = sqlx::query("DELETE FROM event_tracker WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
+        let done =
+            sqlx::query("DELETE FROM event_tracker WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("event tracker", arn));
         }
@@ -122,7 +125,8 @@ fn read(row: &SqliteRow) -> Result<EventTrackerRow> {
         name: row.try_get("name").map_err(failed)?,
         tracking_id: row.try_get("tracking_id").map_err(failed)?,
         group_arn: stored_arn(row.try_get("group_arn").map_err(failed)?)?,
-        status: Status::parse(row.try_get("status").map_err(failed)?).ok_or_else(|| unknown_word("status"))?,
+        status: Status::parse(row.try_get("status").map_err(failed)?)
+            .ok_or_else(|| unknown_word("status"))?,
         created_ms: row.try_get("created_ms").map_err(failed)?,
         updated_ms: row.try_get("updated_ms").map_err(failed)?,
     })

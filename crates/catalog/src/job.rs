@@ -214,7 +214,8 @@ fn read(row: &SqliteRow) -> Result<JobRow> {
         dataset_id: row.try_get("dataset_id").map_err(failed)?,
         role_arn: row.try_get("role_arn").map_err(failed)?,
         request: row.try_get("request").map_err(failed)?,
-        status: Status::parse(row.try_get("status").map_err(failed)?).ok_or_else(|| unknown_word("status"))?,
+        status: Status::parse(row.try_get("status").map_err(failed)?)
+            .ok_or_else(|| unknown_word("status"))?,
         failure_reason: row.try_get("failure_reason").map_err(failed)?,
         created_ms: row.try_get("created_ms").map_err(failed)?,
         updated_ms: row.try_get("updated_ms").map_err(failed)?,

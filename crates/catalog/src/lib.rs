@@ -27,7 +27,9 @@ use std::time::Duration;
 
 use model::error::{Context, Error, Result};
 use model::{Arn, Clock};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Sqlite, Transaction};
 
 /// The format of the catalog's tables; a file with a newer one is refused.
@@ -60,9 +62,14 @@ impl Catalog {
             .busy_timeout(Duration::from_secs(10));
         let opening = || "open the catalog".to_owned();
         // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.unavailable(opening)?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .unavailable(opening)?;
         create_tables(&writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
+        let readers =
+            SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
         let catalog = Catalog { writer, readers, clock, sequencer };
         catalog.release_all_leases().await?;
@@ -129,7 +136,9 @@ pub(crate) fn failed(cause: sqlx::Error) -> Error {
 pub(crate) fn not_inserted(arn: &Arn) -> impl FnOnce(sqlx::Error) -> Error {
     let text = format!("Another resource with Amazon Resource Name {arn} already exists.");
     move |cause| match &cause {
-        sqlx::Error::Database(e) if e.is_unique_violation() => Error::new(model::ErrorKind::AlreadyExists, text),
+        sqlx::Error::Database(e) if e.is_unique_violation() => {
+            Error::new(model::ErrorKind::AlreadyExists, text)
+        }
         _ => failed(cause),
     }
 }

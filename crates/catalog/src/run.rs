@@ -48,13 +48,15 @@ pub struct RunRow {
 impl Catalog {
     /// The runs that make up a dataset now, oldest first.
     pub async fn runs(&self, dataset_id: i64) -> Result<Vec<RunRow>> {
-        let query = sqlx::query("SELECT * FROM run WHERE dataset_id = ? AND listed = 1 ORDER BY id").bind(dataset_id);
+        let query =
+            sqlx::query("SELECT * FROM run WHERE dataset_id = ? AND listed = 1 ORDER BY id").bind(dataset_id);
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
     /// The runs that a job's snapshot pinned, oldest first.
     pub async fn pinned_runs(&self, job_arn: &model::Arn) -> Result<Vec<RunRow>> {
-        let query = sqlx::query("SELECT run.* FROM run JOIN run_pin ON run_id = id WHERE job_arn = ? ORDER BY id");
+        let query =
+            sqlx::query("SELECT run.* FROM run JOIN run_pin ON run_id = id WHERE job_arn = ? ORDER BY id");
         query.bind(job_arn.as_str()).fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
@@ -81,15 +83,22 @@ impl Catalog {
     /// Moves flushed put records into a run: the run is listed and the position moves, or neither.
     ///
     /// Returns false, and changes nothing, when the position is no longer `from` or the dataset is gone.
-    pub async fn finish_flush(&self, dataset_id: i64, from: u64, to: u64, run: Option<&NewRun>) -> Result<bool> {
+    pub async fn finish_flush(
+        &self,
+        dataset_id: i64,
+        from: u64,
+        to: u64,
+        run: Option<&NewRun>,
+    ) -> Result<bool> {
         let mut tx = self.write().await?;
-        let moved = sqlx::query("UPDATE dataset SET flushed_position = ? WHERE id = ? AND flushed_position = ?")
-            .bind(to.cast_signed())
-            .bind(dataset_id)
-            .bind(from.cast_signed())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
+        let moved =
+            sqlx::query("UPDATE dataset SET flushed_position = ? WHERE id = ? AND flushed_position = ?")
+                .bind(to.cast_signed())
+                .bind(dataset_id)
+                .bind(from.cast_signed())
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
         if moved.rows_affected() == 0 {
             return Ok(false);
         }
@@ -104,7 +113,8 @@ impl Catalog {
     pub async fn finish_compaction(&self, dataset_id: i64, inputs: &[i64], output: &NewRun) -> Result<bool> {
         let mut tx = self.write().await?;
         for id in inputs {
-            let query = sqlx::query("UPDATE run SET listed = 0 WHERE id = ? AND dataset_id = ? AND listed = 1");
+            let query =
+                sqlx::query("UPDATE run SET listed = 0 WHERE id = ? AND dataset_id = ? AND listed = 1");
             let done = query.bind(id).bind(dataset_id).execute(&mut *tx).await.map_err(failed)?;
             if done.rows_affected() == 0 {
                 return Ok(false);
@@ -117,7 +127,8 @@ impl Catalog {
 
     /// Runs that are in no list and that no job pins: their objects can go.
     pub async fn retired_runs(&self) -> Result<Vec<RunRow>> {
-        let query = sqlx::query("SELECT * FROM run WHERE listed = 0 AND id NOT IN (SELECT run_id FROM run_pin)");
+        let query =
+            sqlx::query("SELECT * FROM run WHERE listed = 0 AND id NOT IN (SELECT run_id FROM run_pin)");
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
@@ -137,7 +148,12 @@ impl Catalog {
     }
 }
 
-pub(crate) async fn insert(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64, run: &NewRun, now_ms: i64) -> Result<()> {
+pub(crate) async fn insert(
+    tx: &mut Transaction<'static, Sqlite>,
+    dataset_id: i64,
+    run: &NewRun,
+    now_ms: i64,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO run (dataset_id, origin, schema_version, sequence_base, row_count, record_count, csv_bytes, object,
          size_bytes, listed, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
@@ -164,7 +180,8 @@ fn read(row: &SqliteRow) -> Result<RunRow> {
         id: row.try_get("id").map_err(failed)?,
         dataset_id: row.try_get("dataset_id").map_err(failed)?,
         run: NewRun {
-            origin: Origin::parse(row.try_get("origin").map_err(failed)?).ok_or_else(|| unknown_word("origin"))?,
+            origin: Origin::parse(row.try_get("origin").map_err(failed)?)
+                .ok_or_else(|| unknown_word("origin"))?,
             schema_version: row.try_get("schema_version").map_err(failed)?,
             sequence_base: number("sequence_base")?,
             rows: number("row_count")?,

@@ -52,7 +52,10 @@ impl Catalog {
     }
 
     pub async fn schema(&self, arn: &Arn) -> Result<Option<SchemaRow>> {
-        let row = sqlx::query("SELECT * FROM schema WHERE arn = ?").bind(arn.as_str()).fetch_optional(self.pool()).await;
+        let row = sqlx::query("SELECT * FROM schema WHERE arn = ?")
+            .bind(arn.as_str())
+            .fetch_optional(self.pool())
+            .await;
         row.map_err(failed)?.as_ref().map(read).transpose()
     }
 

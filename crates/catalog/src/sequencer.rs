@@ -47,12 +47,15 @@ impl Sequencer {
 
     /// Makes sure that `count` numbers can be drawn.
     pub async fn reserve(&self, count: u64) -> Result<()> {
-        let size = i64::try_from(count.saturating_add(BLOCK)).map_err(|_| Error::invalid("too many records at once"))?;
-        let end: i64 = sqlx::query_scalar("UPDATE counter SET value = value + ? WHERE name = 'sequence' RETURNING value")
-            .bind(size)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(failed)?;
+        let size = i64::try_from(count.saturating_add(BLOCK))
+            .map_err(|_| Error::invalid("too many records at once"))?;
+        let end: i64 = sqlx::query_scalar(
+            "UPDATE counter SET value = value + ? WHERE name = 'sequence' RETURNING value",
+        )
+        .bind(size)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed)?;
         let fresh = (end - size).cast_unsigned()..end.cast_unsigned();
         let mut block = self.block.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Another reservation may have come in between; numbers must only ever grow.

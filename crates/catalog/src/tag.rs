@@ -42,16 +42,25 @@ impl Catalog {
     pub async fn delete_tags(&self, arn: &Arn, keys: &[String]) -> Result<()> {
         let mut tx = self.write().await?;
         for key in keys {
-            let query = sqlx::query("DELETE FROM tag WHERE resource_arn = ? AND tag_key = ?").bind(arn.as_str()).bind(key);
+            let query = sqlx::query("DELETE FROM tag WHERE resource_arn = ? AND tag_key = ?")
+                .bind(arn.as_str())
+                .bind(key);
             query.execute(&mut *tx).await.map_err(failed)?;
         }
         tx.commit().await.map_err(failed)
     }
 }
 
-pub(crate) async fn insert(tx: &mut Transaction<'static, Sqlite>, arn: &Arn, tags: &[(String, String)]) -> Result<()> {
+pub(crate) async fn insert(
+    tx: &mut Transaction<'static, Sqlite>,
+    arn: &Arn,
+    tags: &[(String, String)],
+) -> Result<()> {
     for (key, value) in tags {
-        let query = sqlx::query("INSERT OR REPLACE INTO tag VALUES (?, ?, ?)").bind(arn.as_str()).bind(key).bind(value);
+        let query = sqlx::query("INSERT OR REPLACE INTO tag VALUES (?, ?, ?)")
+            .bind(arn.as_str())
+            .bind(key)
+            .bind(value);
         query.execute(&mut **tx).await.map_err(failed)?;
     }
     Ok(())

@@ -35,7 +35,11 @@ pub fn run(args: Args) -> ExitCode {
 async fn demonstrate(args: &Args) -> Result<()> {
     let begun = Instant::now();
     let folder = Scratch::make()?;
-    let given = Given { data_dir: Some(folder.0.clone()), listen: Some("127.0.0.1:0".to_owned()), ..Given::default() };
+    let given = Given {
+        data_dir: Some(folder.0.clone()),
+        listen: Some("127.0.0.1:0".to_owned()),
+        ..Given::default()
+    };
     let server = serve::start(&given.settle(None)?).await?;
     println!("A server on a scratch folder, at {}\n", server.url());
     let told = story::tell(&server).await;
@@ -43,7 +47,10 @@ async fn demonstrate(args: &Args) -> Result<()> {
         println!("\nDone in {:.1} s.", begun.elapsed().as_secs_f64());
     }
     if told.is_ok() && args.keep {
-        println!("The server stays until Ctrl-C. In another shell:\n  eval \"$(lade env --data-dir '{}')\"", folder.0.display());
+        println!(
+            "The server stays until Ctrl-C. In another shell:\n  eval \"$(lade env --data-dir '{}')\"",
+            folder.0.display()
+        );
         tokio::signal::ctrl_c().await.unavailable(|| "wait for Ctrl-C".to_owned())?;
     }
     server.stop().await;

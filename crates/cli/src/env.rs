@@ -46,7 +46,9 @@ pub fn run(args: &Args) -> ExitCode {
         .collect();
     let done = match (&args.profile, args.undo) {
         (_, true) => Ok(script::undo(&environment)),
-        (Some(name), false) => client(args).and_then(|client| profile::write(name, &client)).map(|()| String::new()),
+        (Some(name), false) => {
+            client(args).and_then(|client| profile::write(name, &client)).map(|()| String::new())
+        }
         (None, false) => client(args).map(|client| script::enter(&client, &environment)),
     };
     match done {

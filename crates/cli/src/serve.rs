@@ -103,9 +103,10 @@ impl Server {
         format!("http://{}", reachable(self.address))
     }
 
-    /// Stops accepting, finishes what was accepted, hands jobs back, and closes the stores; takes at most 30 s.
-    pub async fn stop(self) {
+    /// Hands jobs back, stops accepting, finishes what was accepted, and closes the stores; takes at most 30 s.
+    pub async fn stop(mut self) {
         self.folder.retract();
+        self.house.hand_back().await;
         self.stopping.cancel();
         if let Err(error) = self.accepting.await {
             tracing::error!("the front stopped badly: {error}");
@@ -135,7 +136,8 @@ fn greet(server: &Server) {
     use std::io::Write;
     let folder = &server.folder;
     let age = if folder.is_new { "new" } else { "existing" };
-    let mut text = format!("Data folder  {} ({age})\nAddress      {}\n", folder.path().display(), server.url());
+    let mut text =
+        format!("Data folder  {} ({age})\nAddress      {}\n", folder.path().display(), server.url());
     if folder.has_new_key() {
         text.push_str(&format!(
             "Root key     {} {}\n             shown this once, and kept in {}\n",
@@ -144,7 +146,11 @@ fn greet(server: &Server) {
             folder.key_file().display()
         ));
     }
-    let option = if folder.is_default() { String::new() } else { format!(" --data-dir '{}'", folder.path().display()) };
+    let option = if folder.is_default() {
+        String::new()
+    } else {
+        format!(" --data-dir '{}'", folder.path().display())
+    };
     text.push_str(&format!("AWS clients  eval \"$(lade env{option})\"\n"));
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -176,7 +182,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 fn log() {
     let filter = variable("LADE_LOG").and_then(|text| text.parse::<tracing_subscriber::EnvFilter>().ok());
     let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=off"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let set = match variable("LADE_LOG_FORMAT").as_deref() {
         Some("json") => log.json().try_init(),
         _ => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

@@ -36,7 +36,7 @@ pub struct Given {
     #[arg(long, env = "LADE_JOB_MEMORY", value_name = "SIZE")]
     pub job_memory: Option<Size>,
 
-    /// Jobs that run at the same time [default: one for each two processors]
+    /// Jobs that run at the same time [default: one for each processor]
     #[arg(long, env = "LADE_JOBS_CONCURRENT", value_name = "N")]
     pub jobs_concurrent: Option<usize>,
 
@@ -226,7 +226,7 @@ fn is_key_id(id: &str) -> bool {
 }
 
 fn jobs_concurrent() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2))
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use csv::{ColumnMap, Dialect, Header, Splitter, Violation, failure_reason};
+use model::Layout;
 use model::error::{Context, Error, Result};
 use model::record::{Codec, Value};
-use model::Layout;
 use store::{Arrivals, Objects, RunFile, RunWriter, Sorter};
 
 use crate::Progress;
@@ -62,9 +62,16 @@ pub fn import(
     run.finish()
 }
 
-fn read_file(layout: &Layout, mut file: SourceFile, sorter: &mut Sorter, rows: &mut u64, progress: &Progress) -> Result<()> {
+fn read_file(
+    layout: &Layout,
+    mut file: SourceFile,
+    sorter: &mut Sorter,
+    rows: &mut u64,
+    progress: &Progress,
+) -> Result<()> {
     let mut splitter = Splitter::new(file.dialect, csv::Settings::default());
-    let mut records = Records { key: &file.key, layout, codec: Codec::new(layout), columns: None, encoded: Vec::new() };
+    let mut records =
+        Records { key: &file.key, layout, codec: Codec::new(layout), columns: None, encoded: Vec::new() };
     let mut buffer = vec![0; READ_BYTES];
     loop {
         progress.check()?;

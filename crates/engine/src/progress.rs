@@ -34,6 +34,10 @@ impl Progress {
     /// # Errors
     /// `Unavailable` once the work was asked to stop: whoever takes it up again starts anew.
     pub fn check(&self) -> Result<()> {
-        if self.is_stopped.load(Ordering::Relaxed) { Err(Error::unavailable("the work was stopped")) } else { Ok(()) }
+        if self.is_stopped.load(Ordering::Relaxed) {
+            Err(Error::unavailable("the work was stopped"))
+        } else {
+            Ok(())
+        }
     }
 }

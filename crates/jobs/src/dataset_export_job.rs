@@ -41,7 +41,9 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
         None => {
             upload::abandon(parts, job).await;
             let stem = format!("{}{}/", place.prefix(), job.name);
-            upload_all(parts, job, lease, progress, &bucket, &stem).await.map_err(explain_denial(&place.bucket))?
+            upload_all(parts, job, lease, progress, &bucket, &stem)
+                .await
+                .map_err(explain_denial(&place.bucket))?
         }
     };
     complete(parts, job, lease, &bucket, &plan).await
@@ -59,7 +61,8 @@ async fn upload_all(
     let runs = parts.catalog.pinned_runs(&job.arn).await?;
     let (pieces, received) = mpsc::channel(1);
     let merging = {
-        let (parts, job, snapshot, progress) = (parts.clone(), job.clone(), snapshot.clone(), progress.clone());
+        let (parts, job, snapshot, progress) =
+            (parts.clone(), job.clone(), snapshot.clone(), progress.clone());
         blocking(move || merge(&parts, &job, &snapshot, &runs, &progress, &pieces))
     };
     let key_stem = format!("{folder}{}", snapshot.layout.dataset_type.as_str());
@@ -68,7 +71,8 @@ async fn upload_all(
     let (ledger, uploaded) = tokio::join!(merging, uploader.run(received));
     let (uploaded, ledger) = (uploaded?, ledger?);
     let plan = plan(job, &snapshot, folder, uploaded, ledger)?;
-    let text = serde_json::to_string(&plan).map_err(|e| Error::internal("write an export's plan").caused_by(e))?;
+    let text =
+        serde_json::to_string(&plan).map_err(|e| Error::internal("write an export's plan").caused_by(e))?;
     parts.catalog.set_completing(lease, &text).await?;
     Ok(plan)
 }
@@ -83,8 +87,10 @@ fn merge(
 ) -> Result<Ledger> {
     let mode = job.export_request()?.ingestion_mode;
     let source = open_source(parts, job, snapshot, runs, mode)?;
-    let settings = Settings { file_size_bytes_max: parts.settings.file_size_bytes_max, part_size_bytes: PART_BYTES };
-    let mut emit = |piece| pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"));
+    let settings =
+        Settings { file_size_bytes_max: parts.settings.file_size_bytes_max, part_size_bytes: PART_BYTES };
+    let mut emit =
+        |piece| pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"));
     let ledger = export(&snapshot.layout, mode, source.opened, &settings, progress, &mut emit)?;
     // What was read is what the catalog says was written; anything else is a damaged or forgotten run.
     if (ledger.read_bulk, ledger.read_put) != (source.bulk, source.put) {
@@ -99,7 +105,13 @@ struct Counted {
     put: u64,
 }
 
-fn open_source(parts: &Parts, job: &JobRow, snapshot: &Snapshot, runs: &[RunRow], mode: IngestionMode) -> Result<Counted> {
+fn open_source(
+    parts: &Parts,
+    job: &JobRow,
+    snapshot: &Snapshot,
+    runs: &[RunRow],
+    mode: IngestionMode,
+) -> Result<Counted> {
     let mut counted = Counted { opened: Source { runs: Vec::new(), csv_bytes: 0 }, bulk: 0, put: 0 };
     for row in runs.iter().filter(|row| mode.takes(row.run.origin)) {
         let run = &row.run;
@@ -110,7 +122,8 @@ fn open_source(parts: &Parts, job: &JobRow, snapshot: &Snapshot, runs: &[RunRow]
         let scratch = parts.scratch.join(format!("{}-export", parts.clock.hex(16)));
         let mut sorter = Sorter::new(&scratch, parts.settings.job_memory_bytes / 4);
         let id = job.dataset_id.cast_unsigned();
-        let tail = read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
+        let tail =
+            read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
         let batches = into_batches(sorter.finish()?, &snapshot.layout);
         counted.add(Origin::Put, tail.records, tail.csv_bytes, batches);
     }
@@ -128,8 +141,15 @@ impl Counted {
     }
 }
 
-fn plan(job: &JobRow, snapshot: &Snapshot, folder: &str, uploaded: Vec<(Uploaded, FileSummary)>, ledger: Ledger) -> Result<Plan> {
-    let named: Vec<(String, FileSummary)> = uploaded.iter().map(|(u, s)| (u.key.clone(), s.clone())).collect();
+fn plan(
+    job: &JobRow,
+    snapshot: &Snapshot,
+    folder: &str,
+    uploaded: Vec<(Uploaded, FileSummary)>,
+    ledger: Ledger,
+) -> Result<Plan> {
+    let named: Vec<(String, FileSummary)> =
+        uploaded.iter().map(|(u, s)| (u.key.clone(), s.clone())).collect();
     let manifest = manifest::of_export(job, snapshot, &named, ledger)?;
     let writing = |e| Error::internal("write a manifest").caused_by(e);
     Ok(Plan {
@@ -144,7 +164,8 @@ fn plan(job: &JobRow, snapshot: &Snapshot, folder: &str, uploaded: Vec<(Uploaded
 async fn complete(parts: &Parts, job: &JobRow, lease: &Lease, bucket: &Bucket, plan: &Plan) -> Result<()> {
     let mut visible: Vec<&str> = Vec::new();
     for file in &plan.files {
-        let done = bucket.complete(&file.key, &file.upload_id, &file.part_tags(), file.crc64nvme, file.bytes).await;
+        let done =
+            bucket.complete(&file.key, &file.upload_id, &file.part_tags(), file.crc64nvme, file.bytes).await;
         done.map_err(|cause| left_over(cause, bucket, &visible))?;
         visible.push(&file.key);
     }
@@ -161,5 +182,6 @@ fn left_over(cause: Error, bucket: &Bucket, visible: &[&str]) -> Error {
         return cause;
     }
     let keys: Vec<String> = visible.iter().map(|key| format!("s3://{}/{key}", bucket.name())).collect();
-    Error::new(cause.kind, format!("{} Already visible: {}.", cause.message(), keys.join(", "))).caused_by(cause)
+    Error::new(cause.kind, format!("{} Already visible: {}.", cause.message(), keys.join(", ")))
+        .caused_by(cause)
 }

@@ -21,7 +21,8 @@ use crate::{Parts, blocking, explain_denial, layout_of};
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.import_request()?;
     let layout = layout_of(parts, job).await?;
-    let place = S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
+    let place =
+        S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
     let source = Source::find(&bucket, &place.key).await.map_err(explain_denial(&place.bucket))?;
     let attempt = parts.clock.hex(16);
@@ -48,7 +49,8 @@ async fn read_and_sort(
     let scratch = parts.scratch.join(attempt);
     let handle = Handle::current();
     blocking(move || {
-        let files = source.files.iter().map(|file| open(&bucket, &file.key, &file.etag, source.is_exported, &handle));
+        let files =
+            source.files.iter().map(|file| open(&bucket, &file.key, &file.etag, source.is_exported, &handle));
         let memory_bytes = parts.settings.job_memory_bytes;
         let target = Target { objects: &parts.objects, object, scratch, memory_bytes };
         import(&layout, files, &target, &progress)

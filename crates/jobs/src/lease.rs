@@ -14,7 +14,12 @@ use crate::Parts;
 pub const LEASE_MS: i64 = 30_000;
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-pub async fn keep(parts: Arc<Parts>, lease: Lease, progress: Arc<Progress>, mut stopped: watch::Receiver<bool>) {
+pub async fn keep(
+    parts: Arc<Parts>,
+    lease: Lease,
+    progress: Arc<Progress>,
+    mut stopped: watch::Receiver<bool>,
+) {
     loop {
         tokio::select! {
             _ = stopped.wait_for(|is_stopped| *is_stopped) => {
@@ -23,7 +28,8 @@ pub async fn keep(parts: Arc<Parts>, lease: Lease, progress: Arc<Progress>, mut 
             }
             () = tokio::time::sleep(RENEW_EVERY) => {}
         }
-        let so_far = catalog::Progress { rows_done: progress.rows(), rows_total: 0, bytes_done: progress.bytes() };
+        let so_far =
+            catalog::Progress { rows_done: progress.rows(), rows_total: 0, bytes_done: progress.bytes() };
         match parts.catalog.renew(&lease, LEASE_MS, so_far).await {
             Err(cause) if cause.kind == ErrorKind::InUse => {
                 progress.stop();

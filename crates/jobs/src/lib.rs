@@ -114,7 +114,9 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
     let keeper = tokio::spawn(lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone()));
     // A panic ends this job's attempt, not the worker.
     let attempt = tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()));
-    let outcome = attempt.await.unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause)));
+    let outcome = attempt
+        .await
+        .unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause)));
     keeper.abort();
     let is_stopping = *stopped.borrow();
     let ended = match outcome {
@@ -157,7 +159,8 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
 /// The layout of the dataset that a job works on.
 async fn layout_of(parts: &Parts, job: &JobRow) -> Result<Layout> {
     let dataset = parts.catalog.dataset_by_id(job.dataset_id).await?;
-    let gone = || Error::new(ErrorKind::NotFound, format!("The given dataset does not exist: {}", job.dataset_arn));
+    let gone =
+        || Error::new(ErrorKind::NotFound, format!("The given dataset does not exist: {}", job.dataset_arn));
     Ok(dataset.ok_or_else(gone)?.layout)
 }
 

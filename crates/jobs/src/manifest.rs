@@ -9,13 +9,19 @@ use model::manifest::{FileEntry, Ledger, Manifest, SnapshotOf};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-pub fn of_export(job: &JobRow, snapshot: &Snapshot, files: &[(String, FileSummary)], ledger: Ledger) -> Result<Manifest> {
+pub fn of_export(
+    job: &JobRow,
+    snapshot: &Snapshot,
+    files: &[(String, FileSummary)],
+    ledger: Ledger,
+) -> Result<Manifest> {
     Ok(Manifest {
         version: 1,
         job_arn: job.arn.to_string(),
         dataset_arn: job.dataset_arn.to_string(),
         ingestion_mode: job.export_request()?.ingestion_mode.as_str().to_owned(),
-        schema: serde_json::from_str(&snapshot.schema).map_err(|e| Error::corrupt("a stored schema is no JSON").caused_by(e))?,
+        schema: serde_json::from_str(&snapshot.schema)
+            .map_err(|e| Error::corrupt("a stored schema is no JSON").caused_by(e))?,
         format: "csv".to_owned(),
         snapshot: SnapshotOf { sequence: snapshot.sequence, taken_at: rfc3339(snapshot.taken_ms) },
         files: files.iter().map(|(key, summary)| entry(key, summary)).collect(),
@@ -34,7 +40,8 @@ fn entry(key: &str, summary: &FileSummary) -> FileEntry {
 }
 
 fn rfc3339(ms: i64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     at.format(&Rfc3339).unwrap_or_default()
 }
 

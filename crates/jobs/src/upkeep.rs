@@ -1,6 +1,6 @@
 //! Upkeep: put records flushed from the log to runs, runs compacted, segments and objects that nobody needs cleared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,7 +136,12 @@ async fn compact_dataset(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()>
     Ok(())
 }
 
-async fn compact_runs(parts: &Arc<Parts>, dataset: &DatasetRow, origin: Origin, runs: &[RunRow]) -> Result<()> {
+async fn compact_runs(
+    parts: &Arc<Parts>,
+    dataset: &DatasetRow,
+    origin: Origin,
+    runs: &[RunRow],
+) -> Result<()> {
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
     let inputs: Vec<Input> = runs.iter().map(input).collect();
@@ -157,7 +162,11 @@ async fn compact_runs(parts: &Arc<Parts>, dataset: &DatasetRow, origin: Origin, 
 }
 
 fn input(row: &RunRow) -> Input {
-    Input { object: row.run.object.clone(), sequence_base: row.run.sequence_base, size_bytes: row.run.size_bytes }
+    Input {
+        object: row.run.object.clone(),
+        sequence_base: row.run.sequence_base,
+        size_bytes: row.run.size_bytes,
+    }
 }
 
 /// Drops the segments of the log that are flushed and that no snapshot pins.
@@ -166,7 +175,8 @@ async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
     let durable = parts.log.durable();
     let datasets = parts.catalog.all_datasets().await?;
     let pinned = parts.catalog.lowest_pinned_position().await?;
-    let needed = datasets.iter().filter_map(|d| parts.log.pending(d.id.cast_unsigned(), d.flushed_position).oldest);
+    let needed =
+        datasets.iter().filter_map(|d| parts.log.pending(d.id.cast_unsigned(), d.flushed_position).oldest);
     let lowest = needed.chain(pinned).fold(durable, u64::min);
     let parts = parts.clone();
     blocking(move || parts.log.forget_before(lowest)).await
@@ -184,7 +194,7 @@ async fn clear_objects(parts: &Arc<Parts>) -> Result<()> {
     // In this order: an attempt that ends in between has its object named by a row by then.
     let found = parts.objects.names()?;
     let attempts = parts.catalog.attempts().await?;
-    let named = parts.catalog.named_objects().await?;
+    let named: HashSet<String> = parts.catalog.named_objects().await?.into_iter().collect();
     for name in found {
         let is_being_written = attempts.iter().any(|attempt| name.starts_with(attempt.as_str()));
         if !is_being_written && !named.contains(&name) {

@@ -34,7 +34,11 @@ pub struct Uploaded {
 
 impl Uploaded {
     pub fn part_tags(&self) -> Vec<PartTag> {
-        let tag = |(number, etag, crc): &(i32, String, u64)| PartTag { number: *number, etag: etag.clone(), crc64nvme: *crc };
+        let tag = |(number, etag, crc): &(i32, String, u64)| PartTag {
+            number: *number,
+            etag: etag.clone(),
+            crc64nvme: *crc,
+        };
         self.parts.iter().map(tag).collect()
     }
 }
@@ -68,7 +72,8 @@ impl Uploader {
                     upload.send(&self.bucket, bytes.into()).await?;
                 }
                 Piece::End(summary) => {
-                    let upload = open.take().ok_or_else(|| Error::internal("a file ended that never began"))?;
+                    let upload =
+                        open.take().ok_or_else(|| Error::internal("a file ended that never began"))?;
                     finished.push((upload.end(&summary).await?, summary));
                 }
             }
@@ -98,9 +103,11 @@ impl OpenFile {
             self.wait_for_one().await?;
         }
         self.number += 1;
-        let (bucket, key, upload_id, number) = (bucket.clone(), self.key.clone(), self.upload_id.clone(), self.number);
+        let (bucket, key, upload_id, number) =
+            (bucket.clone(), self.key.clone(), self.upload_id.clone(), self.number);
         let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, &bytes);
-        self.on_their_way.spawn(async move { bucket.upload_part(&key, &upload_id, number, bytes, crc64nvme).await });
+        self.on_their_way
+            .spawn(async move { bucket.upload_part(&key, &upload_id, number, bytes, crc64nvme).await });
         Ok(())
     }
 

@@ -59,6 +59,7 @@ pub struct Ledger {
 impl Ledger {
     /// Whether every record that was read is accounted for.
     pub fn balances(&self) -> bool {
-        self.read_bulk + self.read_put == self.exact_duplicates + self.superseded + self.filtered + self.written
+        self.read_bulk + self.read_put
+            == self.exact_duplicates + self.superseded + self.filtered + self.written
     }
 }

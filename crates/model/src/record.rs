@@ -77,7 +77,11 @@ impl Codec {
         for &column in &self.order {
             values[column] = decode_value(self.storage[column], &mut rest)?;
         }
-        if rest.is_empty() { Ok(()) } else { Err(Error::corrupt("a stored record has bytes behind its last column")) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::corrupt("a stored record has bytes behind its last column"))
+        }
     }
 }
 
@@ -234,7 +238,15 @@ mod tests {
     #[test]
     fn bytes_sort_as_values_do() {
         let mut last = Vec::new();
-        for (at, value) in [(-1, None), (0, None), (0, Some(-2.0)), (0, Some(-1.0)), (0, Some(0.0)), (0, Some(1e9)), (7, None)] {
+        for (at, value) in [
+            (-1, None),
+            (0, None),
+            (0, Some(-2.0)),
+            (0, Some(-1.0)),
+            (0, Some(0.0)),
+            (0, Some(1e9)),
+            (7, None),
+        ] {
             let next = bytes(&record("u", at, value));
             assert!(last < next, "{at} {value:?}");
             last = next;

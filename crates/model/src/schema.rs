@@ -89,15 +89,17 @@ impl Schema {
     /// # Errors
     /// Every problem found, each a sentence of its own.
     pub fn parse(text: &str, domain: Option<Domain>) -> Result<Schema, Vec<String>> {
-        let json: Value = serde_json::from_str(text)
-            .map_err(|e| vec![format!("Schema is not valid JSON: line {} column {}", e.line(), e.column())])?;
+        let json: Value = serde_json::from_str(text).map_err(|e| {
+            vec![format!("Schema is not valid JSON: line {} column {}", e.line(), e.column())]
+        })?;
         if json.get("type").and_then(Value::as_str) != Some("record") {
             return Err(vec!["Schema must be an Avro record.".to_owned()]);
         }
         let record_name = json.get("name").and_then(Value::as_str).unwrap_or_default();
         let Some(dataset_type) = DatasetType::ALL.into_iter().find(|t| t.record_name() == record_name) else {
             return Err(vec![
-                "Schema name must be one of Interactions, Items, Users, Actions, ActionInteractions.".to_owned(),
+                "Schema name must be one of Interactions, Items, Users, Actions, ActionInteractions."
+                    .to_owned(),
             ]);
         };
         let elements = json.get("fields").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

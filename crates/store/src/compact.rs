@@ -28,7 +28,8 @@ pub fn pick(sizes_bytes: &[u64]) -> Option<Vec<usize>> {
     tiers.sort_unstable();
     tiers.dedup();
     for wanted in tiers {
-        let members: Vec<usize> = (0..sizes_bytes.len()).filter(|&n| tier(sizes_bytes[n]) == wanted).collect();
+        let members: Vec<usize> =
+            (0..sizes_bytes.len()).filter(|&n| tier(sizes_bytes[n]) == wanted).collect();
         if members.len() >= TIER_RUNS {
             return Some(members);
         }
@@ -37,7 +38,13 @@ pub fn pick(sizes_bytes: &[u64]) -> Option<Vec<usize>> {
 }
 
 /// Merges runs of one origin into a new one, durable under `object` but seen by nobody yet.
-pub fn compact(objects: &Objects, object: &str, layout: &Layout, origin: Origin, inputs: &[Input]) -> Result<RunFile> {
+pub fn compact(
+    objects: &Objects,
+    object: &str,
+    layout: &Layout,
+    origin: Origin,
+    inputs: &[Input],
+) -> Result<RunFile> {
     let mut runs: Vec<(Origin, Batches)> = Vec::with_capacity(inputs.len());
     for input in inputs {
         runs.push((origin, Box::new(RunReader::open(objects, &input.object, layout, input.sequence_base)?)));

@@ -69,7 +69,8 @@ impl Merge {
         let Some(&first) = self.heap.first() else { return Ok(None) };
         let source = &self.sources[first];
         let arrivals = source.rows.arrivals[source.row];
-        let mut merged = Merged { rows: source.rows.clone(), row: source.row, arrivals, bulk_copies: 0, put_copies: 0 };
+        let mut merged =
+            Merged { rows: source.rows.clone(), row: source.row, arrivals, bulk_copies: 0, put_copies: 0 };
         merged.count(source.origin, arrivals.copies);
         self.advance()?;
         // Records of one run differ, so equals can only head other runs.

@@ -30,7 +30,11 @@ impl Objects {
     /// Begins an object; it has no name until it is finished, and goes when it is dropped before.
     pub fn create(&self, name: &str) -> Result<ObjectWriter> {
         let unfinished = self.folder.join(format!("{name}{UNFINISHED}"));
-        let file = OpenOptions::new().write(true).create_new(true).open(&unfinished).unavailable(|| format!("create run {name}"))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&unfinished)
+            .unavailable(|| format!("create run {name}"))?;
         Ok(ObjectWriter {
             objects: self.clone(),
             name: name.to_owned(),
@@ -47,7 +51,9 @@ impl Objects {
     /// Deletes an object; one that is not there is no error.
     pub fn delete(&self, name: &str) -> Result<()> {
         match fs::remove_file(self.folder.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).unavailable(|| format!("delete run {name}")),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(e).unavailable(|| format!("delete run {name}"))
+            }
             _ => Ok(()),
         }
     }

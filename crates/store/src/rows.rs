@@ -63,7 +63,9 @@ impl Values {
             (false, false) => {}
         }
         match (self, other) {
-            (Values::Strings(a), Values::Strings(b)) => a.value(row).as_bytes().cmp(b.value(other_row).as_bytes()),
+            (Values::Strings(a), Values::Strings(b)) => {
+                a.value(row).as_bytes().cmp(b.value(other_row).as_bytes())
+            }
             (Values::Longs(a), Values::Longs(b)) => a.value(row).cmp(&b.value(other_row)),
             (Values::Doubles(a), Values::Doubles(b)) => a.value(row).total_cmp(&b.value(other_row)),
             (Values::Booleans(a), Values::Booleans(b)) => a.value(row).cmp(&b.value(other_row)),
@@ -85,7 +87,8 @@ impl Rows {
     pub fn compare(&self, row: usize, other: &Rows, other_row: usize, order: &[usize]) -> Ordering {
         let by_hash = self.hashes[row].cmp(&other.hashes[other_row]);
         by_hash.then_with(|| {
-            let mut by_columns = order.iter().map(|&c| self.columns[c].compare(row, &other.columns[c], other_row));
+            let mut by_columns =
+                order.iter().map(|&c| self.columns[c].compare(row, &other.columns[c], other_row));
             by_columns.find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
         })
     }
@@ -240,7 +243,9 @@ pub(crate) fn csv_size(value: &Value<'_>) -> u64 {
     match value {
         Value::Null => 0,
         Value::String(text) => text.len() as u64,
-        Value::Long(number) => u64::from(number.unsigned_abs().checked_ilog10().unwrap_or(0) + 1) + u64::from(*number < 0),
+        Value::Long(number) => {
+            u64::from(number.unsigned_abs().checked_ilog10().unwrap_or(0) + 1) + u64::from(*number < 0)
+        }
         Value::Double(_) => 8,
         Value::Boolean(_) => 5,
     }

@@ -11,8 +11,8 @@ use model::Layout;
 use model::error::{Context, Error, Result};
 use model::schema::Storage;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
@@ -63,11 +63,19 @@ impl RunWriter {
     pub fn create(objects: &Objects, object: &str, layout: &Layout) -> Result<RunWriter> {
         let schema = Arc::new(arrow_schema(layout));
         // The columns' Parquet types say all; a copy of the schema in Arrow's form would only make small runs large.
-        let options = ArrowWriterOptions::new().with_properties(properties(layout)?).with_skip_arrow_metadata(true);
+        let options =
+            ArrowWriterOptions::new().with_properties(properties(layout)?).with_skip_arrow_metadata(true);
         let parquet = ArrowWriter::try_new_with_options(objects.create(object)?, schema.clone(), options);
         let parquet = parquet.unavailable(|| format!("begin run {object}"))?;
         let file = RunFile { object: object.to_owned(), rows: 0, records: 0, csv_bytes: 0, size_bytes: 0 };
-        Ok(RunWriter { builder: RowsBuilder::new(layout), schema, parquet, file, borders: Vec::new(), group_rows: 0 })
+        Ok(RunWriter {
+            builder: RowsBuilder::new(layout),
+            schema,
+            parquet,
+            file,
+            borders: Vec::new(),
+            group_rows: 0,
+        })
     }
 
     /// Adds a record from its canonical bytes.
@@ -93,7 +101,9 @@ impl RunWriter {
         let rows = self.builder.take();
         let writing = || format!("write run {}", self.file.object);
         let mut columns: Vec<ArrayRef> = rows.columns.iter().map(Values::to_array).collect();
-        let numbers = |of: fn(&Arrivals) -> u64| Arc::new(UInt64Array::from_iter_values(rows.arrivals.iter().map(of))) as ArrayRef;
+        let numbers = |of: fn(&Arrivals) -> u64| {
+            Arc::new(UInt64Array::from_iter_values(rows.arrivals.iter().map(of))) as ArrayRef
+        };
         columns.push(numbers(|a| a.sequence_min));
         columns.push(numbers(|a| a.sequence_max - a.sequence_min));
         columns.push(numbers(|a| a.copies));
@@ -117,7 +127,8 @@ impl RunWriter {
         }
         let borders: Vec<String> = self.borders.iter().map(|hash| format!("{hash:016x}")).collect();
         self.parquet.append_key_value_metadata(KeyValue::new("lade.borders".to_owned(), borders.join(",")));
-        self.parquet.append_key_value_metadata(KeyValue::new(CSV_BYTES.to_owned(), self.file.csv_bytes.to_string()));
+        self.parquet
+            .append_key_value_metadata(KeyValue::new(CSV_BYTES.to_owned(), self.file.csv_bytes.to_string()));
         let object = self.parquet.into_inner().unavailable(|| format!("finish run {}", self.file.object))?;
         self.file.size_bytes = object.finish()?;
         Ok(self.file)
@@ -183,7 +194,9 @@ impl RunReader {
         let batch_rows = batch_rows(&builder);
         let fields = builder.schema().clone();
         let place = |name: &str| fields.fields().iter().position(|f| f.name() == name);
-        let own = |name: &str| place(name).ok_or_else(|| Error::corrupt(format!("run {object} has no column {name}")));
+        let own = |name: &str| {
+            place(name).ok_or_else(|| Error::corrupt(format!("run {object} has no column {name}")))
+        };
         Ok(RunReader {
             places: layout.columns.iter().map(|c| place(c.name())).collect(),
             storage: layout.columns.iter().map(|c| c.kind().storage()).collect(),
@@ -241,7 +254,9 @@ fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
 fn check_format(builder: &ParquetRecordBatchReaderBuilder<File>, object: &str) -> Result<()> {
     match footer(builder, FORMAT_KEY) {
         Some(FORMAT) => Ok(()),
-        other => Err(Error::corrupt(format!("run {object} has format {}, not {FORMAT}", other.unwrap_or("none")))),
+        other => {
+            Err(Error::corrupt(format!("run {object} has format {}, not {FORMAT}", other.unwrap_or("none"))))
+        }
     }
 }
 

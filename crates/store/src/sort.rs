@@ -77,7 +77,8 @@ impl Sorter {
     fn merge_spills(&mut self) -> Result<()> {
         let path = self.next_spill()?;
         let inputs = std::mem::take(&mut self.spills);
-        let sources: Result<Vec<Source>> = inputs.iter().map(|p| Ok(Source::Spill(SpillReader::open(p)?))).collect();
+        let sources: Result<Vec<Source>> =
+            inputs.iter().map(|p| Ok(Source::Spill(SpillReader::open(p)?))).collect();
         let mut sorted = Sorted::new(sources?, Scratch::none())?;
         SpillWriter::create(&path)?.write_all(&mut sorted)?;
         for input in inputs {
@@ -95,7 +96,8 @@ impl Sorter {
 
     fn wait_for_spill(&mut self) -> Result<()> {
         if let Some(spilling) = self.spilling.take() {
-            let path = spilling.join().map_err(|_| Error::internal("a sorting thread ended before its work"))?;
+            let path =
+                spilling.join().map_err(|_| Error::internal("a sorting thread ended before its work"))?;
             self.spills.push(path?);
         }
         Ok(())
@@ -156,7 +158,9 @@ enum Source {
 impl Source {
     fn head(&self) -> Option<(&[u8], Arrivals)> {
         match self {
-            Source::Memory { arena, next } => arena.entries.get(*next).map(|e| (arena.record(*next), e.arrivals)),
+            Source::Memory { arena, next } => {
+                arena.entries.get(*next).map(|e| (arena.record(*next), e.arrivals))
+            }
             Source::Spill(reader) => reader.head(),
         }
     }

@@ -24,7 +24,14 @@ pub struct Tail {
 ///
 /// # Errors
 /// `Corrupt` when a frame is damaged; `Unavailable` when the log can't be read.
-pub fn read_tail(log: &Log, dataset_id: u64, from: u64, to: u64, layout: &Layout, sorter: &mut Sorter) -> Result<Tail> {
+pub fn read_tail(
+    log: &Log,
+    dataset_id: u64,
+    from: u64,
+    to: u64,
+    layout: &Layout,
+    sorter: &mut Sorter,
+) -> Result<Tail> {
     let codec = Codec::new(layout);
     let mut tail = Tail::default();
     for place in log.frames(dataset_id, from, to) {

@@ -67,7 +67,9 @@ impl Catalog {
     /// Gives a job back after a passing fault; it can be claimed again after `delay_ms`.
     pub async fn retry_later(&self, lease: &Lease, delay_ms: i64) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("UPDATE job SET lease_until_ms = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'");
+        let query = sqlx::query(
+            "UPDATE job SET lease_until_ms = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+        );
         let query = query.bind(self.now_ms() + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
         held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
         tx.commit().await.map_err(failed)
@@ -83,10 +85,12 @@ impl Catalog {
     /// Frees the jobs of a process that is gone, and ends its attempts to write.
     pub(crate) async fn release_all_leases(&self) -> Result<()> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE job SET lease_until_ms = 0, fence = fence + 1 WHERE status = 'CREATE IN_PROGRESS'")
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
+        sqlx::query(
+            "UPDATE job SET lease_until_ms = 0, fence = fence + 1 WHERE status = 'CREATE IN_PROGRESS'",
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
         sqlx::query("DELETE FROM attempt").execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
@@ -120,5 +124,9 @@ pub(super) async fn end(
 }
 
 pub(super) fn held(rows: u64) -> Result<()> {
-    if rows == 0 { Err(Error::new(model::ErrorKind::InUse, "another worker has taken over the job")) } else { Ok(()) }
+    if rows == 0 {
+        Err(Error::new(model::ErrorKind::InUse, "another worker has taken over the job"))
+    } else {
+        Ok(())
+    }
 }

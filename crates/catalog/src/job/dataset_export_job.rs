@@ -15,7 +15,11 @@ impl Catalog {
     ///
     /// # Errors
     /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken.
-    pub async fn create_export_job(&self, new: &NewJob<ExportRequest>, durable: impl Fn() -> u64 + Send) -> Result<()> {
+    pub async fn create_export_job(
+        &self,
+        new: &NewJob<ExportRequest>,
+        durable: impl Fn() -> u64 + Send,
+    ) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.dataset_arn).await?;
@@ -48,7 +52,9 @@ impl Catalog {
     /// Stores what an export is about to complete; from here it only goes forward.
     pub async fn set_completing(&self, lease: &Lease, plan: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("UPDATE job SET plan = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS' AND plan IS NULL");
+        let query = sqlx::query(
+            "UPDATE job SET plan = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
+        );
         let query = query.bind(plan).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
         tx.commit().await.map_err(failed)

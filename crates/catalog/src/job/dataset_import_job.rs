@@ -20,7 +20,9 @@ impl Catalog {
 
     /// Whether an import job of this dataset has become ACTIVE before.
     pub async fn has_imported(&self, dataset_id: i64) -> Result<bool> {
-        let query = sqlx::query_scalar("SELECT count(*) FROM job WHERE dataset_id = ? AND kind = 'IMPORT' AND status = 'ACTIVE'");
+        let query = sqlx::query_scalar(
+            "SELECT count(*) FROM job WHERE dataset_id = ? AND kind = 'IMPORT' AND status = 'ACTIVE'",
+        );
         let count: i64 = query.bind(dataset_id).fetch_one(self.pool()).await.map_err(failed)?;
         Ok(count > 0)
     }
@@ -29,7 +31,14 @@ impl Catalog {
     ///
     /// FULL takes all earlier bulk runs off the list. The sequence numbers are drawn in here, so that every record
     /// put before the commit is older than the imported ones.
-    pub async fn finish_import(&self, lease: &Lease, dataset_id: i64, mode: ImportMode, runs: &[NewRun], report: &str) -> Result<()> {
+    pub async fn finish_import(
+        &self,
+        lease: &Lease,
+        dataset_id: i64,
+        mode: ImportMode,
+        runs: &[NewRun],
+        report: &str,
+    ) -> Result<()> {
         let records: u64 = runs.iter().map(|r| r.records).sum();
         loop {
             self.sequencer.reserve(records).await?;

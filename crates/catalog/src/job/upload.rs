@@ -19,7 +19,8 @@ impl Catalog {
 
     /// The uploads that a job has begun: key and upload id.
     pub async fn uploads(&self, job: &Arn) -> Result<Vec<(String, String)>> {
-        let query = sqlx::query("SELECT object_key, upload_id FROM upload WHERE job_arn = ?").bind(job.as_str());
+        let query =
+            sqlx::query("SELECT object_key, upload_id FROM upload WHERE job_arn = ?").bind(job.as_str());
         let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
         rows.iter().map(|r| Ok((r.try_get(0).map_err(failed)?, r.try_get(1).map_err(failed)?))).collect()
     }

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
@@ -46,15 +47,23 @@ impl Client {
             ("x-amz-target", format!("AmazonPersonalize.{operation}")),
         ];
         let body = input.to_string().into();
-        let answer = self.send(Plain { service: "personalize", method: Method::POST, path: "/".into(), headers, body }).await?;
-        if answer.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&answer).unavailable(|| operation.to_owned()) }
+        let answer = self
+            .send(Plain { service: "personalize", method: Method::POST, path: "/".into(), headers, body })
+            .await?;
+        if answer.is_empty() {
+            Ok(Value::Null)
+        } else {
+            serde_json::from_slice(&answer).unavailable(|| operation.to_owned())
+        }
     }
 
     /// Puts records: `path` is `/events`, `/items` or `/users`.
     pub async fn put_records(&self, path: &str, input: Value) -> Result<()> {
         let headers = vec![("content-type", "application/json".to_owned())];
         let body = input.to_string().into();
-        self.send(Plain { service: "personalize", method: Method::POST, path: path.into(), headers, body }).await.map(drop)
+        self.send(Plain { service: "personalize", method: Method::POST, path: path.into(), headers, body })
+            .await
+            .map(drop)
     }
 
     /// Calls an action of IAM with its parameters.
@@ -64,7 +73,15 @@ impl Client {
             form.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         }
         let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
-        self.send(Plain { service: "iam", method: Method::POST, path: "/".into(), headers, body: form.into() }).await.map(drop)
+        self.send(Plain {
+            service: "iam",
+            method: Method::POST,
+            path: "/".into(),
+            headers,
+            body: form.into(),
+        })
+        .await
+        .map(drop)
     }
 
     /// Puts a bucket (`/bucket`), an object (`/bucket/key`) or a bucket's policy (`/bucket?policy`).

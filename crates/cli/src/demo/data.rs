@@ -62,7 +62,11 @@ impl Shop {
             let event = EVENTS[self.below(EVENTS.len())];
             let value = if event == "purchase" { format!("{}.5", self.below(90)) } else { String::new() };
             let at = START_S + self.below(86_400 * 90) as u64;
-            rows.push(format!("user-{},item-{},{at},{event},{value}", self.below(USERS), self.popular_item()));
+            rows.push(format!(
+                "user-{},item-{},{at},{event},{value}",
+                self.below(USERS),
+                self.popular_item()
+            ));
         }
         format!("USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE\n{}\n", rows.join("\n"))
     }
@@ -72,7 +76,10 @@ impl Shop {
         for n in 0..ITEMS {
             let (noun, category, price) = KINDS[n % KINDS.len()];
             let description = format!("A {} {noun}", STYLES[self.below(STYLES.len())]).replace('"', "\"\"");
-            csv.push_str(&format!("item-{n},{:.2},{category},\"{description}\"\n", price + self.below(100) as f64 / 4.0));
+            csv.push_str(&format!(
+                "item-{n},{:.2},{category},\"{description}\"\n",
+                price + self.below(100) as f64 / 4.0
+            ));
         }
         csv
     }
@@ -96,7 +103,8 @@ impl Shop {
             }
             let at = START_S + 86_400 * 91 + self.below(3_600) as u64;
             let item = format!("item-{}", self.popular_item());
-            events.push(json!({ "eventType": EVENTS[self.below(EVENTS.len())], "sentAt": at, "itemId": item }));
+            events
+                .push(json!({ "eventType": EVENTS[self.below(EVENTS.len())], "sentAt": at, "itemId": item }));
         }
         let user = format!("user-{}", self.below(USERS));
         json!({ "trackingId": tracking_id, "sessionId": format!("visit-of-{user}"), "userId": user, "eventList": events })

@@ -55,7 +55,10 @@ pub fn first_lines(key: &str, bytes: &[u8]) {
 
 pub fn ledgers(all: &[(&str, &str, Ledger)]) {
     println!("\nWhat became of every row (each manifest's ledger balances, each file matches its hash)");
-    println!("  {:<13}{:<5}{:>10}{:>10}{:>13}{:>12}{:>10}", "dataset", "mode", "bulk in", "put in", "duplicates", "superseded", "out");
+    println!(
+        "  {:<13}{:<5}{:>10}{:>10}{:>13}{:>12}{:>10}",
+        "dataset", "mode", "bulk in", "put in", "duplicates", "superseded", "out"
+    );
     for (dataset, mode, l) in all {
         println!(
             "  {dataset:<13}{mode:<5}{:>10}{:>10}{:>13}{:>12}{:>10}",
@@ -65,7 +68,11 @@ pub fn ledgers(all: &[(&str, &str, Ledger)]) {
     let (_, _, all) = all[2];
     println!(
         "\nInteractions: {} rows went in ({} in bulk, {} live), {} were removed as duplicates, {} came out.",
-        all.read_bulk + all.read_put, all.read_bulk, all.read_put, all.exact_duplicates, all.written
+        all.read_bulk + all.read_put,
+        all.read_bulk,
+        all.read_put,
+        all.exact_duplicates,
+        all.written
     );
 }
 

@@ -42,15 +42,18 @@ impl Story {
     async fn prepare(server: &Server) -> Result<Story> {
         let realm = &server.realm;
         let key = &server.root;
-        let client = Client::new(server.url(), realm.region.clone(), &key.access_key_id, &key.secret_access_key);
+        let client =
+            Client::new(server.url(), realm.region.clone(), &key.access_key_id, &key.secret_access_key);
         allow(&client).await?;
         let role_arn = realm.role("/", ROLE).to_string();
         let group = client.personalize("CreateDatasetGroup", json!({ "name": "demo-shop" })).await?;
         let group = text(&group, "datasetGroupArn")?;
         let mut datasets = Vec::new();
-        for (name, schema) in
-            [("Interactions", data::INTERACTIONS_SCHEMA), ("Items", data::ITEMS_SCHEMA), ("Users", data::USERS_SCHEMA)]
-        {
+        for (name, schema) in [
+            ("Interactions", data::INTERACTIONS_SCHEMA),
+            ("Items", data::ITEMS_SCHEMA),
+            ("Users", data::USERS_SCHEMA),
+        ] {
             datasets.push(create_dataset(&client, &group, name, schema).await?);
         }
         let tracker = json!({ "name": "demo-tracker", "datasetGroupArn": group });
@@ -68,7 +71,8 @@ impl Story {
                 "jobName": format!("import-{}", dataset.name), "datasetArn": dataset.arn, "roleArn": self.role_arn,
                 "dataSource": { "dataLocation": format!("s3://{BUCKET}/{key}") },
             });
-            let arn = text(&self.client.personalize("CreateDatasetImportJob", job).await?, "datasetImportJobArn")?;
+            let arn =
+                text(&self.client.personalize("CreateDatasetImportJob", job).await?, "datasetImportJobArn")?;
             let label = format!("{} ({rows} rows)", dataset.name);
             self.wait(&label, "DatasetImportJob", "datasetImportJob", &arn).await?;
         }
@@ -116,11 +120,12 @@ impl Story {
             "jobName": name, "datasetArn": dataset.arn, "roleArn": self.role_arn, "ingestionMode": mode,
             "jobOutput": { "s3DataDestination": { "path": format!("s3://{BUCKET}/out/") } },
         });
-        let arn = text(&self.client.personalize("CreateDatasetExportJob", job).await?, "datasetExportJobArn")?;
+        let arn =
+            text(&self.client.personalize("CreateDatasetExportJob", job).await?, "datasetExportJobArn")?;
         self.wait(&format!("{} {mode}", dataset.name), "DatasetExportJob", "datasetExportJob", &arn).await?;
         let manifest = self.client.s3_get(&format!("/{BUCKET}/out/{name}/_manifest.json")).await?;
-        let manifest: Manifest =
-            serde_json::from_slice(&manifest).map_err(|e| Error::corrupt("the manifest can't be read").caused_by(e))?;
+        let manifest: Manifest = serde_json::from_slice(&manifest)
+            .map_err(|e| Error::corrupt("the manifest can't be read").caused_by(e))?;
         for file in &manifest.files {
             let bytes = self.client.s3_get(&format!("/{BUCKET}/{}", file.key)).await?;
             show::check_file(file, &bytes)?;
@@ -143,7 +148,9 @@ impl Story {
                     println!("  {label}: ACTIVE after {} ms", begun.elapsed().as_millis());
                     return Ok(());
                 }
-                "CREATE FAILED" => return Err(Error::invalid(format!("{label} failed: {}", job["failureReason"]))),
+                "CREATE FAILED" => {
+                    return Err(Error::invalid(format!("{label} failed: {}", job["failureReason"])));
+                }
                 status => spinner.set_message(format!("{label}: {status}")),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -171,12 +178,19 @@ async fn allow(client: &Client) -> Result<()> {
     let trust = trust.to_string();
     client.iam("CreateRole", &[("RoleName", ROLE), ("AssumeRolePolicyDocument", &trust)]).await?;
     let policy = statement(None);
-    client.iam("PutRolePolicy", &[("RoleName", ROLE), ("PolicyName", "s3"), ("PolicyDocument", &policy)]).await?;
+    client
+        .iam("PutRolePolicy", &[("RoleName", ROLE), ("PolicyName", "s3"), ("PolicyDocument", &policy)])
+        .await?;
     client.s3_put(&format!("/{BUCKET}"), "").await?;
     client.s3_put(&format!("/{BUCKET}?policy"), statement(Some(service))).await
 }
 
-async fn create_dataset(client: &Client, group: &str, name: &'static str, schema: &'static str) -> Result<Dataset> {
+async fn create_dataset(
+    client: &Client,
+    group: &str,
+    name: &'static str,
+    schema: &'static str,
+) -> Result<Dataset> {
     let input = json!({ "name": format!("demo-{name}"), "schema": schema });
     let schema_arn = text(&client.personalize("CreateSchema", input).await?, "schemaArn")?;
     let input = json!({

@@ -36,7 +36,7 @@ pub struct House {
     api: Arc<Api>,
     iam: Arc<Iam>,
     s3: Door,
-    jobs: Jobs,
+    jobs: Option<Jobs>,
 }
 
 /// Opens what is in the data folder and starts the work on it; `url` is where jobs find the S3 door.
@@ -69,7 +69,7 @@ pub async fn compose(
         bell: bell.clone(),
     }));
     let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
-    let jobs = Jobs::start(jobs::Parts {
+    let jobs = Some(Jobs::start(jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
         log: log.clone(),
@@ -78,7 +78,7 @@ pub async fn compose(
         bell,
         scratch: emptied(&place("scratch"))?,
         settings: job_settings(settings),
-    });
+    }));
     Ok(House { catalog, log, access, api, iam, s3, jobs })
 }
 
@@ -106,11 +106,16 @@ impl House {
         }
     }
 
-    /// Hands jobs back, writes what waits, and closes the files.
-    pub async fn close(self) {
-        if timeout(HAND_BACK, self.jobs.stop()).await.is_err() {
+    /// Hands jobs back. They reach S3 through the front, so this comes before the front closes.
+    pub async fn hand_back(&mut self) {
+        let Some(jobs) = self.jobs.take() else { return };
+        if timeout(HAND_BACK, jobs.stop()).await.is_err() {
             warn!("a job did not let go in time; it is begun again at the next start");
         }
+    }
+
+    /// Writes what waits and closes the files.
+    pub async fn close(self) {
         let log = self.log.clone();
         match tokio::task::spawn_blocking(move || log.close()).await {
             Ok(Ok(())) => {}
@@ -139,7 +144,9 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
     }
     let flushed = catalog.all_datasets().await?.iter().map(|d| d.flushed_position).max();
     if flushed.is_some_and(|position| position > recovered.durable) {
-        return Err(Error::corrupt("the log ends before what the catalog says was read of it: a part of it is missing"));
+        return Err(Error::corrupt(
+            "the log ends before what the catalog says was read of it: a part of it is missing",
+        ));
     }
     let (records, dropped_bytes) = (recovered.records, recovered.dropped_bytes);
     info!(records, dropped_bytes, "the log holds {records} records that are not yet in a run");

@@ -45,7 +45,13 @@ impl Chooser {
 }
 
 impl Group {
-    fn push(&mut self, record: Option<Merged>, id_column: usize, ledger: &mut Ledger, chosen: &mut Vec<Merged>) {
+    fn push(
+        &mut self,
+        record: Option<Merged>,
+        id_column: usize,
+        ledger: &mut Ledger,
+        chosen: &mut Vec<Merged>,
+    ) {
         let Some(record) = record else {
             self.end(chosen);
             return;

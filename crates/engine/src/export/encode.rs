@@ -1,8 +1,8 @@
 //! One file of an export: its header, its records as CSV, its hashes, cut into pieces.
 
 use crc_fast::{CrcAlgorithm, Digest};
-use model::error::Result;
 use model::Layout;
+use model::error::Result;
 use store::Merged;
 use store::rows::Values;
 
@@ -35,7 +35,12 @@ impl FileEncoder {
         self.file
     }
 
-    pub fn write(&mut self, record: &Merged, progress: &Progress, emit: &mut dyn FnMut(Piece) -> Result<()>) -> Result<()> {
+    pub fn write(
+        &mut self,
+        record: &Merged,
+        progress: &Progress,
+        emit: &mut dyn FnMut(Piece) -> Result<()>,
+    ) -> Result<()> {
         for (n, column) in record.rows.columns.iter().enumerate() {
             if n > 0 {
                 self.buffer.push(b',');
@@ -57,7 +62,12 @@ impl FileEncoder {
     }
 
     /// Ends this file and begins the next.
-    pub fn next(self, layout: &Layout, progress: &Progress, emit: &mut dyn FnMut(Piece) -> Result<()>) -> Result<FileEncoder> {
+    pub fn next(
+        self,
+        layout: &Layout,
+        progress: &Progress,
+        emit: &mut dyn FnMut(Piece) -> Result<()>,
+    ) -> Result<FileEncoder> {
         let next = FileEncoder::begin(layout, self.file + 1, self.part_size_bytes);
         self.end(progress, emit)?;
         Ok(next)

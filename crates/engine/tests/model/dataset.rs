@@ -1,7 +1,7 @@
 //! A dataset of the product as its storeys below the catalog make it, driven one operation at a time.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -44,7 +44,8 @@ impl Row {
             n => format!("{n:?}"),
         });
         let needs_quotes = self.text.contains([',', '"', '\n']) || self.text.trim() != self.text;
-        let text = if needs_quotes { format!("\"{}\"", self.text.replace('"', "\"\"")) } else { self.text.clone() };
+        let text =
+            if needs_quotes { format!("\"{}\"", self.text.replace('"', "\"\"")) } else { self.text.clone() };
         match kind {
             DatasetType::Interactions => format!("{},item,{},{number},{text}", self.id(), self.at),
             _ => format!("{},{number},{text}", self.id()),
@@ -74,7 +75,10 @@ struct Shared {
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where there is such a folder: what the disk does is tested elsewhere, with far fewer cases.
+        let memory = Path::new("/dev/shm");
+        let folder =
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let sequence = Arc::new(AtomicU64::new(1));
         let counter = sequence.clone();
         let sequencer = Arc::new(move |count| Ok(counter.fetch_add(count, Ordering::SeqCst)));
@@ -143,7 +147,8 @@ impl TestDataset {
     fn try_import(&self, text: &str) -> model::Result<RunFile> {
         let bytes = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
         let file = SourceFile { key: "in.csv".to_owned(), dialect: Dialect::Rfc4180, bytes };
-        let target = Target { objects: &self.objects, object: name(), scratch: scratch(), memory_bytes: 1 << 20 };
+        let target =
+            Target { objects: &self.objects, object: name(), scratch: scratch(), memory_bytes: 1 << 20 };
         import(&self.layout, [Ok(file)], &target, &Progress::default())
     }
 
@@ -191,7 +196,8 @@ impl TestDataset {
         if mode.takes(Origin::Put) {
             let mut sorter = Sorter::new(&scratch(), 1 << 20);
             let to = shared().log.durable();
-            let tail = read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
+            let tail =
+                read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
             source.runs.push((Origin::Put, into_batches(sorter.finish().unwrap(), &self.layout)));
             source.csv_bytes += tail.csv_bytes;
         }

@@ -30,8 +30,12 @@ enum Operation {
 fn row() -> impl Strategy<Value = Row> {
     let number = prop::option::of(prop::sample::select(vec![0.0, -0.0, 0.5, 1e16, -3.25]));
     let texts = vec!["", "a", "a,b", "say \"hi\"", "line\nbreak", " blank ", "a\\b", "=1+1", "日本\u{1F600}"];
-    (0u8..5, 0i64..3, number, prop::sample::select(texts))
-        .prop_map(|(id, at, number, text)| Row { id, at, number, text: text.to_owned() })
+    (0u8..5, 0i64..3, number, prop::sample::select(texts)).prop_map(|(id, at, number, text)| Row {
+        id,
+        at,
+        number,
+        text: text.to_owned(),
+    })
 }
 
 fn operation() -> impl Strategy<Value = Operation> {

@@ -31,7 +31,11 @@ impl Naive {
     }
 
     fn add(&mut self, origin: Origin, rows: &[(String, String)]) {
-        self.records.extend(rows.iter().map(|(id, line)| Arrived { origin, id: id.clone(), line: line.clone() }));
+        self.records.extend(rows.iter().map(|(id, line)| Arrived {
+            origin,
+            id: id.clone(),
+            line: line.clone(),
+        }));
     }
 
     /// How many records of an origin there are, duplicates counted.
@@ -48,6 +52,9 @@ impl Naive {
             let is_first_of_line = !taken[..n].iter().any(|earlier| earlier.line == taken[n].line);
             if newest_only { is_last_of_id } else { is_first_of_line }
         };
-        (0..taken.len()).filter(|&n| is_kept(n)).map(|n| (taken[n].id.clone(), taken[n].line.clone())).collect()
+        (0..taken.len())
+            .filter(|&n| is_kept(n))
+            .map(|n| (taken[n].id.clone(), taken[n].line.clone()))
+            .collect()
     }
 }

@@ -118,7 +118,12 @@ fn reserved(dataset_type: DatasetType, domain: Option<Domain>) -> &'static [Rese
 }
 
 /// Adds a sentence to `problems` for each rule that the fields break.
-pub fn check(dataset_type: DatasetType, domain: Option<Domain>, fields: &[Field], problems: &mut Vec<String>) {
+pub fn check(
+    dataset_type: DatasetType,
+    domain: Option<Domain>,
+    fields: &[Field],
+    problems: &mut Vec<String>,
+) {
     let reserved = reserved(dataset_type, domain);
     check_names(fields, problems);
     check_required(reserved, fields, problems);
@@ -147,7 +152,8 @@ fn check_names(fields: &[Field], problems: &mut Vec<String>) {
 
 fn check_required(reserved: &[Reserved], fields: &[Field], problems: &mut Vec<String>) {
     let is_there = |name: &str| fields.iter().any(|f| f.name == name);
-    let missing: Vec<&str> = reserved.iter().filter(|r| r.required && !is_there(r.name)).map(|r| r.name).collect();
+    let missing: Vec<&str> =
+        reserved.iter().filter(|r| r.required && !is_there(r.name)).map(|r| r.name).collect();
     if !missing.is_empty() {
         problems.push(format!("Schema is missing the following required fields: [{}].", missing.join(", ")));
     }
@@ -192,9 +198,16 @@ fn metadata_limits(dataset_type: DatasetType) -> (usize, usize) {
 }
 
 // Keys, times and the words with a meaning of their own are no metadata, except what a domain names as metadata.
-fn check_count(dataset_type: DatasetType, reserved: &[Reserved], fields: &[Field], problems: &mut Vec<String>) {
+fn check_count(
+    dataset_type: DatasetType,
+    reserved: &[Reserved],
+    fields: &[Field],
+    problems: &mut Vec<String>,
+) {
     let is_keyed = dataset_type.is_keyed();
-    let is_key_or_time = |f: &Field| f.name.ends_with("_ID") && reserved.iter().any(|r| r.name == f.name) || f.name.ends_with("TIMESTAMP");
+    let is_key_or_time = |f: &Field| {
+        f.name.ends_with("_ID") && reserved.iter().any(|r| r.name == f.name) || f.name.ends_with("TIMESTAMP")
+    };
     let is_metadata = |f: &&Field| {
         let is_reserved = reserved.iter().any(|r| r.name == f.name);
         if is_keyed { !is_key_or_time(f) } else { !is_reserved }

@@ -1,7 +1,9 @@
 use super::*;
 
 fn schema(name: &str, fields: &str) -> String {
-    format!(r#"{{"type":"record","name":"{name}","namespace":"com.amazonaws.personalize.schema","fields":[{fields}],"version":"1.0"}}"#)
+    format!(
+        r#"{{"type":"record","name":"{name}","namespace":"com.amazonaws.personalize.schema","fields":[{fields}],"version":"1.0"}}"#
+    )
 }
 
 fn string(name: &str) -> String {
@@ -45,14 +47,20 @@ fn every_problem_is_reported_at_once() {
         r#"{"name":"a b","type":"string"}"#.into(),
     ];
     let found = problems("Interactions", &fields, None);
-    for part in ["field name: a b", "type for field MAP", "required fields: [ITEM_ID]", "TIMESTAMP must be of type long"] {
+    for part in [
+        "field name: a b",
+        "type for field MAP",
+        "required fields: [ITEM_ID]",
+        "TIMESTAMP must be of type long",
+    ] {
         assert!(found.iter().any(|p| p.contains(part)), "{part}: {found:?}");
     }
 }
 
 #[test]
 fn names_that_differ_in_underscores_only_clash() {
-    let fields = [string("ITEM_ID"), string("GENRES_1"), string("GENRES1"), r#"{"name":"P","type":"int"}"#.into()];
+    let fields =
+        [string("ITEM_ID"), string("GENRES_1"), string("GENRES1"), r#"{"name":"P","type":"int"}"#.into()];
     assert_eq!(problems("Items", &fields, None), ["Schema field names must be unique: GENRES_1, GENRES1."]);
 }
 
@@ -70,7 +78,11 @@ fn the_old_name_of_video_genres_is_answered_with_the_new_one() {
 #[test]
 fn an_item_needs_metadata_that_says_something() {
     assert_eq!(
-        problems("Items", &[string("ITEM_ID"), r#"{"name":"CREATION_TIMESTAMP","type":"long"}"#.into()], None),
+        problems(
+            "Items",
+            &[string("ITEM_ID"), r#"{"name":"CREATION_TIMESTAMP","type":"long"}"#.into()],
+            None
+        ),
         ["Schema for ITEMS must have between 1 and 100 metadata fields."]
     );
 }

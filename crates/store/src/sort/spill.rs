@@ -54,8 +54,11 @@ pub(super) struct SpillReader {
 impl SpillReader {
     pub(super) fn open(path: &Path) -> Result<SpillReader> {
         let file = File::open(path).unavailable(|| "open a spill file".to_owned())?;
-        let mut reader =
-            SpillReader { file: BufReader::with_capacity(BUFFER_BYTES, file), record: Vec::new(), arrivals: None };
+        let mut reader = SpillReader {
+            file: BufReader::with_capacity(BUFFER_BYTES, file),
+            record: Vec::new(),
+            arrivals: None,
+        };
         reader.advance()?;
         Ok(reader)
     }

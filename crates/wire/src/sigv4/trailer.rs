@@ -22,8 +22,12 @@ impl Announced {
     /// When x-amz-trailer is missing or names anything but one known checksum.
     pub fn of(parts: &Parts) -> Result<Announced, AuthError> {
         let name = single(&parts.headers, "x-amz-trailer")?.unwrap_or_default().trim().to_ascii_lowercase();
-        let unknown =
-            || AuthError::new(AuthErrorKind::UnknownPayload, "The value of the x-amz-trailer header is not supported.");
+        let unknown = || {
+            AuthError::new(
+                AuthErrorKind::UnknownPayload,
+                "The value of the x-amz-trailer header is not supported.",
+            )
+        };
         let checksum = Checksum::of_header(&name).ok_or_else(unknown)?;
         Ok(Announced { name, checksum })
     }
