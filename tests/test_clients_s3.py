@@ -90,6 +90,8 @@ class TestCli:
         for name in ("a.txt", "sub/b.txt", "sub/deep/c d.txt"):
             (tmp_path / "from" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "from" / name).write_text(name)
+            # sync compares times, and a list may tell them in whole seconds.
+            os.utime(tmp_path / "from" / name, (1_700_000_000, 1_700_000_000))
         aws(server, "s3", "sync", str(tmp_path / "from"), f"s3://{bucket}/tree")
         listed = aws(server, "s3", "ls", "--recursive", f"s3://{bucket}/").stdout
         assert [line.split(None, 3)[3] for line in listed.splitlines()] == [

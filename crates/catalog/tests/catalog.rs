@@ -127,18 +127,13 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     stage.clock.advance_ms(1001);
     let (again, held) = stage.catalog.claim(1000).await.unwrap().unwrap();
     assert_eq!(again.arn, job.arn);
-    let late = stage.catalog.finish_import(
-        &lost,
-        job.dataset_id,
-        ImportMode::Full,
-        &[run(Origin::Bulk, "late")],
-        "{}",
-    );
-    assert_eq!(late.await.unwrap_err().kind, ErrorKind::InUse);
+    let end = async |lease, object| {
+        let runs = [run(Origin::Bulk, object)];
+        stage.catalog.finish_import(lease, job.dataset_id, ImportMode::Full, &runs, "{}").await
+    };
+    assert_eq!(end(&lost, "late").await.unwrap_err().kind, ErrorKind::InUse);
     assert!(stage.objects().await.is_empty());
-    let done =
-        stage.catalog.finish_import(&held, job.dataset_id, ImportMode::Full, &[run(Origin::Bulk, "r")], "{}");
-    done.await.unwrap();
+    end(&held, "r").await.unwrap();
     assert_eq!(stage.objects().await, ["r"]);
     assert_eq!(stage.catalog.job(&job.arn).await.unwrap().unwrap().status, Status::Active);
 }

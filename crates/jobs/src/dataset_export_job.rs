@@ -46,7 +46,7 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
                 .map_err(explain_denial(&place.bucket))?
         }
     };
-    complete(parts, job, lease, &bucket, &plan).await
+    complete(parts, lease, &bucket, &plan).await
 }
 
 async fn upload_all(
@@ -161,7 +161,7 @@ fn plan(
 }
 
 /// Makes everything visible: the files in one burst, then the manifest, then the job.
-async fn complete(parts: &Parts, job: &JobRow, lease: &Lease, bucket: &Bucket, plan: &Plan) -> Result<()> {
+async fn complete(parts: &Parts, lease: &Lease, bucket: &Bucket, plan: &Plan) -> Result<()> {
     let mut visible: Vec<&str> = Vec::new();
     for file in &plan.files {
         let done =
@@ -172,8 +172,7 @@ async fn complete(parts: &Parts, job: &JobRow, lease: &Lease, bucket: &Bucket, p
     let body = Bytes::from(plan.manifest.clone());
     let put = bucket.put(&plan.manifest_key, body, "application/json", Default::default(), None).await;
     put.map_err(|cause| left_over(cause, bucket, &visible))?;
-    parts.catalog.finish_export(lease, &plan.report).await?;
-    parts.catalog.forget_uploads(&job.arn).await
+    parts.catalog.finish_export(lease, &plan.report).await
 }
 
 // A fault that passes is tried again; one that does not leaves files behind, and whoever reads the reason must know which.

@@ -60,9 +60,11 @@ impl Catalog {
         tx.commit().await.map_err(failed)
     }
 
-    /// Ends an export whose files are all visible, and lets its snapshot go.
+    /// Ends an export whose files are all visible, and lets its snapshot and its uploads go.
     pub async fn finish_export(&self, lease: &Lease, report: &str) -> Result<()> {
         let mut tx = self.write().await?;
+        let query = sqlx::query("DELETE FROM upload WHERE job_arn = ?").bind(lease.arn.as_str());
+        query.execute(&mut *tx).await.map_err(failed)?;
         claim::end(&mut tx, lease, Status::Active.as_str(), None, Some(report), self.now_ms()).await?;
         tx.commit().await.map_err(failed)
     }

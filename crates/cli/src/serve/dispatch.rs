@@ -37,10 +37,12 @@ pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
 pub type StreamDoor =
     Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
 
+/// The secret and the bearer of an access key id; `None` when no live key has it.
+pub type Credentials = Box<dyn Fn(&str) -> Option<(Credential, Principal)> + Send + Sync>;
+
 /// What stands behind the dispatcher.
 pub struct Doors {
-    /// The secret and the bearer of an access key id; `None` when no live key has it.
-    pub credential: Box<dyn Fn(&str) -> Option<(Credential, Principal)> + Send + Sync>,
+    pub credential: Credentials,
     pub personalize: CallDoor,
     pub iam: CallDoor,
     pub s3: StreamDoor,
