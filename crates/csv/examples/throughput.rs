@@ -45,11 +45,12 @@ fn layout() -> Layout {
 fn row(n: u64, see: impl FnOnce(&[Value<'_>])) {
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let (user, item) = (format!("user-{:08}", mixed >> 44), format!("item-{}", mixed % 50_000));
-    let value = if n % 3 == 0 { Value::Null } else { Value::Double((mixed % 20_000) as f64 / 100.0) };
+    let value =
+        if n.is_multiple_of(3) { Value::Null } else { Value::Double((mixed % 20_000) as f64 / 100.0) };
     see(&[
         Value::String(user.into()),
         Value::String(item.into()),
-        Value::String(if n % 5 == 0 { "purchase" } else { "click" }.into()),
+        Value::String(if n.is_multiple_of(5) { "purchase" } else { "click" }.into()),
         value,
         Value::String("mobile phone".into()),
         Value::Long(1_600_000_000 + (mixed >> 40).cast_signed()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::source::Source;
 use access::{Bucket, S3Location, bucket};
 use bytes::{Buf, Bytes};
-use catalog::{JobRow, Lease, NewRun};
+use catalog::{JobRow, Lease};
 use csv::Dialect;
 use engine::Progress;
 use engine::import::{SourceFile, Target, import};
@@ -16,7 +16,7 @@ use store::RunFile;
 use tokio::runtime::Handle;
 use tracing::info;
 
-use crate::{Parts, blocking, explain_denial, layout_of};
+use crate::{Parts, blocking, explain_denial, layout_of, new_run};
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.import_request()?;
@@ -62,16 +62,7 @@ async fn list_run(parts: &Parts, job: &JobRow, lease: &Lease, layout: &Layout, f
     let request = job.import_request()?;
     let report = serde_json::json!({ "rowsRead": file.records, "exactDuplicates": file.records - file.rows });
     info!(job.arn = %job.arn, rows = file.records, distinct = file.rows, size_bytes = file.size_bytes, "imported {} rows", file.records);
-    let run = NewRun {
-        origin: Origin::Bulk,
-        schema_version: layout.schema_version,
-        sequence_base: 0,
-        rows: file.rows,
-        records: file.records,
-        csv_bytes: file.csv_bytes,
-        object: file.object,
-        size_bytes: file.size_bytes,
-    };
+    let run = new_run(layout, Origin::Bulk, file);
     // A run without records would say nothing; its object is cleared away like any that no row names.
     let runs = if run.rows == 0 { vec![] } else { vec![run] };
     parts.catalog.finish_import(lease, job.dataset_id, request.import_mode, &runs, &report.to_string()).await

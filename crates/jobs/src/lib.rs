@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Access;
-use catalog::{Catalog, JobKind, JobRow, Lease};
+use catalog::{Catalog, JobKind, JobRow, Lease, NewRun};
 use engine::Progress;
 use model::error::{Error, ErrorKind, Result};
-use model::{Clock, Layout};
-use store::Objects;
+use model::{Clock, Layout, Origin};
 use store::log::Log;
+use store::{Objects, RunFile};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -162,6 +162,20 @@ async fn layout_of(parts: &Parts, job: &JobRow) -> Result<Layout> {
     let gone =
         || Error::new(ErrorKind::NotFound, format!("The given dataset does not exist: {}", job.dataset_arn));
     Ok(dataset.ok_or_else(gone)?.layout)
+}
+
+/// A run that was written, as the catalog lists it.
+fn new_run(layout: &Layout, origin: Origin, file: RunFile) -> NewRun {
+    NewRun {
+        origin,
+        schema_version: layout.schema_version,
+        sequence_base: 0,
+        rows: file.rows,
+        records: file.records,
+        csv_bytes: file.csv_bytes,
+        object: file.object,
+        size_bytes: file.size_bytes,
+    }
 }
 
 /// Puts the published sentence before a denial, so that the reader knows where to look.

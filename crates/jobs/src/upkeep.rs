@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{DatasetRow, NewRun, RunRow};
+use catalog::{DatasetRow, RunRow};
 use model::Origin;
 use model::error::Result;
 use store::compact::{Input, compact, pick};
@@ -13,7 +13,7 @@ use store::{RunFile, RunWriter, Sorter};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::{Parts, blocking};
+use crate::{Parts, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -89,7 +89,7 @@ async fn flush(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()> {
     };
     let done = match written {
         Ok(file) => {
-            let run = new_run(dataset, Origin::Put, file);
+            let run = new_run(&dataset.layout, Origin::Put, file);
             info!(dataset.arn = %dataset.arn, rows = run.rows, "flushed {} put records", run.records);
             parts.catalog.finish_flush(dataset.id, from, to, Some(&run)).await.map(drop)
         }
@@ -108,19 +108,6 @@ fn write_flush(parts: &Parts, dataset: &DatasetRow, attempt: &str, from: u64, to
         run.push_record(record, arrivals)?;
     }
     run.finish()
-}
-
-fn new_run(dataset: &DatasetRow, origin: Origin, file: RunFile) -> NewRun {
-    NewRun {
-        origin,
-        schema_version: dataset.layout.schema_version,
-        sequence_base: 0,
-        rows: file.rows,
-        records: file.records,
-        csv_bytes: file.csv_bytes,
-        object: file.object,
-        size_bytes: file.size_bytes,
-    }
 }
 
 async fn compact_dataset(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()> {
@@ -151,7 +138,9 @@ async fn compact_runs(
     };
     let ids: Vec<i64> = runs.iter().map(|row| row.id).collect();
     let done = match written {
-        Ok(file) => parts.catalog.finish_compaction(dataset.id, &ids, &new_run(dataset, origin, file)).await,
+        Ok(file) => {
+            parts.catalog.finish_compaction(dataset.id, &ids, &new_run(&dataset.layout, origin, file)).await
+        }
         Err(cause) => Err(cause),
     };
     parts.catalog.end_attempt(&attempt).await?;

@@ -39,7 +39,8 @@ impl Row {
     /// The line that an export is to write, made with nothing of the product.
     pub fn line(&self, kind: DatasetType) -> String {
         let number = self.number.map_or(String::new(), |n| match n {
-            n if n == 0.0 => "0.0".to_owned(),
+            // Both zeros: the sign of none is kept.
+            0.0 => "0.0".to_owned(),
             1e16 => "1.0e16".to_owned(),
             n => format!("{n:?}"),
         });

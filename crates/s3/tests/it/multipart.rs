@@ -72,11 +72,13 @@ async fn broken_completions_leave_the_upload_as_it_was() {
     complete(&store, &id, &[(5, a.1.clone())], &[]).await.refused(400, "InvalidPart");
     complete(&store, &id, &[], &[]).await.refused(400, "MalformedXML");
     complete(&store, &id, &[a.clone(), b], &[]).await.refused(400, "EntityTooSmall");
-    complete(&store, &id, &[a.clone()], &[("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=")])
+    complete(&store, &id, std::slice::from_ref(&a), &[("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=")])
         .await
         .refused(400, "BadDigest");
     store.put("/data/k", "there").await.ok();
-    complete(&store, &id, &[a.clone()], &[("if-none-match", "*")]).await.refused(412, "PreconditionFailed");
+    complete(&store, &id, std::slice::from_ref(&a), &[("if-none-match", "*")])
+        .await
+        .refused(412, "PreconditionFailed");
     assert_eq!(store.get("/data/k").await.text(), "there");
     complete(&store, &id, &[a], &[]).await.ok();
     complete(&store, "none", &[], &[]).await.refused(404, "NoSuchUpload");
