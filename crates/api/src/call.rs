@@ -8,6 +8,8 @@ use http::{HeaderMap, Method};
 #[derive(Debug)]
 pub struct Call {
     pub principal: Principal,
+    /// The service that the signature is for, such as `iam`.
+    pub service: String,
     pub request_id: String,
     pub method: Method,
     /// The path as it was sent, still percent-encoded.

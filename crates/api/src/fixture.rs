@@ -90,7 +90,18 @@ impl Fixture {
         }
         let body = Bytes::from(body.to_owned());
         let (path, request_id) = (path.to_owned(), "request-1".to_owned());
-        self.api.call(Call { principal, request_id, method, path, query: None, headers, body }).await
+        self.api
+            .call(Call {
+                principal,
+                service: "personalize".to_owned(),
+                request_id,
+                method,
+                path,
+                query: None,
+                headers,
+                body,
+            })
+            .await
     }
 
     /// A call of the control plane that is done.

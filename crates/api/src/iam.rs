@@ -54,7 +54,7 @@ impl Iam {
 
     async fn answer(&self, call: &Call) -> Answer<(&'static Operation, Xml)> {
         let form = read(call)?;
-        let operation = find(&form)?;
+        let operation = find(&form, &call.service)?;
         if !operation.is_for_everybody() {
             self.access.permit_account(&call.principal, &operation.action()).map_err(model::Error::from)?;
         }
@@ -73,14 +73,21 @@ fn read(call: &Call) -> Answer<Form> {
     }
 }
 
-fn find(form: &Form) -> Answer<&'static Operation> {
+// A signature for one service opens no operation of another.
+fn find(form: &Form, service: &str) -> Answer<&'static Operation> {
     let action = form.get("Action").filter(|action| !action.is_empty());
     let action = action.ok_or_else(|| fault("MissingAction", "The request names no Action."))?;
     let version = form.get("Version").unwrap_or_default();
     if let Some(operation) =
         operation::find(action).filter(|operation| operation.service.version() == version)
     {
-        return Ok(operation);
+        return match operation.service.prefix() {
+            signed if signed == service => Ok(operation),
+            other => {
+                let text = format!("{action} belongs to {other}, but the request is signed for {service}.");
+                Err(fault("SignatureDoesNotMatch", text))
+            }
+        };
     }
     if not_offered::IAM.contains(&action) || not_offered::STS.contains(&action) {
         let text = format!(

@@ -30,7 +30,8 @@ impl Service {
         }
     }
 
-    fn prefix(self) -> &'static str {
+    /// The service's name in signatures and actions.
+    pub fn prefix(self) -> &'static str {
         match self {
             Service::Iam => "iam",
             Service::Sts => "sts",

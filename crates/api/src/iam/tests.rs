@@ -30,9 +30,16 @@ async fn door() -> Door {
 }
 
 impl Door {
+    /// As every client does: signed for the service that the version is of.
     async fn call(&self, principal: Principal, form: String) -> (u16, String) {
+        let service = if form.contains("2011-06-15") { "sts" } else { "iam" };
+        self.call_signed_for(service, principal, form).await
+    }
+
+    async fn call_signed_for(&self, service: &str, principal: Principal, form: String) -> (u16, String) {
         let call = Call {
             principal,
+            service: service.into(),
             request_id: "request-1".into(),
             method: Method::POST,
             path: "/".into(),
@@ -84,6 +91,16 @@ fn text<'a>(body: &'a str, element: &str) -> &'a str {
 
 fn error(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
+}
+
+#[tokio::test]
+async fn a_signature_for_iam_opens_nothing_of_sts() {
+    let door = door().await;
+    let root = Principal::Root { arn: door.iam.realm.root() };
+    let form = "Action=GetCallerIdentity&Version=2011-06-15".to_owned();
+    let (status, body) = door.call_signed_for("iam", root, form).await;
+    assert_eq!(status, 400);
+    assert!(body.contains("belongs to sts, but the request is signed for iam"), "{body}");
 }
 
 #[tokio::test]

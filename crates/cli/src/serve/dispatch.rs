@@ -165,6 +165,7 @@ impl Dispatch {
             if claimed.scope.service == "personalize" { &self.doors.personalize } else { &self.doors.iam };
         let call = Call {
             principal: claimed.principal,
+            service: claimed.scope.service.clone(),
             request_id: id.to_owned(),
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
