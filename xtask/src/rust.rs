@@ -18,19 +18,14 @@ pub fn build_what_suites_start(tools: &Tools, report: &mut Report) {
 }
 
 fn check(tools: &Tools, report: &mut Report) {
-    let mut lint = |name: &str, tool: &str, install: &str, arguments: &[&str]| {
+    let mut lint = |name: &str, tool: &str, arguments: &[&str]| {
         if answer(tool, &["--version"]).is_some() {
             report.part(name, |_| tools::run(&mut tools.cargo(arguments), |_| {}));
-        } else if tool == "cargo-deny" {
-            report.not_run_but_optional(name, install);
         } else {
-            report.not_run(name, install);
+            report.not_run(name, &format!("rustup component add {name}"));
         }
     };
-    lint("rustfmt", "rustfmt", "rustup component add rustfmt", &["fmt", "--all", "--check"]);
+    lint("rustfmt", "rustfmt", &["fmt", "--all", "--check"]);
     let clippy = ["clippy", "--release", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    lint("clippy", "cargo-clippy", "rustup component add clippy", &clippy);
-    // Advisories are looked up over the network; these three need the lock file alone.
-    let deny = ["deny", "check", "bans", "licenses", "sources"];
-    lint("cargo deny", "cargo-deny", "cargo install --locked cargo-deny", &deny);
+    lint("clippy", "cargo-clippy", &clippy);
 }
