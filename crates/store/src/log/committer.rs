@@ -47,18 +47,17 @@ impl Committer {
         let _guard = StopAtEnd(Arc::clone(&self.shared));
         let mut group = Vec::new();
         while self.shared.queue.take(&mut group) {
-            let bytes = group.iter().map(|call| call.batch.size_bytes()).sum();
             self.commit(std::mem::take(&mut group));
-            self.shared.queue.release(bytes);
         }
     }
 
     fn commit(&mut self, group: Vec<Waiting>) {
+        let bytes = group.iter().map(|call| call.batch.size_bytes()).sum();
         let mut numbered: Vec<Numbered> = group.into_iter().filter_map(|call| self.number(call)).collect();
-        if numbered.is_empty() {
-            return;
-        }
-        match self.write(&mut numbered) {
+        let written = if numbered.is_empty() { Ok(Vec::new()) } else { self.write(&mut numbered) };
+        // Room comes before answers: whoever has an answer must not find the queue full of what was answered.
+        self.shared.queue.release(bytes);
+        match written {
             Ok(frames) => self.acknowledge(numbered, &frames),
             Err(Failure::Refused(why, cause)) => self.refuse(numbered, why, &cause),
             Err(Failure::Broken(cause)) => self.stop(numbered, &cause),
