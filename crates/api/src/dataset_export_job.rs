@@ -117,8 +117,8 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     // Source: the service model: without a mode, put records are exported.
     let ingestion_mode = input.ingestion_mode.unwrap_or(IngestionMode::Put);
     let request = ExportRequest { path: destination.path, ingestion_mode };
-    let (name, dataset_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
-    let new = NewJob { arn: arn.clone(), name, dataset_arn, role_arn, request, tags };
+    let (name, subject_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
+    let new = NewJob { arn: arn.clone(), name, subject_arn, role_arn, request, tags };
     api.catalog.create_export_job(&new, || api.log.durable()).await?;
     api.bell.notify_one();
     Ok(Created { dataset_export_job_arn: arn })
@@ -160,7 +160,7 @@ pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {
     let request = job.export_request()?;
     let destination = Destination { path: request.path, kms_key_arn: None };
     let description = Description {
-        dataset_arn: job.dataset_arn.clone(),
+        dataset_arn: job.subject_arn.clone(),
         ingestion_mode: request.ingestion_mode,
         role_arn: job.role_arn.clone(),
         summary: summary(job),

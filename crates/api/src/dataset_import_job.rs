@@ -118,9 +118,9 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
         import_mode,
         publish_attribution_metrics_to_s3: input.publish_attribution_metrics_to_s3,
     };
-    let (name, dataset_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
+    let (name, subject_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
     api.catalog
-        .create_import_job(&NewJob { arn: arn.clone(), name, dataset_arn, role_arn, request, tags })
+        .create_import_job(&NewJob { arn: arn.clone(), name, subject_arn, role_arn, request, tags })
         .await?;
     api.bell.notify_one();
     Ok(Created { dataset_import_job_arn: arn })
@@ -148,7 +148,7 @@ pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {
     let job = job.ok_or_else(|| not_found("dataset import job", arn))?;
     let request = job.import_request()?;
     let description = Description {
-        dataset_arn: job.dataset_arn.clone(),
+        dataset_arn: job.subject_arn.clone(),
         role_arn: job.role_arn.clone(),
         publish_attribution_metrics_to_s3: request.publish_attribution_metrics_to_s3,
         summary: summary(job)?,

@@ -13,8 +13,10 @@ CREATE TABLE IF NOT EXISTS dataset (
     id INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
     group_arn TEXT NOT NULL REFERENCES dataset_group (arn), dataset_type TEXT NOT NULL,
     schema_arn TEXT NOT NULL REFERENCES schema (arn), layout TEXT NOT NULL, status TEXT NOT NULL,
-    flushed_position INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+    flushed_position INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+    tracking_id TEXT, latest_update TEXT
 ) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS dataset_tracking_id ON dataset (tracking_id) WHERE tracking_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS dataset_group_arn ON dataset (group_arn);
 ";
 

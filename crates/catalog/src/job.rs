@@ -17,16 +17,16 @@ use crate::{Catalog, Page, failed, not_inserted, page, stored_arn, tag, unknown_
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job (
     number INTEGER PRIMARY KEY AUTOINCREMENT, arn TEXT NOT NULL UNIQUE, name TEXT NOT NULL, kind TEXT NOT NULL,
-    dataset_arn TEXT NOT NULL, dataset_id INTEGER NOT NULL, role_arn TEXT NOT NULL, request TEXT NOT NULL,
+    subject_arn TEXT NOT NULL, dataset_id INTEGER NOT NULL, role_arn TEXT NOT NULL, request TEXT NOT NULL,
     status TEXT NOT NULL, failure_reason TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
     attempts INTEGER NOT NULL, fence INTEGER NOT NULL, lease_until_ms INTEGER NOT NULL,
     snapshot TEXT, plan TEXT, report TEXT, rows_done INTEGER NOT NULL, rows_total INTEGER NOT NULL,
-    bytes_done INTEGER NOT NULL
+    bytes_done INTEGER NOT NULL, records_deleted INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE IF NOT EXISTS upload (
     job_arn TEXT NOT NULL, object_key TEXT NOT NULL, upload_id TEXT NOT NULL, PRIMARY KEY (job_arn, upload_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS job_dataset ON job (dataset_arn, kind);
+CREATE INDEX IF NOT EXISTS job_subject ON job (subject_arn, kind);
 CREATE INDEX IF NOT EXISTS job_open ON job (status) WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS');
 ";
 
@@ -69,7 +69,8 @@ pub struct ExportRequest {
 pub struct NewJob<R> {
     pub arn: Arn,
     pub name: String,
-    pub dataset_arn: Arn,
+    /// The dataset that it works on; of a data deletion job the dataset group.
+    pub subject_arn: Arn,
     pub role_arn: String,
     pub request: R,
     pub tags: Vec<(String, String)>,
@@ -110,7 +111,9 @@ pub struct JobRow {
     pub arn: Arn,
     pub name: String,
     pub kind: JobKind,
-    pub dataset_arn: Arn,
+    /// The dataset that it works on; of a data deletion job the dataset group.
+    pub subject_arn: Arn,
+    /// 0 where the job works on a whole group.
     pub dataset_id: i64,
     pub role_arn: String,
     request: String,
@@ -152,7 +155,7 @@ impl Catalog {
     pub async fn jobs(&self, kind: JobKind, dataset: Option<&Arn>, page: &Page) -> Result<Vec<JobRow>> {
         let rows = sqlx::query(
             "SELECT * FROM job WHERE kind = ?5 AND (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
-             AND (?4 IS NULL OR dataset_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
+             AND (?4 IS NULL OR subject_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
         )
         .bind(page.before_ms())
         .bind(page.after_arn())
@@ -176,14 +179,14 @@ async fn insert<R: Serialize>(
     now_ms: i64,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO job (arn, name, kind, dataset_arn, dataset_id, role_arn, request, status, created_ms, updated_ms,
+        "INSERT INTO job (arn, name, kind, subject_arn, dataset_id, role_arn, request, status, created_ms, updated_ms,
          attempts, fence, lease_until_ms, snapshot, rows_done, rows_total, bytes_done)
          VALUES (?, ?, ?, ?, ?, ?, ?, 'CREATE PENDING', ?, ?, 0, 0, 0, ?, 0, 0, 0)",
     )
     .bind(new.arn.as_str())
     .bind(&new.name)
     .bind(kind.as_str())
-    .bind(new.dataset_arn.as_str())
+    .bind(new.subject_arn.as_str())
     .bind(dataset_id)
     .bind(&new.role_arn)
     .bind(text(&new.request)?)
@@ -210,7 +213,7 @@ fn read(row: &SqliteRow) -> Result<JobRow> {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
         name: row.try_get("name").map_err(failed)?,
         kind: JobKind::parse(row.try_get("kind").map_err(failed)?).ok_or_else(|| unknown_word("kind"))?,
-        dataset_arn: stored_arn(row.try_get("dataset_arn").map_err(failed)?)?,
+        subject_arn: stored_arn(row.try_get("subject_arn").map_err(failed)?)?,
         dataset_id: row.try_get("dataset_id").map_err(failed)?,
         role_arn: row.try_get("role_arn").map_err(failed)?,
         request: row.try_get("request").map_err(failed)?,

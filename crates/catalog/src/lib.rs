@@ -3,6 +3,7 @@
 pub mod dataset;
 pub mod dataset_group;
 pub mod event_tracker;
+mod format;
 pub mod job;
 pub mod page;
 pub mod policy;
@@ -31,9 +32,6 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
-
-/// The format of the catalog's tables; a file with a newer one is refused.
-const FORMAT: i64 = 1;
 
 /// The handle to the catalog: cheap to clone, safe to share.
 #[derive(Clone)]
@@ -67,7 +65,7 @@ impl Catalog {
             .connect_with(options.clone())
             .await
             .unavailable(opening)?;
-        create_tables(&writer).await?;
+        format::settle(&writer).await?;
         let readers =
             SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
@@ -99,32 +97,6 @@ impl Catalog {
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
-}
-
-async fn create_tables(pool: &SqlitePool) -> Result<()> {
-    let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await.map_err(failed)?;
-    if format > FORMAT {
-        return Err(Error::corrupt(format!(
-            "the catalog has format {format}, this version reads up to {FORMAT}: start the newer version that wrote it"
-        )));
-    }
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    for tables in [
-        sequencer::TABLES,
-        schema::TABLES,
-        dataset_group::TABLES,
-        dataset::TABLES,
-        event_tracker::TABLES,
-        run::TABLES,
-        job::TABLES,
-        tag::TABLES,
-        role::TABLES,
-        policy::TABLES,
-    ] {
-        sqlx::raw_sql(tables).execute(&mut *tx).await.map_err(failed)?;
-    }
-    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await.map_err(failed)?;
-    tx.commit().await.map_err(failed)
 }
 
 /// A database failure that no request causes.

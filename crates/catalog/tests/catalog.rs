@@ -77,8 +77,8 @@ impl Stage {
     }
 
     fn job<R>(&self, arn: Arn, name: &str, request: R) -> NewJob<R> {
-        let dataset_arn = self.dataset.clone();
-        NewJob { arn, name: name.into(), dataset_arn, role_arn: "role".into(), request, tags: vec![] }
+        let subject_arn = self.dataset.clone();
+        NewJob { arn, name: name.into(), subject_arn, role_arn: "role".into(), request, tags: vec![] }
     }
 
     async fn objects(&self) -> Vec<String> {

@@ -160,7 +160,7 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
 async fn layout_of(parts: &Parts, job: &JobRow) -> Result<Layout> {
     let dataset = parts.catalog.dataset_by_id(job.dataset_id).await?;
     let gone =
-        || Error::new(ErrorKind::NotFound, format!("The given dataset does not exist: {}", job.dataset_arn));
+        || Error::new(ErrorKind::NotFound, format!("The given dataset does not exist: {}", job.subject_arn));
     Ok(dataset.ok_or_else(gone)?.layout)
 }
 

@@ -18,7 +18,7 @@ pub fn of_export(
     Ok(Manifest {
         version: 1,
         job_arn: job.arn.to_string(),
-        dataset_arn: job.dataset_arn.to_string(),
+        dataset_arn: job.subject_arn.to_string(),
         ingestion_mode: job.export_request()?.ingestion_mode.as_str().to_owned(),
         schema: serde_json::from_str(&snapshot.schema)
             .map_err(|e| Error::corrupt("a stored schema is no JSON").caused_by(e))?,

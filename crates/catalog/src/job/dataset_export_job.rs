@@ -22,7 +22,7 @@ impl Catalog {
     ) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        let dataset = super::dataset_of(&mut tx, &new.dataset_arn).await?;
+        let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
         let schema: String = sqlx::query("SELECT document FROM schema WHERE arn = ?")
             .bind(dataset.schema_arn.as_str())
             .fetch_one(&mut *tx)

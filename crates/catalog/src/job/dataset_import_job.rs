@@ -13,7 +13,7 @@ impl Catalog {
     pub async fn create_import_job(&self, new: &NewJob<ImportRequest>) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        let dataset = super::dataset_of(&mut tx, &new.dataset_arn).await?;
+        let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
         insert(&mut tx, JobKind::Import, new, dataset.id, None, now_ms).await?;
         tx.commit().await.map_err(failed)
     }
