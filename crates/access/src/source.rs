@@ -43,6 +43,11 @@ impl Source {
         }
     }
 
+    /// The size of all files, in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
     fn of_folder(folder: &str, mut entries: Vec<ObjectEntry>) -> Source {
         let name = |entry: &ObjectEntry| entry.key[folder.len()..].to_owned();
         let is_exported = entries.iter().any(|entry| name(entry) == MANIFEST);

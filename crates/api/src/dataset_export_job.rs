@@ -1,11 +1,14 @@
 //! Dataset export jobs: CreateDatasetExportJob, DescribeDatasetExportJob, ListDatasetExportJobs.
 
+mod options;
+
 use access::S3Location;
 use catalog::{ExportRequest, JobKind, JobRow, NewJob};
 use model::{Arn, Error, IngestionMode, Result};
 use serde::{Deserialize, Serialize};
 use wire::shape::{Shape, Structure, optional, required};
 
+use self::options::Options;
 use crate::door::Api;
 use crate::paging::{PageOfDataset, Pager};
 use crate::reply::{Answer, Seconds, already_exists, not_found};
@@ -108,15 +111,16 @@ pub struct Listed {
 pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     let arn = api.realm.export_job(&input.job_name);
     check_dataset(api, &input.dataset_arn).await?;
-    let tags = tag::of_new(input.tags)?;
+    let mut options = Options::default();
+    let tags = tag::with_options(input.tags, |key, value| options.take(key, value))?;
     if api.catalog.job(&arn).await?.is_some() {
         return Err(already_exists(&arn));
     }
     let destination = input.job_output.s3_data_destination;
-    check_destination(api, &arn, &input.job_name, &input.role_arn, &destination).await?;
+    check_destination(api, &arn, &input.job_name, &input.role_arn, &destination, &options).await?;
     // Source: the service model: without a mode, put records are exported.
     let ingestion_mode = input.ingestion_mode.unwrap_or(IngestionMode::Put);
-    let request = ExportRequest { path: destination.path, ingestion_mode };
+    let request = ExportRequest { path: destination.path, ingestion_mode, manifest: options.manifest };
     let (name, subject_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
     let new = NewJob { arn: arn.clone(), name, subject_arn, role_arn, request, tags };
     api.catalog.create_export_job(&new, || api.log.durable()).await?;
@@ -141,6 +145,7 @@ async fn check_destination(
     job_name: &str,
     role: &str,
     destination: &Destination,
+    options: &Options,
 ) -> Result<()> {
     let place =
         S3Location::parse(&destination.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
@@ -150,7 +155,7 @@ async fn check_destination(
         ));
     }
     let bucket = api.access.open_bucket(role, job, &place.bucket).await?;
-    probe::export_destination(&bucket, &place, job_name).await
+    probe::export_destination(&bucket, &place, job_name, options.manifest).await
 }
 
 pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {

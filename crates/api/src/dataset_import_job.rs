@@ -112,7 +112,13 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
         return Err(already_exists(&arn));
     }
     check_mode(api, &dataset, import_mode).await?;
-    check_source(api, &arn, &input.role_arn, &input.data_source.data_location, &dataset).await?;
+    let quotas = api.catalog.quotas();
+    let bytes_max = match import_mode {
+        ImportMode::Full => quotas.full_import_bytes,
+        ImportMode::Incremental => quotas.incremental_import_bytes,
+    };
+    let location = &input.data_source.data_location;
+    check_source(api, &arn, &input.role_arn, location, &dataset, bytes_max).await?;
     let request = ImportRequest {
         data_location: input.data_source.data_location,
         import_mode,
@@ -136,10 +142,17 @@ async fn check_mode(api: &Api, dataset: &DatasetRow, mode: ImportMode) -> Result
     ))
 }
 
-async fn check_source(api: &Api, job: &Arn, role: &str, location: &str, dataset: &DatasetRow) -> Result<()> {
+async fn check_source(
+    api: &Api,
+    job: &Arn,
+    role: &str,
+    location: &str,
+    dataset: &DatasetRow,
+    bytes_max: Option<u64>,
+) -> Result<()> {
     let place = S3Location::parse(location).ok_or_else(probe::invalid_location)?;
     let bucket = api.access.open_bucket(role, job, &place.bucket).await?;
-    probe::import_source(&bucket, &place.key, &dataset.layout).await
+    probe::import_source(&bucket, &place.key, &dataset.layout, bytes_max).await
 }
 
 pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {

@@ -14,6 +14,8 @@ use crate::shapes;
 
 /// Source: "Quotas", tags per resource.
 const TAGS_MAX: usize = 50;
+/// What the keys of a job's options begin with.
+const OPTION: &str = "lade:";
 
 pub static TAG: Structure =
     Structure::new(&[required("resourceArn", shapes::arn()), required("tags", shapes::tags())]);
@@ -56,12 +58,31 @@ pub struct Listed {
 /// The tags that a new resource is to have.
 ///
 /// # Errors
-/// TooManyTags above 50; `Invalid` for a key that is reserved or there twice.
+/// TooManyTags above 50; `Invalid` for a key that is reserved or there twice, and for options.
 pub fn of_new(tags: Option<Vec<Tag>>) -> Answer<Vec<(String, String)>> {
+    with_options(tags, |key, _| {
+        Err(Error::invalid(format!("The option {key} does not exist for this resource.")))
+    })
+}
+
+/// The tags of a new job; those that begin with `lade:` are options of it and go through `take`.
+///
+/// Options travel as tags because every client can send those. One that is not known must not be taken for a mere
+/// label.
+///
+/// # Errors
+/// As `of_new`; those of `take`.
+pub fn with_options(
+    tags: Option<Vec<Tag>>,
+    mut take: impl FnMut(&str, &str) -> Result<(), Error>,
+) -> Answer<Vec<(String, String)>> {
     let tags = tags.unwrap_or_default();
     let mut seen = HashSet::new();
     for tag in &tags {
         check(tag)?;
+        if tag.tag_key.starts_with(OPTION) {
+            take(&tag.tag_key, &tag.tag_value)?;
+        }
         if !seen.insert(&tag.tag_key) {
             return Err(Error::invalid(format!("Tag key is there twice: {}", tag.tag_key)).into());
         }
@@ -79,10 +100,6 @@ fn check(tag: &Tag) -> Answer<()> {
             Error::invalid(format!("Tag keys and values must not begin with aws: (tag {key}).")).into()
         );
     }
-    // Options of jobs travel as tags; one that is not known must not be taken for a mere label.
-    if key.starts_with("lade:") {
-        return Err(Error::invalid(format!("The option {key} is not offered by this version.")).into());
-    }
     Ok(())
 }
 
@@ -91,8 +108,13 @@ fn too_many_tags() -> Failure {
     Failure::Fault(Fault::new("TooManyTagsException", StatusCode::BAD_REQUEST, message))
 }
 
+// What a job does is settled when it is created.
+fn fixed(option: &str) -> Error {
+    Error::invalid(format!("The option {option} can be given only when a job is created."))
+}
+
 pub async fn tag(api: &Api, input: TagInput) -> Answer<Nothing> {
-    let tags = of_new(Some(input.tags))?;
+    let tags = with_options(Some(input.tags), |key, _| Err(fixed(key)))?;
     taggable(api, &input.resource_arn).await?;
     let most = i64::try_from(TAGS_MAX).unwrap_or(i64::MAX);
     if api.catalog.set_tags(&input.resource_arn, &tags, most).await? > most {
@@ -105,6 +127,9 @@ pub async fn untag(api: &Api, input: UntagInput) -> Answer<Nothing> {
     if input.tag_keys.len() > TAGS_MAX {
         let message = format!("A request can name at most {TAGS_MAX} tag keys.");
         return Err(Failure::Fault(Fault::new("TooManyTagKeysException", StatusCode::BAD_REQUEST, message)));
+    }
+    if let Some(option) = input.tag_keys.iter().find(|key| key.starts_with(OPTION)) {
+        return Err(fixed(option).into());
     }
     taggable(api, &input.resource_arn).await?;
     api.catalog.delete_tags(&input.resource_arn, &input.tag_keys).await?;

@@ -6,7 +6,7 @@ use model::{Arn, Domain};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, tag, unknown_word};
+use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, tag, unknown_word, within};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS dataset_group (
@@ -36,7 +36,7 @@ impl Catalog {
     /// Creates a group; nothing has to be made ready for it, so it is ACTIVE at once.
     ///
     /// # Errors
-    /// `AlreadyExists` when the name is taken.
+    /// `AlreadyExists` when the name is taken; `LimitExceeded`.
     pub async fn create_dataset_group(&self, new: &NewDatasetGroup) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
@@ -50,6 +50,13 @@ impl Catalog {
             .execute(&mut *tx)
             .await
             .map_err(not_inserted(&new.arn))?;
+        let count: i64 = sqlx::query_scalar("SELECT count(*) - 1 FROM dataset_group")
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed)?;
+        within(self.quotas.dataset_groups, count, |most| {
+            format!("There are {most} dataset groups already, the most that an account can have.")
+        })?;
         tag::insert(&mut tx, &new.arn, &new.tags).await?;
         tx.commit().await.map_err(failed)
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
-use crate::{Catalog, Page, failed, not_inserted, page, stored_arn, tag, unknown_word};
+use crate::{Catalog, Page, failed, not_inserted, page, stored_arn, tag, unknown_word, within};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job (
@@ -63,6 +63,13 @@ pub struct ExportRequest {
     /// Exactly as it was sent.
     pub path: String,
     pub ingestion_mode: IngestionMode,
+    /// Whether a manifest is written; jobs of older versions all write one.
+    #[serde(default = "yes")]
+    pub manifest: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A job to be created.
@@ -167,6 +174,15 @@ impl Catalog {
         .map_err(failed)?;
         rows.iter().map(read).collect()
     }
+}
+
+/// Refuses a job of a kind while as many are open as the quota lets be; to be asked when the new one is inserted.
+async fn within_open(tx: &mut Transaction<'static, Sqlite>, kind: JobKind, quota: Option<u64>) -> Result<()> {
+    let query = sqlx::query_scalar(
+        "SELECT count(*) - 1 FROM job WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS') AND kind = ?",
+    );
+    let open: i64 = query.bind(kind.as_str()).fetch_one(&mut **tx).await.map_err(failed)?;
+    within(quota, open, |most| format!("More than {most} resources with PENDING or IN_PROGRESS status."))
 }
 
 /// Inserts a job that waits, with the snapshot it pinned.

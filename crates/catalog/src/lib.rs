@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::error::{Context, Error, Result};
-use model::{Arn, Clock};
+use model::{Arn, Clock, Quotas};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -40,6 +40,7 @@ pub struct Catalog {
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
     sequencer: Arc<Sequencer>,
+    quotas: Quotas,
 }
 
 impl Catalog {
@@ -69,9 +70,19 @@ impl Catalog {
         let readers =
             SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
-        let catalog = Catalog { writer, readers, clock, sequencer };
+        let catalog = Catalog { writer, readers, clock, sequencer, quotas: Quotas::OPEN };
         catalog.release_all_leases().await?;
         Ok(catalog)
+    }
+
+    /// The same catalog under quotas; without them nothing is limited.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas) -> Catalog {
+        Catalog { quotas, ..self }
+    }
+
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// The counter behind all sequence numbers.
@@ -121,6 +132,16 @@ pub(crate) fn not_found(what: &str, arn: &Arn) -> Error {
 
 pub(crate) fn in_use(text: impl Into<String>) -> Error {
     Error::new(model::ErrorKind::InUse, text)
+}
+
+/// Refuses one more where `count` has reached the quota.
+pub(crate) fn within(quota: Option<u64>, count: i64, text: impl FnOnce(u64) -> String) -> Result<()> {
+    match quota {
+        Some(most) if count.cast_unsigned() >= most => {
+            Err(Error::new(model::ErrorKind::LimitExceeded, text(most)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An ARN as it was stored.

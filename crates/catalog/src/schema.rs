@@ -5,7 +5,7 @@ use model::{Arn, Domain};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn};
+use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, within};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS schema (
@@ -34,7 +34,7 @@ pub struct SchemaRow {
 
 impl Catalog {
     /// # Errors
-    /// `AlreadyExists` when the name is taken.
+    /// `AlreadyExists` when the name is taken; `LimitExceeded`.
     pub async fn create_schema(&self, new: &NewSchema) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
@@ -48,6 +48,13 @@ impl Catalog {
             .execute(&mut *tx)
             .await
             .map_err(not_inserted(&new.arn))?;
+        let count: i64 = sqlx::query_scalar("SELECT count(*) - 1 FROM schema")
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed)?;
+        within(self.quotas.schemas, count, |most| {
+            format!("There are {most} schemas already, the most that an account can have.")
+        })?;
         tx.commit().await.map_err(failed)
     }
 

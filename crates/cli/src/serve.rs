@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod compose;
+mod cors;
 mod dispatch;
 pub mod folder;
 mod front;
@@ -28,6 +29,7 @@ use tracing::info;
 
 use crate::settings::{Given, Settings, variable};
 use compose::House;
+use cors::Cors;
 use dispatch::Dispatch;
 use folder::Folder;
 
@@ -91,7 +93,8 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let url = format!("http://{}", reachable(address));
     let house = compose::compose(settings, &folder, &realm, &root, &url, clock.clone()).await?;
     let stopping = CancellationToken::new();
-    let dispatch = Arc::new(Dispatch { doors: house.doors(), realm: realm.clone(), clock });
+    let cors = Cors { origins: settings.cors_origins.clone() };
+    let dispatch = Arc::new(Dispatch { doors: house.doors(), realm: realm.clone(), clock, cors });
     let accepting = tokio::spawn(front::accept(listener, dispatch, stopping.clone(), FINISH));
     folder.announce(reachable(address), &root.access_key_id)?;
     Ok(Server { address, root, realm, folder, house, stopping, accepting })

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use model::Error;
 use model::error::{Context, Result};
+use model::{Error, Quotas};
 use serde::Deserialize;
 
 use self::size::Size;
@@ -52,6 +52,14 @@ pub struct Given {
     #[arg(long, env = "LADE_PUBLIC_HOST", value_name = "NAME")]
     pub public_host: Option<String>,
 
+    /// Quotas of resources and rates: open sets none, aws those of an account of AWS [default: open]
+    #[arg(long, env = "LADE_QUOTAS", value_name = "open|aws")]
+    pub quotas: Option<String>,
+
+    /// Origins whose pages may put events from a browser, such as https://shop.example; * for all [default: none]
+    #[arg(long, env = "LADE_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origins: Option<Vec<String>>,
+
     /// Listen beyond this machine without TLS
     #[arg(long, env = "LADE_ALLOW_PLAIN_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
         value_parser = clap::builder::BoolishValueParser::new())]
@@ -93,6 +101,9 @@ pub struct Settings {
     pub file_size_max_bytes: u64,
     pub flush_after_s: u64,
     pub public_hosts: Vec<String>,
+    pub quotas: Quotas,
+    /// Scheme, host and port of each, or `*`.
+    pub cors_origins: Vec<String>,
 }
 
 impl Given {
@@ -121,6 +132,8 @@ impl Given {
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             public_hosts: given.public_host.into_iter().collect(),
+            quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
+            cors_origins: given.cors_origins.unwrap_or_default(),
         })
     }
 
@@ -135,6 +148,8 @@ impl Given {
             file_size_max: self.file_size_max.or(below.file_size_max),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
             public_host: self.public_host.or(below.public_host),
+            quotas: self.quotas.or(below.quotas),
+            cors_origins: self.cors_origins.or(below.cors_origins),
             allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
@@ -152,6 +167,10 @@ impl Given {
             Given { region: Some(r), .. } if !is_region(r) => wrong("region", "a name such as us-east-1"),
             Given { account_id: Some(a), .. } if !is_account(a) => {
                 wrong("account_id", "a number of 12 digits")
+            }
+            Given { quotas: Some(q), .. } if Quotas::parse(q).is_none() => wrong("quotas", "open or aws"),
+            Given { cors_origins: Some(all), .. } if !all.iter().all(|o| is_origin(o)) => {
+                wrong("cors_origins", "origins such as https://shop.example, or *")
             }
             Given { jobs_concurrent: Some(0), .. } => wrong("jobs_concurrent", "at least 1"),
             Given { job_memory: Some(m), .. } if m.bytes < 16 << 20 => wrong("job_memory", "at least 16MiB"),
@@ -219,6 +238,12 @@ fn listen(text: &str, allow_plain_http: bool) -> Result<SocketAddr> {
         )));
     }
     Ok(address)
+}
+
+// Scheme, host and port, as browsers send them: no path, not even a slash.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    text == "*" || host.is_some_and(|h| !h.is_empty() && !h.contains(['/', ' ', '*', '?', '#', '@']))
 }
 
 fn is_key_id(id: &str) -> bool {

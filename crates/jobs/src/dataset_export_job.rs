@@ -28,7 +28,8 @@ const PART_BYTES: usize = 8 << 20;
 struct Plan {
     files: Vec<Uploaded>,
     manifest_key: String,
-    manifest: String,
+    /// Absent where the job was asked for none.
+    manifest: Option<String>,
     report: String,
 }
 
@@ -155,7 +156,10 @@ fn plan(
     Ok(Plan {
         files: uploaded.into_iter().map(|(u, _)| u).collect(),
         manifest_key: format!("{folder}{MANIFEST}"),
-        manifest: serde_json::to_string_pretty(&manifest).map_err(writing)?,
+        manifest: match job.export_request()?.manifest {
+            true => Some(serde_json::to_string_pretty(&manifest).map_err(writing)?),
+            false => None,
+        },
         report: serde_json::json!({ "ledger": manifest.ledger, "files": manifest.files }).to_string(),
     })
 }
@@ -169,9 +173,11 @@ async fn complete(parts: &Parts, lease: &Lease, bucket: &Bucket, plan: &Plan) ->
         done.map_err(|cause| left_over(cause, bucket, &visible))?;
         visible.push(&file.key);
     }
-    let body = Bytes::from(plan.manifest.clone());
-    let put = bucket.put(&plan.manifest_key, body, "application/json", Default::default(), None).await;
-    put.map_err(|cause| left_over(cause, bucket, &visible))?;
+    if let Some(manifest) = &plan.manifest {
+        let body = Bytes::from(manifest.clone());
+        let put = bucket.put(&plan.manifest_key, body, "application/json", Default::default(), None).await;
+        put.map_err(|cause| left_over(cause, bucket, &visible))?;
+    }
     parts.catalog.finish_export(lease, &plan.report).await
 }
 

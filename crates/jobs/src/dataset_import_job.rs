@@ -29,11 +29,22 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     parts.catalog.begin_attempt(&attempt).await?;
     let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, progress).await;
     let listed = match written {
-        Ok(file) => list_run(parts, job, lease, &layout, file).await,
+        Ok(file) => match enough(&layout, &file, parts.catalog.quotas().interactions_min) {
+            Ok(()) => list_run(parts, job, lease, &layout, file).await,
+            Err(cause) => Err(cause),
+        },
         Err(cause) => Err(explain_denial(&place.bucket)(cause)),
     };
     parts.catalog.end_attempt(&attempt).await?;
     listed
+}
+
+// Source: "Quotas". Rows that equal each other count once.
+fn enough(layout: &Layout, file: &RunFile, interactions_min: u64) -> Result<()> {
+    if layout.dataset_type.is_keyed() || file.rows >= interactions_min {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("Dataset import job has fewer than {interactions_min} interactions.")))
 }
 
 async fn read_and_sort(

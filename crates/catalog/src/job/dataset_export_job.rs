@@ -4,7 +4,7 @@ use model::error::Result;
 use model::status::Status;
 use sqlx::Row;
 
-use super::{ExportRequest, JobKind, Lease, NewJob, Snapshot, claim, insert};
+use super::{ExportRequest, JobKind, Lease, NewJob, Snapshot, claim, insert, within_open};
 use crate::{Catalog, failed};
 
 impl Catalog {
@@ -14,7 +14,8 @@ impl Catalog {
     /// snapshot's runs or in its piece of the log, never in both or in neither.
     ///
     /// # Errors
-    /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken.
+    /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken;
+    /// `LimitExceeded`.
     pub async fn create_export_job(
         &self,
         new: &NewJob<ExportRequest>,
@@ -40,6 +41,7 @@ impl Catalog {
             taken_ms: now_ms,
         };
         insert(&mut tx, JobKind::Export, new, dataset.id, Some(&snapshot), now_ms).await?;
+        within_open(&mut tx, JobKind::Export, self.quotas.open_export_jobs).await?;
         sqlx::query("INSERT INTO run_pin SELECT ?, id FROM run WHERE dataset_id = ? AND listed = 1")
             .bind(new.arn.as_str())
             .bind(dataset.id)

@@ -4,17 +4,19 @@ use model::error::Result;
 use model::status::Status;
 use model::{Arn, ImportMode, Origin};
 
-use super::{ImportRequest, JobKind, Lease, NewJob, claim, insert};
+use super::{ImportRequest, JobKind, Lease, NewJob, claim, insert, within_open};
 use crate::{Catalog, NewRun, failed, in_use, not_found, run};
 
 impl Catalog {
     /// # Errors
-    /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken.
+    /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken;
+    /// `LimitExceeded`.
     pub async fn create_import_job(&self, new: &NewJob<ImportRequest>) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
         insert(&mut tx, JobKind::Import, new, dataset.id, None, now_ms).await?;
+        within_open(&mut tx, JobKind::Import, self.quotas.open_import_jobs).await?;
         tx.commit().await.map_err(failed)
     }
 

@@ -52,7 +52,7 @@ pub async fn compose(
     clock: Arc<dyn Clock>,
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
-    let catalog = Catalog::open(&place("catalog.db"), clock.clone()).await?;
+    let catalog = Catalog::open(&place("catalog.db"), clock.clone()).await?.with_quotas(settings.quotas);
     let log = Arc::new(open_log(&place("log"), &catalog).await?);
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_ENCODING, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{Clock, Realm};
 use tracing::{error, info};
@@ -21,6 +21,7 @@ use wire::sigv4::{self, Credential, Rules, Scope};
 
 use super::answer::{AnswerBody, BodyFailure, whole};
 use super::body::{Paced, read_small};
+use super::cors::{self, Cors};
 use super::unsigned;
 
 /// The most that a request's target and headers may hold together.
@@ -53,6 +54,7 @@ pub struct Dispatch {
     pub doors: Doors,
     pub realm: Realm,
     pub clock: Arc<dyn Clock>,
+    pub cors: Cors,
 }
 
 /// What is known of a caller whose signature is yet to be verified.
@@ -76,11 +78,15 @@ impl Dispatch {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = request.into_parts();
         let protocol = unsigned::protocol(&parts);
+        let page = self.cors.page(&parts);
         let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind().await;
-        let response = routed.unwrap_or_else(|_| {
+        let mut response = routed.unwrap_or_else(|_| {
             error!(request.id = id, "a request of {method} {path} met a bug");
             whole(protocol.fault(&Fault::internal(protocol), &id))
         });
+        if let Some(origin) = page.filter(|_| method != Method::OPTIONS) {
+            cors::admit(response.headers_mut(), origin);
+        }
         let (status, duration_ms) = (response.status().as_u16(), start.elapsed().as_millis());
         info!(request.id = id, status, duration_ms, "{method} {path}");
         response
@@ -95,7 +101,10 @@ impl Dispatch {
             return whole(closing(unsigned::protocol(&parts).fault(&too_large_a_head(), id)));
         }
         let claimed = match sigv4::scope(&parts) {
-            Ok(None) => return whole(unsigned::answer(&parts, id)),
+            Ok(None) => {
+                let preflight = self.cors.preflight(&parts);
+                return whole(preflight.unwrap_or_else(|| unsigned::answer(&parts, id)));
+            }
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
             Ok(Some(scope)) => {
                 let protocol = protocol(&parts, &scope);

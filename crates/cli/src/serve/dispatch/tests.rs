@@ -42,7 +42,8 @@ pub fn dispatch() -> Dispatch {
     let doors =
         Doors { credential: Box::new(credential), personalize: named("personalize"), iam: named("iam"), s3 };
     let clock = Arc::new(SimulatedClock::new(fixture["now_ms"].as_i64().unwrap(), 1));
-    Dispatch { doors, realm, clock }
+    let cors = Cors { origins: vec!["https://shop.example".into()] };
+    Dispatch { doors, realm, clock, cors }
 }
 
 fn signed(name: &str) -> Request<Full<Bytes>> {
@@ -165,4 +166,16 @@ async fn a_bug_answers_500_and_harms_no_other() {
     let body = bug.into_body().collect().await.unwrap().to_bytes();
     assert!(body.starts_with(br#"{"__type":"InternalServerException""#));
     assert_eq!(dispatch.answer(signed("s3 get plain")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_page_that_is_let_in_reads_refusals_too() {
+    let mut request = unsigned("POST", "/events");
+    request.headers_mut().insert("origin", "https://shop.example".parse().unwrap());
+    let (status, _, headers) = answer(request).await;
+    assert_eq!(
+        (status, &headers["access-control-allow-origin"]),
+        (403, &"https://shop.example".parse().unwrap())
+    );
+    assert!(headers.contains_key("x-amzn-errortype"));
 }
