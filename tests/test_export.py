@@ -344,3 +344,32 @@ def test_a_large_export_has_several_files(tmp_path):
         assert server.stop() == 0
     finally:
         server.kill()
+
+
+class TestOptions:
+    def test_the_manifest_can_be_left_out(self, workshop):
+        items = workshop.make_group(items=ITEMS).items
+        workshop.put_items(items, ("i1", {"price": 1, "categoryL1": "A"}))
+        arn = workshop.start_export(items, tags=[{"tagKey": "lade:manifest", "tagValue": "off"}])
+        job = workshop.wait_export(arn)
+        assert job["status"] == "ACTIVE"
+        folder = f"out/{job['jobName']}/"
+        listed = workshop.s3.list_objects_v2(Bucket=workshop.target, Prefix=folder)["Contents"]
+        assert [entry["Key"] for entry in listed] == [folder + "ITEMS-00000.csv"]
+
+    @pytest.mark.parametrize("key, value", [
+        ("lade:manifest", "maybe"), ("lade:manifesto", "off"), ("lade:", "x"), ("lade:MANIFEST", "off")])
+    def test_an_option_that_there_is_not_is_refused(self, workshop, key, value):
+        items = workshop.make_group(items=ITEMS).items
+        with pytest.raises(workshop.personalize.exceptions.InvalidInputException, match=key):
+            workshop.start_export(items, tags=[{"tagKey": key, "tagValue": value}])
+
+    def test_options_are_settled_when_the_job_is_made(self, workshop):
+        items = workshop.make_group(items=ITEMS).items
+        arn = workshop.start_export(items, tags=[{"tagKey": "lade:manifest", "tagValue": "on"}])
+        invalid = workshop.personalize.exceptions.InvalidInputException
+        with pytest.raises(invalid, match="lade:manifest"):
+            workshop.personalize.tag_resource(resourceArn=arn, tags=[{"tagKey": "lade:manifest", "tagValue": "off"}])
+        with pytest.raises(invalid, match="lade:manifest"):
+            workshop.personalize.untag_resource(resourceArn=arn, tagKeys=["lade:manifest"])
+        workshop.read_export(arn)
