@@ -92,25 +92,41 @@ impl Schema {
         let json: Value = serde_json::from_str(text).map_err(|e| {
             vec![format!("Schema is not valid JSON: line {} column {}", e.line(), e.column())]
         })?;
-        if json.get("type").and_then(Value::as_str) != Some("record") {
-            return Err(vec!["Schema must be an Avro record.".to_owned()]);
-        }
-        let record_name = json.get("name").and_then(Value::as_str).unwrap_or_default();
-        let Some(dataset_type) = DatasetType::ALL.into_iter().find(|t| t.record_name() == record_name) else {
-            return Err(vec![
-                "Schema name must be one of Interactions, Items, Users, Actions, ActionInteractions."
-                    .to_owned(),
-            ]);
-        };
-        let elements = json.get("fields").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if elements.is_empty() {
-            return Err(vec!["Schema must define at least one field.".to_owned()]);
+        if !json.is_object() {
+            return Err(vec![NO_RECORD.to_owned()]);
         }
         let mut problems = Vec::new();
+        let dataset_type = read_envelope(&json, &mut problems);
+        let elements = json.get("fields").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if elements.is_empty() {
+            problems.push("Schema must define at least one field.".to_owned());
+        }
         let fields: Vec<Field> = elements.iter().filter_map(|e| read_field(e, &mut problems)).collect();
-        rules::check(dataset_type, domain, &fields, &mut problems);
-        if problems.is_empty() { Ok(Schema { dataset_type, fields }) } else { Err(problems) }
+        if let Some(dataset_type) = dataset_type.filter(|_| !elements.is_empty()) {
+            // A field that could not be read is wrong, but it is not missing.
+            let names: Vec<&str> = elements.iter().filter_map(|e| e.get("name")?.as_str()).collect();
+            rules::check(dataset_type, domain, &fields, &names, &mut problems);
+        }
+        match dataset_type {
+            Some(dataset_type) if problems.is_empty() => Ok(Schema { dataset_type, fields }),
+            _ => Err(problems),
+        }
     }
+}
+
+const NO_RECORD: &str = "Schema must be an Avro record.";
+
+fn read_envelope(json: &Value, problems: &mut Vec<String>) -> Option<DatasetType> {
+    if json.get("type").and_then(Value::as_str) != Some("record") {
+        problems.push(NO_RECORD.to_owned());
+    }
+    let name = json.get("name").and_then(Value::as_str).unwrap_or_default();
+    let dataset_type = DatasetType::ALL.into_iter().find(|t| t.record_name() == name);
+    if dataset_type.is_none() {
+        let names = DatasetType::ALL.map(DatasetType::record_name).join(", ");
+        problems.push(format!("Schema name must be one of {names}."));
+    }
+    dataset_type
 }
 
 fn read_field(element: &Value, problems: &mut Vec<String>) -> Option<Field> {

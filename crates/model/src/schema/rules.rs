@@ -118,15 +118,18 @@ fn reserved(dataset_type: DatasetType, domain: Option<Domain>) -> &'static [Rese
 }
 
 /// Adds a sentence to `problems` for each rule that the fields break.
+///
+/// `names` are those of all fields, the unreadable ones too.
 pub fn check(
     dataset_type: DatasetType,
     domain: Option<Domain>,
     fields: &[Field],
+    names: &[&str],
     problems: &mut Vec<String>,
 ) {
     let reserved = reserved(dataset_type, domain);
     check_names(fields, problems);
-    check_required(reserved, fields, problems);
+    check_required(reserved, names, problems);
     for field in fields {
         if let Some(rule) = reserved.iter().find(|r| r.name == field.name) {
             check_reserved(rule, field, problems);
@@ -150,8 +153,8 @@ fn check_names(fields: &[Field], problems: &mut Vec<String>) {
     }
 }
 
-fn check_required(reserved: &[Reserved], fields: &[Field], problems: &mut Vec<String>) {
-    let is_there = |name: &str| fields.iter().any(|f| f.name == name);
+fn check_required(reserved: &[Reserved], names: &[&str], problems: &mut Vec<String>) {
+    let is_there = |name: &str| names.contains(&name);
     let missing: Vec<&str> =
         reserved.iter().filter(|r| r.required && !is_there(r.name)).map(|r| r.name).collect();
     if !missing.is_empty() {
@@ -206,7 +209,8 @@ fn check_count(
 ) {
     let is_keyed = dataset_type.is_keyed();
     let is_key_or_time = |f: &Field| {
-        f.name.ends_with("_ID") && reserved.iter().any(|r| r.name == f.name) || f.name.ends_with("TIMESTAMP")
+        (f.name.ends_with("_ID") || f.name.ends_with("TIMESTAMP"))
+            && reserved.iter().any(|r| r.name == f.name)
     };
     let is_metadata = |f: &&Field| {
         let is_reserved = reserved.iter().any(|r| r.name == f.name);
