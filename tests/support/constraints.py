@@ -21,7 +21,10 @@ REQUIRED_TOO = {
     ("CreateDatasetImportJob", ("dataSource", "dataLocation")),
     ("CreateDataDeletionJob", ("dataSource", "dataLocation")),
     ("UpdateMetricAttribution", ("metricAttributionArn",)),
+    ("ListMetricAttributionMetrics", ("metricAttributionArn",)),
 }
+# Not empty beyond the model: such a metric would watch nothing, or be called nothing.
+LENGTH_MIN_TOO = {"EventType": 1, "MetricName": 1, "MetricExpression": 1}
 # How much of a refused value an answer shows.
 SHOWN_CHARACTERS_MAX = 1024
 # The place of any element of a list, in the path of a member.
@@ -134,6 +137,7 @@ def points(name):
         if shape.type_name == "structure":
             found |= {(path + (member,), "required") for member in shape.members if _is_required(name, shape, path, member)}
         found |= {(path, rule) for rule in ("min", "max", "pattern") if rule in shape.metadata}
+        found |= {(path, "min")} if shape.name in LENGTH_MIN_TOO else set()
         found |= {(path, "enum")} if shape.metadata.get("enum") else set()
     return found
 
@@ -141,7 +145,11 @@ def points(name):
 def is_breakable(name, point):
     """Nothing is shorter than nothing."""
     path, rule = point
-    return rule != "min" or dict(nodes(name))[path].metadata["min"] > 0
+    return rule != "min" or _low(dict(nodes(name))[path]) > 0
+
+
+def _low(shape):
+    return shape.metadata.get("min", LENGTH_MIN_TOO.get(shape.name, 0))
 
 
 def _is_required(name, shape, path, member):
@@ -162,7 +170,7 @@ def _valid(name, shape, path, include):
         wanted = [m for m in shape.members if _is_required(name, shape, path, m) or include[:1] == (m,)]
         return {m: _valid(name, shape.members[m], path + (m,), _rest(include, m)) for m in wanted}
     if shape.type_name == "list":
-        count = max(shape.metadata.get("min", 0), 2 if include else 1)
+        count = max(_low(shape), 2 if include else 1)
         return [_valid(name, shape.member, path + (ELEMENT,), _rest(include, ELEMENT)) for _ in range(count)]
     return _good(shape, path)
 
@@ -177,7 +185,7 @@ def _good(shape, path):
     if shape.metadata.get("enum"):
         return shape.metadata["enum"][0]
     if shape.type_name == "string":
-        return _GOOD.get(shape.name, lambda: _made(shape, max(1, shape.metadata.get("min", 0)), "x"))()
+        return _GOOD.get(shape.name, lambda: _made(shape, max(1, _low(shape)), "x"))()
     return {"integer": 10, "float": 1.5, "boolean": False, "timestamp": 1553631760}[shape.type_name]
 
 
@@ -267,7 +275,7 @@ def values(shape, path):
 
 def _texts(shape, path):
     pattern = PATTERNS[shape.metadata["pattern"]] if "pattern" in shape.metadata else None
-    low, high = shape.metadata.get("min", 0), shape.metadata.get("max")
+    low, high = _low(shape), shape.metadata.get("max")
     lengths = {low - 1, low, low + 1} | ({high - 1, high, high + 1} if high else set())
     for length, fill in itertools.product(sorted(n for n in lengths if n >= 0), pattern.fills if pattern else ("x", WIDE)):
         yield _made(shape, length, fill)
@@ -280,12 +288,12 @@ def _texts(shape, path):
 
 
 def _integers(shape, _):
-    low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 100)
+    low, high = _low(shape), shape.metadata.get("max", 100)
     yield from (low - 1, low, low + 1, high - 1, high, high + 1, 0, -1, 2**31 - 1, 2**31, 2**63 - 1, -2**63)
 
 
 def _lists(shape, path):
-    low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 3)
+    low, high = _low(shape), shape.metadata.get("max", 3)
     for length in sorted({low - 1, low, low + 1, high - 1, high, high + 1} - {-1}):
         yield [_valid("", shape.member, path + (ELEMENT,), ()) for _ in range(length)]
     # What is too long is refused as it is, whatever it holds.
@@ -403,7 +411,7 @@ def _judge_text(_, shape, value, path, at):
 
 
 def _judge_length(shape, value, path, at):
-    low, high = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
+    low, high = _low(shape), shape.metadata.get("max", math.inf)
     if len(value) < low:
         yield _finding(path, "min", value, at, f"have length greater than or equal to {low}")
     if len(value) > high:
