@@ -78,3 +78,31 @@ def control(endpoint, operation, body, **more):
 def events(endpoint, path, body, **more):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     return send(endpoint, "POST", path, body, {"Content-Type": "application/json"}, **more)
+
+
+class Line:
+    """One connection for many signed requests, which it makes as `control` and `events` do, but faster."""
+
+    def __init__(self, endpoint, **signing):
+        self.endpoint = endpoint
+        self.host = urlsplit(endpoint).netloc
+        self.signing = signing
+        self.connection = http.client.HTTPConnection(self.host, timeout=30)
+
+    def control(self, operation, body):
+        return self.post("/", body, {"Content-Type": "application/x-amz-json-1.1",
+                                     "X-Amz-Target": f"AmazonPersonalize.{operation}"})
+
+    def events(self, path, body):
+        return self.post(path, body, {"Content-Type": "application/json"})
+
+    def post(self, path, body, headers):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = signed_headers(self.endpoint, "POST", path, body, {"Host": self.host, **headers}, **self.signing)
+        self.connection.request("POST", path, body, headers)
+        response = self.connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, response.read())
+
+    def close(self):
+        self.connection.close()

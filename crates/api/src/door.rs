@@ -7,7 +7,6 @@ use bytes::Bytes;
 use catalog::Catalog;
 use http::{Method, Response, StatusCode};
 use model::{Clock, Error, ErrorKind, Realm, Result};
-use serde_json::Value;
 use store::log::Log;
 use tokio::sync::Notify;
 use tracing::{debug, error, info};
@@ -16,12 +15,12 @@ use wire::protocol::{Protocol, json11, rest_json};
 use wire::shape;
 
 use crate::call::Call;
-use crate::events::request::not_json;
+use crate::events::request::read_tree;
 use crate::events::targets::Targets;
 use crate::operation::{Asked, Handler, Operation, by_path, by_target};
 use crate::paging::PagingKey;
 use crate::reply::{self, Answer, Failure};
-use crate::{events, permission};
+use crate::{events, permission, shapes};
 
 /// What the door works with.
 pub struct ApiParts {
@@ -77,10 +76,12 @@ impl Api {
         match asked {
             Asked::Operation(operation) => self.perform(operation, call).await,
             Asked::EmptyList(name, member) => {
+                check_readable(call)?;
                 permission::authorize(self, &call.principal, &format!("personalize:{name}"), "*").await?;
                 reply::body(&serde_json::json!({ member: [] }))
             }
             Asked::NotOffered(name) => {
+                check_readable(call)?;
                 permission::authorize(self, &call.principal, &format!("personalize:{name}"), "*").await?;
                 Err(Error::invalid(format!("The operation {name} is not offered by this version.")).into())
             }
@@ -94,7 +95,7 @@ impl Api {
             permission::authorize(self, &call.principal, &operation.action(), "*").await?;
             return events::put_events(self, &call.body, input).await.map(|()| Bytes::new());
         };
-        let input = read(&call.body)?;
+        let input = read_tree(&call.body)?;
         shape::check(operation.input, &input)?;
         permission::check(self, &call.principal, operation, &input).await?;
         handler(self, input).await
@@ -124,12 +125,9 @@ fn unknown(call: &Call) -> Failure {
     Failure::Fault(Fault::new("UnknownOperationException", status, message))
 }
 
-// Some clients leave the body out where a request has no members.
-fn read(body: &[u8]) -> Result<Value> {
-    if body.is_empty() {
-        return Ok(Value::Object(serde_json::Map::new()));
-    }
-    serde_json::from_slice(body).map_err(|e| not_json(&e))
+// Of what is not offered no more is asked than that it is a request.
+fn check_readable(call: &Call) -> Result<()> {
+    shape::check(&shapes::ANYTHING, &read_tree(&call.body)?)
 }
 
 impl Asked {

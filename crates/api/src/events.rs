@@ -1,6 +1,7 @@
 //! Records put one by one: PutEvents, PutItems, PutUsers. A call is in completely or not at all.
 
 pub mod mapping;
+mod object;
 pub mod properties;
 pub mod request;
 pub mod targets;

@@ -56,9 +56,13 @@ impl Pattern {
     }
 
     pub fn matches(&self, value: &str) -> bool {
-        let compile =
-            || Regex::new(&format!(r"\A(?:{})\z", self.text)).expect("patterns are constants, all tested");
-        self.regex.get_or_init(compile).is_match(value)
+        self.regex.get_or_init(|| self.compile()).is_match(value)
+    }
+
+    // In the patterns of service models a digit is one of ten; here it would be one of any script.
+    fn compile(&self) -> Regex {
+        let text = self.text.replace(r"\d", "[0-9]");
+        Regex::new(&format!(r"\A(?:{text})\z")).expect("patterns are constants, all tested")
     }
 }
 
@@ -105,6 +109,28 @@ pub fn check(structure: &Structure, input: &Value) -> Result<()> {
     match findings.broken.len() {
         0 => Ok(()),
         n => Err(Error::invalid(sentence(n, &findings.broken))),
+    }
+}
+
+/// Removes what the table does not name; for a request that `check` has let pass.
+pub fn keep_known(structure: &Structure, input: &mut Value) {
+    let Value::Object(object) = input else { return };
+    object.retain(|name, value| match structure.members.iter().find(|member| member.name == name) {
+        Some(member) => {
+            keep_known_within(&member.shape, value);
+            true
+        }
+        None => false,
+    });
+}
+
+fn keep_known_within(shape: &Shape, value: &mut Value) {
+    match (shape, value) {
+        (Shape::Structure(structure), value) => keep_known(structure, value),
+        (Shape::List { of, .. }, Value::Array(elements)) => {
+            elements.iter_mut().for_each(|element| keep_known_within(of, element));
+        }
+        _ => {}
     }
 }
 

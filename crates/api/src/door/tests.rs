@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixture::{Fixture, body, document};
 use access::Principal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn items_fields() -> Value {
     json!([{"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"}])
@@ -296,6 +296,11 @@ async fn bodies_that_are_no_json_are_told_so() {
             (response.status().as_u16(), &body(&response)["__type"]),
             (400, &json!("SerializationException"))
         );
+    }
+    for name in ["ListSolutions", "CreateSolution"] {
+        let root = Principal::Root { arn: f.realm.root() };
+        let response = f.send(root, Method::POST, "/", &format!("AmazonPersonalize.{name}"), "[]").await;
+        assert_eq!(body(&response)["__type"], "SerializationException");
     }
     let root = Principal::Root { arn: f.realm.root() };
     let response = f.send(root, Method::POST, "/", "AmazonPersonalize.ListSchemas", "").await;

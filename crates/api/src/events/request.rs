@@ -1,15 +1,18 @@
 //! The requests of the events service: their shapes and their members, read without copying where it matters.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use bytes::Bytes;
 use model::{Arn, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use wire::shape::{self, Pattern, Shape, Structure, list, matching, optional, required, text};
 
+use super::object::Object;
 use crate::shapes::{self, event_text};
 
 static SOURCE: Pattern = Pattern::new(r"^[\x20-\x7E]*[\x21-\x7E]+[\x20-\x7E]*$");
@@ -100,7 +103,7 @@ impl Visitor<'_> for SentAtVisitor {
 }
 
 #[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PutEvents<'a> {
     #[serde(borrow)]
     pub tracking_id: Text<'a>,
@@ -109,11 +112,11 @@ pub struct PutEvents<'a> {
     #[serde(borrow)]
     pub session_id: Text<'a>,
     #[serde(borrow)]
-    pub event_list: Vec<Event<'a>>,
+    pub event_list: Vec<Object<Event<'a>>>,
 }
 
 #[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Event<'a> {
     // Is checked, but is no column.
     #[serde(borrow)]
@@ -131,11 +134,11 @@ pub struct Event<'a> {
     #[serde(borrow)]
     pub impression: Option<Vec<Text<'a>>>,
     #[serde(borrow)]
-    pub metric_attribution: Option<MetricAttribution<'a>>,
+    pub metric_attribution: Option<Object<MetricAttribution<'a>>>,
 }
 
 #[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricAttribution<'a> {
     #[serde(borrow)]
     pub event_attribution_source: Text<'a>,
@@ -171,21 +174,34 @@ pub struct User {
 
 /// Reads a PutEvents call.
 ///
-/// Nearly all calls are well-formed: those are read straight into their members. Only one that may break a constraint
-/// is read as a tree and checked against the table, which then has the last word and the exact text.
+/// Nearly all calls are well-formed: those are read straight into their members. One that may break a constraint, or has
+/// a member that is unknown or there twice, is read as a tree and checked against the table, which then has the last
+/// word and the exact text.
 ///
 /// # Errors
 /// `Serialization` and `Invalid` as `shape::check`.
 pub fn read_events(body: &[u8]) -> Result<PutEvents<'_>> {
-    let read = serde_json::from_slice::<PutEvents<'_>>(body);
-    if let Ok(put) = &read
+    if let Ok(Object(put)) = serde_json::from_slice::<Object<PutEvents<'_>>>(body)
         && put.surely_fits()
     {
-        return read.map_err(|e| not_json(&e));
+        return Ok(put);
     }
-    let tree = serde_json::from_slice(body).map_err(|e| not_json(&e))?;
+    let mut tree = read_tree(body)?;
     shape::check(&PUT_EVENTS, &tree)?;
-    read.map_err(|e| not_json(&e))
+    shape::keep_known(&PUT_EVENTS, &mut tree);
+    PutEvents::deserialize(tree).map_err(|e| not_json(&e))
+}
+
+/// The JSON of a body; of members that are there twice the last.
+///
+/// # Errors
+/// `Serialization` when it is no JSON.
+pub fn read_tree(body: &[u8]) -> Result<Value> {
+    // Some clients leave the body out where a request has no members.
+    if body.is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    serde_json::from_slice(body).map_err(|e| not_json(&e))
 }
 
 /// The body is no JSON, or not the JSON that was asked for.
@@ -196,16 +212,13 @@ pub fn not_json(cause: &serde_json::Error) -> Error {
 /// # Errors
 /// `Invalid` when the JSON of one event is larger than 10 KB.
 pub fn check_sizes(body: &Bytes) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Events<'a> {
-        #[serde(borrow, rename = "eventList")]
-        event_list: Vec<&'a RawValue>,
-    }
     if body.len() <= EVENT_BYTES_MAX {
         return Ok(());
     }
-    let events: Events<'_> = serde_json::from_slice(body).map_err(|e| not_json(&e))?;
-    match events.event_list.iter().position(|event| event.get().len() > EVENT_BYTES_MAX) {
+    let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).map_err(|e| not_json(&e))?;
+    let list = members.get("eventList").map_or("[]", |list| list.get());
+    let events: Vec<&RawValue> = serde_json::from_str(list).map_err(|e| not_json(&e))?;
+    match events.iter().position(|event| event.get().len() > EVENT_BYTES_MAX) {
         Some(n) => Err(Error::invalid(format!(
             "An event must not be larger than 10 KB (at eventList.{}.member)",
             n + 1
@@ -221,7 +234,7 @@ impl PutEvents<'_> {
             && fits(self.user_id.as_ref(), 256)
             && fits(Some(&self.session_id), 256)
             && (1..=10).contains(&self.event_list.len())
-            && self.event_list.iter().all(Event::surely_fits)
+            && self.event_list.iter().all(|event| event.surely_fits())
     }
 }
 

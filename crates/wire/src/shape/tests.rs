@@ -82,6 +82,22 @@ fn a_pattern_holds_for_the_whole_value() {
 }
 
 #[test]
+fn a_digit_is_one_of_ten() {
+    static ACCOUNT: Pattern = Pattern::new(r"[a-z\d-]+:\d{3}");
+    assert!(ACCOUNT.matches("a-1:012"));
+    assert!(!ACCOUNT.matches("a:٠١٢") && !ACCOUNT.matches("a١:012"));
+}
+
+#[test]
+fn what_the_table_does_not_name_can_be_removed() {
+    let mut input = json!({"name": "a", "color": {"red": [1]}, "words": ["b"], "eventList": [
+        {"eventType": "e", "sentAt": 1, "name": "x", "impression": null}]});
+    keep_known(&REQUEST, &mut input);
+    let known = json!({"name": "a", "words": ["b"], "eventList": [{"eventType": "e", "sentAt": 1, "impression": null}]});
+    assert_eq!(input, known);
+}
+
+#[test]
 fn elements_are_named_by_their_place() {
     one(
         json!({"name": "a", "eventList": [{"eventType": "e", "sentAt": 1}, {"eventType": "e", "sentAt": 1, "properties": ""}]}),

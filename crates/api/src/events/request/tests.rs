@@ -95,10 +95,12 @@ fn eleven_events_are_refused_with_the_text_of_the_constraint() {
 
 #[test]
 fn wrong_types_and_broken_json_are_told_apart_from_constraints() {
-    for body in [&b"{"[..], b"[]", b"", br#"{"trackingId":1}"#, b"\xff"] {
+    for body in [&b"{"[..], b"[]", b" ", br#"{"trackingId":1}"#, b"\xff"] {
         assert_eq!(read_events(body).unwrap_err().kind, ErrorKind::Serialization);
     }
-    assert_eq!(read_events(b"{}").unwrap_err().kind, ErrorKind::Invalid);
+    for body in [&b"{}"[..], b""] {
+        assert_eq!(read_events(body).unwrap_err().kind, ErrorKind::Invalid);
+    }
 }
 
 #[test]
@@ -110,4 +112,58 @@ fn an_event_above_ten_kilobytes_is_refused() {
     let small = event();
     let many = json!({"eventList": [small, {"note": "x".repeat(6000)}, {"note": "x".repeat(6000)}]});
     assert!(check_sizes(&Bytes::from(many.to_string())).is_ok());
+}
+
+#[test]
+fn a_list_of_members_is_no_structure() {
+    let listed = json!([null, "e", null, "i", null, 1, null, null, null]);
+    for body in [json!(["t", null, "s", [event()]]).to_string().into_bytes(), call(listed)] {
+        assert_eq!(read_events(&body).unwrap_err().kind, ErrorKind::Serialization);
+    }
+    assert_eq!(
+        read_events(&with("metricAttribution", json!(["a"]))).unwrap_err().kind,
+        ErrorKind::Serialization
+    );
+}
+
+#[test]
+fn of_members_that_are_there_twice_the_last_counts() {
+    let body = br#"{"trackingId":1,"trackingId":"t","sessionId":"s","eventList":[],
+        "eventList":[{"eventType":"a","eventType":"b","sentAt":1}]}"#;
+    let put = read_events(body).unwrap();
+    assert_eq!((&*put.tracking_id, &*put.event_list[0].event_type), ("t", "b"));
+    let long = format!("{{\"eventList\":[\"{}\"],\"event\\u004cist\":[{{}}]}}", "x".repeat(11_000));
+    assert!(check_sizes(&long.into()).is_ok());
+}
+
+// A member that nobody knows sends a call the long way, where it must not fare better or worse.
+#[test]
+fn both_ways_of_reading_say_the_same() {
+    let calls = [
+        call(event()),
+        with("eventValue", json!(-0.5)),
+        with("sentAt", json!("1553631782.9")),
+        with("properties", json!("{\"a\":\"\\u00e4\"}")),
+        with("impression", json!(["a", "ä\u{1F600}"])),
+        with("metricAttribution", json!({"eventAttributionSource": "a b"})),
+        with("itemId", json!("")),
+        with("itemId", json!({})),
+        with("eventType", Value::Null),
+    ];
+    let outcome = |body: &[u8]| format!("{:?}", read_events(body)).replace("Borrowed", "Owned");
+    for call in calls {
+        let text = String::from_utf8(call).unwrap();
+        let long_way = text.replacen('{', "{\"color\":[1],", 1);
+        assert_eq!(outcome(text.as_bytes()), outcome(long_way.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn what_nobody_knows_must_be_json_too() {
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    for color in [deep.as_str(), "\"\\ud800\"", "1e999"] {
+        let text =
+            String::from_utf8(call(event())).unwrap().replacen('{', &format!("{{\"color\":{color},"), 1);
+        assert_eq!(read_events(text.as_bytes()).unwrap_err().kind, ErrorKind::Serialization, "{color:.9}");
+    }
 }
