@@ -141,6 +141,12 @@ pub static OPERATIONS: &[Operation] = &[
     ),
     control("CreateDataset", &dataset::CREATE, Made(dataset::arn_to_be), answers!(dataset::create)),
     control("DescribeDataset", &dataset::BY_ARN, Member("datasetArn"), answers!(dataset::describe)),
+    control(
+        "UpdateDataset",
+        &dataset::update::UPDATE,
+        Member("datasetArn"),
+        answers!(dataset::update::update),
+    ),
     control("ListDatasets", &shapes::PAGE_OF_GROUP, Any, answers!(dataset::list)),
     control("DeleteDataset", &dataset::BY_ARN, Member("datasetArn"), empty!(dataset::delete)),
     control(
@@ -219,7 +225,6 @@ const NOT_OFFERED: &[&str] = &[
     "DeleteMetricAttribution",
     "DescribeDataDeletionJob",
     "DescribeMetricAttribution",
-    "UpdateDataset",
     "UpdateMetricAttribution",
     // training, recommenders, batch jobs
     "CreateBatchInferenceJob",
