@@ -8,7 +8,11 @@ USERS = "USER_ID:string AGE:int GENDER:string?:categorical"
 INTERACTIONS = "USER_ID:string ITEM_ID:string EVENT_TYPE:string TIMESTAMP:long"
 EVENTS = ("USER_ID:string ITEM_ID:string EVENT_TYPE:string EVENT_VALUE:float? NUM_RATINGS:int "
           "DEVICE:string?:categorical TIMESTAMP:long IMPRESSION:string? RECOMMENDATION_ID:string?")
-NAMES = {"INTERACTIONS": "Interactions", "ITEMS": "Items", "USERS": "Users", "ACTIONS": "Actions"}
+ACTIONS = "ACTION_ID:string VALUE:long? KIND:string:categorical"
+ACTION_INTERACTIONS = ("USER_ID:string ACTION_ID:string EVENT_TYPE:string TIMESTAMP:long DEVICE:string?:categorical "
+                       "IMPRESSION:string? RECOMMENDATION_ID:string?")
+NAMES = {"INTERACTIONS": "Interactions", "ITEMS": "Items", "USERS": "Users", "ACTIONS": "Actions",
+         "ACTION_INTERACTIONS": "ActionInteractions"}
 
 
 def avro(dataset_type, fields):
