@@ -100,6 +100,18 @@ class Workshop(Clients):
         wait(lambda: self.personalize.describe_dataset(datasetArn=arn)["dataset"])
         return arn
 
+    def replace_schema(self, dataset, fields):
+        """Updates a dataset to a new schema of its type and waits; the schema's ARN."""
+        schema = self.make_schema(dataset.rsplit("/", 1)[1], fields)
+        self.personalize.update_dataset(datasetArn=dataset, schemaArn=schema)
+        assert self.wait_update(dataset)["status"] == "ACTIVE"
+        return schema
+
+    def wait_update(self, dataset):
+        """Waits for the end of a dataset's latest update."""
+        describe = lambda: self.personalize.describe_dataset(datasetArn=dataset)["dataset"]["latestDatasetUpdate"]
+        return wait(describe, ends=("ACTIVE", "UPDATE FAILED"))
+
     def make_tracker(self, group_arn):
         created = self.personalize.create_event_tracker(name=unique("tracker"), datasetGroupArn=group_arn)
         arn = created["eventTrackerArn"]

@@ -1,4 +1,6 @@
-//! Datasets: CreateDataset, DescribeDataset, ListDatasets, DeleteDataset.
+//! Datasets: CreateDataset, DescribeDataset, ListDatasets, DeleteDataset; UpdateDataset has a file of its own.
+
+pub mod update;
 
 use catalog::{DatasetGroupRow, DatasetRow, NewDataset, SchemaRow};
 use model::status::Status;
@@ -63,6 +65,12 @@ pub struct Description {
     status: &'static str,
     creation_date_time: Seconds,
     last_updated_date_time: Seconds,
+    /// Left out of lists, and before the first update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latest_dataset_update: Option<update::Summary>,
+    /// Left out of lists; only action interactions have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracking_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -95,8 +103,18 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     let schema = api.catalog.schema(&schema_arn).await?.ok_or_else(|| not_found("schema", &schema_arn))?;
     let layout = fitting_layout(&group, &schema, dataset_type)?;
     let arn = api.realm.dataset(&group.name, dataset_type);
-    let new =
-        NewDataset { arn: arn.clone(), name: input.name, group_arn, dataset_type, schema_arn, layout, tags };
+    let is_tracked = dataset_type == DatasetType::ActionInteractions;
+    let tracking_id = is_tracked.then(|| api.clock.uuid());
+    let new = NewDataset {
+        arn: arn.clone(),
+        name: input.name,
+        group_arn,
+        dataset_type,
+        schema_arn,
+        layout,
+        tracking_id,
+        tags,
+    };
     api.catalog.create_dataset(&new).await?;
     api.targets.forget();
     Ok(Created { dataset_arn: arn })
@@ -116,25 +134,41 @@ fn fitting_layout(group: &DatasetGroupRow, schema: &SchemaRow, dataset_type: Dat
             dataset_type.as_str()
         )));
     }
-    let parsed = Schema::parse(&schema.document, schema.domain)
-        .map_err(|_| Error::corrupt("a stored schema can't be read"))?;
-    if parsed.dataset_type != dataset_type {
+    let parsed = stored_schema(schema)?;
+    let problems = misfits(group, schema, &parsed, dataset_type);
+    if problems.is_empty() {
+        Ok(Layout::new(dataset_type, &parsed))
+    } else {
+        Err(Error::invalid(problems.join(" ")))
+    }
+}
+
+fn stored_schema(row: &SchemaRow) -> Result<Schema> {
+    Schema::parse(&row.document, row.domain).map_err(|_| Error::corrupt("a stored schema can't be read"))
+}
+
+/// Why a dataset of this type in this group can't have a schema, whatever its fields.
+fn misfits(
+    group: &DatasetGroupRow,
+    row: &SchemaRow,
+    schema: &Schema,
+    dataset_type: DatasetType,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    if schema.dataset_type != dataset_type {
         let name = dataset_type.as_str();
-        return Err(Error::invalid(format!(
-            "Schema {} can't be used for a dataset of type {name}.",
-            schema.arn
-        )));
+        problems.push(format!("Schema {} can't be used for a dataset of type {name}.", row.arn));
     }
-    if schema.domain != group.domain {
-        return Err(Error::invalid("Schema domain does not match dataset group domain."));
+    if row.domain != group.domain {
+        problems.push("Schema domain does not match dataset group domain.".to_owned());
     }
-    Ok(Layout::new(dataset_type, &parsed))
+    problems
 }
 
 /// The dataset that a job is to work on.
 ///
 /// # Errors
-/// `NotFound`; `InUse` when it is not ACTIVE.
+/// `NotFound`; `InUse` when it is not ACTIVE, or is being updated.
 pub async fn active(api: &Api, arn: &Arn) -> Answer<DatasetRow> {
     let dataset = api.catalog.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
     check_active(&dataset)?;
@@ -142,10 +176,10 @@ pub async fn active(api: &Api, arn: &Arn) -> Answer<DatasetRow> {
 }
 
 /// # Errors
-/// `InUse` when the dataset is not ACTIVE.
+/// `InUse` when the dataset is not ACTIVE, or is being updated.
 pub fn check_active(dataset: &DatasetRow) -> Result<()> {
     match dataset.status {
-        Status::Active => Ok(()),
+        Status::Active => dataset.check_settled(),
         _ => Err(Error::new(ErrorKind::InUse, format!("The dataset is not active: {}", dataset.arn))),
     }
 }
@@ -156,8 +190,13 @@ pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {
         .dataset(&input.dataset_arn)
         .await?
         .ok_or_else(|| not_found("dataset", &input.dataset_arn))?;
-    let (group, schema) = (row.group_arn.clone(), row.schema_arn.clone());
-    let whole = Description { dataset_group_arn: Some(group), schema_arn: Some(schema), ..summary(row) };
+    let whole = Description {
+        dataset_group_arn: Some(row.group_arn.clone()),
+        schema_arn: Some(row.schema_arn.clone()),
+        latest_dataset_update: row.latest_update.clone().map(Into::into),
+        tracking_id: row.tracking_id.clone(),
+        ..summary(row)
+    };
     Ok(Described { dataset: whole })
 }
 
@@ -185,5 +224,7 @@ fn summary(row: DatasetRow) -> Description {
         status: row.status.as_str(),
         creation_date_time: Seconds(row.created_ms),
         last_updated_date_time: Seconds(row.updated_ms),
+        latest_dataset_update: None,
+        tracking_id: None,
     }
 }

@@ -14,7 +14,9 @@ use store::log::Batch;
 
 use crate::door::Api;
 use crate::reply::{Answer, not_found};
-use request::{PutEvents, PutItems, PutUsers};
+use request::PutEvents;
+use request::action_interaction::PutActionInteractions;
+use request::thing::{PutActions, PutItems, PutUsers};
 use targets::Target;
 
 /// Source: "Recording item interaction events".
@@ -45,6 +47,28 @@ pub async fn put_users(api: &Api, input: PutUsers) -> Answer<()> {
     let target = target(api, &input.dataset_arn, DatasetType::Users).await?;
     let users = input.users.iter().map(|user| (user.user_id.as_str(), user.properties.as_deref()));
     append(api, things(&target, "users", users)?).await
+}
+
+/// Source: "Importing actions individually".
+pub async fn put_actions(api: &Api, input: PutActions) -> Answer<()> {
+    let target = target(api, &input.dataset_arn, DatasetType::Actions).await?;
+    let actions =
+        input.actions.iter().map(|action| (action.action_id.as_str(), action.properties.as_deref()));
+    append(api, things(&target, "actions", actions)?).await
+}
+
+/// Source: "Recording action interaction events".
+pub async fn put_action_interactions(api: &Api, input: PutActionInteractions) -> Answer<()> {
+    let target = api.targets.of_action_interactions(&api.catalog, &input.tracking_id).await?;
+    let mut batch = target.batch();
+    for (n, interaction) in (1..).zip(&input.action_interactions) {
+        let row = target
+            .mapping
+            .action_interaction(interaction)
+            .map_err(|e| place(&e, &format!("actionInteractions.{n}.member")))?;
+        batch.push_with(|out| target.mapping.encode(&row, out))?;
+    }
+    append(api, batch).await
 }
 
 async fn target(api: &Api, arn: &Arn, wanted: DatasetType) -> Answer<Arc<Target>> {

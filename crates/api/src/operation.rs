@@ -10,6 +10,7 @@ use serde_json::Value;
 use wire::shape::Structure;
 
 use crate::door::Api;
+use crate::events::request::{action_interaction, thing};
 use crate::permission::Subject;
 use crate::reply::{self, Answer};
 use crate::{
@@ -141,6 +142,12 @@ pub static OPERATIONS: &[Operation] = &[
     ),
     control("CreateDataset", &dataset::CREATE, Made(dataset::arn_to_be), answers!(dataset::create)),
     control("DescribeDataset", &dataset::BY_ARN, Member("datasetArn"), answers!(dataset::describe)),
+    control(
+        "UpdateDataset",
+        &dataset::update::UPDATE,
+        Member("datasetArn"),
+        answers!(dataset::update::update),
+    ),
     control("ListDatasets", &shapes::PAGE_OF_GROUP, Any, answers!(dataset::list)),
     control("DeleteDataset", &dataset::BY_ARN, Member("datasetArn"), empty!(dataset::delete)),
     control(
@@ -193,8 +200,16 @@ pub static OPERATIONS: &[Operation] = &[
     control("UntagResource", &tag::UNTAG, Member("resourceArn"), answers!(tag::untag)),
     control("ListTagsForResource", &tag::LIST, Member("resourceArn"), answers!(tag::list)),
     put("PutEvents", "/events", &events::request::PUT_EVENTS, Any, Handler::Events),
-    put("PutItems", "/items", &events::request::PUT_ITEMS, Member("datasetArn"), empty!(events::put_items)),
-    put("PutUsers", "/users", &events::request::PUT_USERS, Member("datasetArn"), empty!(events::put_users)),
+    put("PutItems", "/items", &thing::PUT_ITEMS, Member("datasetArn"), empty!(events::put_items)),
+    put("PutUsers", "/users", &thing::PUT_USERS, Member("datasetArn"), empty!(events::put_users)),
+    put("PutActions", "/actions", &thing::PUT_ACTIONS, Member("datasetArn"), empty!(events::put_actions)),
+    put(
+        "PutActionInteractions",
+        "/action-interactions",
+        &action_interaction::PUT_ACTION_INTERACTIONS,
+        Any,
+        empty!(events::put_action_interactions),
+    ),
 ];
 
 /// Operations and the members of their answers.
@@ -219,7 +234,6 @@ const NOT_OFFERED: &[&str] = &[
     "DeleteMetricAttribution",
     "DescribeDataDeletionJob",
     "DescribeMetricAttribution",
-    "UpdateDataset",
     "UpdateMetricAttribution",
     // training, recommenders, batch jobs
     "CreateBatchInferenceJob",
@@ -253,8 +267,6 @@ const NOT_OFFERED: &[&str] = &[
 ];
 
 const NOT_OFFERED_PATHS: &[(&str, &str)] = &[
-    ("/actions", "PutActions"),
-    ("/action-interactions", "PutActionInteractions"),
     ("/recommendations", "GetRecommendations"),
     ("/personalize-ranking", "GetPersonalizedRanking"),
     ("/action-recommendations", "GetActionRecommendations"),
@@ -274,7 +286,9 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 71);
-        assert_eq!(OPERATIONS.len() - 3 + EMPTY_LISTS.len() + NOT_OFFERED.len(), 71);
+        let puts = OPERATIONS.iter().filter(|o| o.path.is_some()).count();
+        assert_eq!(puts, 5);
+        assert_eq!(OPERATIONS.len() - puts + EMPTY_LISTS.len() + NOT_OFFERED.len(), 71);
     }
 
     #[test]

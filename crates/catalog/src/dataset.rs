@@ -6,7 +6,11 @@ use model::{Arn, DatasetType, ErrorKind, Layout};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, page, stored_arn, tag, unknown_word};
+use crate::job::read_note;
+use crate::{
+    Catalog, DatasetUpdate, Page, failed, in_use, not_found, not_inserted, page, stored_arn, tag,
+    unknown_word,
+};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS dataset (
@@ -27,6 +31,8 @@ pub struct NewDataset {
     pub dataset_type: DatasetType,
     pub schema_arn: Arn,
     pub layout: Layout,
+    /// What action interactions are sent under; other datasets have none.
+    pub tracking_id: Option<String>,
     pub tags: Vec<(String, String)>,
 }
 
@@ -45,6 +51,23 @@ pub struct DatasetRow {
     pub flushed_position: u64,
     pub created_ms: i64,
     pub updated_ms: i64,
+    /// What action interactions are sent under; other datasets have none.
+    pub tracking_id: Option<String>,
+    /// None before the first update.
+    pub latest_update: Option<DatasetUpdate>,
+}
+
+impl DatasetRow {
+    /// # Errors
+    /// `InUse` while the schema is being replaced.
+    pub fn check_settled(&self) -> Result<()> {
+        match &self.latest_update {
+            Some(update) if update.status.is_open() => {
+                Err(in_use(format!("The dataset is being updated: {}", self.arn)))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Catalog {
@@ -76,7 +99,7 @@ impl Catalog {
         schema.ok_or_else(|| not_found("schema", &new.schema_arn))?;
         sqlx::query(
             "INSERT INTO dataset (arn, name, group_arn, dataset_type, schema_arn, layout, status, flushed_position,
-             created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
+             created_ms, updated_ms, tracking_id) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
         )
         .bind(new.arn.as_str())
         .bind(&new.name)
@@ -87,6 +110,7 @@ impl Catalog {
         .bind(Status::Active.as_str())
         .bind(now_ms)
         .bind(now_ms)
+        .bind(&new.tracking_id)
         .execute(&mut *tx)
         .await
         .map_err(not_inserted(&new.arn))?;
@@ -102,6 +126,26 @@ impl Catalog {
     pub async fn dataset_by_id(&self, id: i64) -> Result<Option<DatasetRow>> {
         let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(id);
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    /// The dataset that action interactions under a tracking id go to. Event trackers have other ids.
+    pub async fn dataset_tracked(&self, tracking_id: &str) -> Result<Option<DatasetRow>> {
+        let query = sqlx::query("SELECT * FROM dataset WHERE tracking_id = ?").bind(tracking_id);
+        query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    /// Gives a tracking id to each dataset of action interactions that a version without them has made.
+    pub(crate) async fn give_tracking_ids(&self) -> Result<()> {
+        let mut tx = self.write().await?;
+        let query =
+            sqlx::query_scalar("SELECT id FROM dataset WHERE dataset_type = ? AND tracking_id IS NULL");
+        let query = query.bind(DatasetType::ActionInteractions.as_str());
+        let without: Vec<i64> = query.fetch_all(&mut *tx).await.map_err(failed)?;
+        for id in without {
+            let query = sqlx::query("UPDATE dataset SET tracking_id = ? WHERE id = ?");
+            query.bind(self.clock.uuid()).bind(id).execute(&mut *tx).await.map_err(failed)?;
+        }
+        tx.commit().await.map_err(failed)
     }
 
     /// One page of datasets, of one group or of all.
@@ -132,9 +176,10 @@ impl Catalog {
     /// Source: "Deleting a dataset".
     ///
     /// # Errors
-    /// `NotFound`; `InUse` while a job of it runs, or an event tracker feeds it.
+    /// `NotFound`; `InUse` while a job of it runs, it is being updated, or an event tracker feeds it.
     pub async fn delete_dataset(&self, arn: &Arn) -> Result<()> {
         let dataset = self.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
+        dataset.check_settled()?;
         let mut tx = self.write().await?;
         let jobs: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM job WHERE dataset_id = ? AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
@@ -171,6 +216,7 @@ impl Catalog {
 pub(crate) fn read(row: &SqliteRow) -> Result<DatasetRow> {
     let layout: &str = row.try_get("layout").map_err(failed)?;
     let position: i64 = row.try_get("flushed_position").map_err(failed)?;
+    let note: Option<&str> = row.try_get("latest_update").map_err(failed)?;
     Ok(DatasetRow {
         id: row.try_get("id").map_err(failed)?,
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
@@ -186,5 +232,7 @@ pub(crate) fn read(row: &SqliteRow) -> Result<DatasetRow> {
         flushed_position: position.cast_unsigned(),
         created_ms: row.try_get("created_ms").map_err(failed)?,
         updated_ms: row.try_get("updated_ms").map_err(failed)?,
+        tracking_id: row.try_get("tracking_id").map_err(failed)?,
+        latest_update: read_note(note)?,
     })
 }

@@ -3,7 +3,11 @@
 mod claim;
 mod dataset_export_job;
 mod dataset_import_job;
+mod dataset_update;
 mod upload;
+
+pub(crate) use dataset_update::read_note;
+pub use dataset_update::{DatasetUpdate, UpdateRequest};
 
 use model::error::{Error, Result};
 use model::status::Status;
@@ -34,6 +38,8 @@ CREATE INDEX IF NOT EXISTS job_open ON job (status) WHERE status IN ('CREATE PEN
 pub enum JobKind {
     Import,
     Export,
+    /// The replacement of a dataset's schema. No operation lists or describes it: it shows in its dataset.
+    Update,
 }
 
 impl JobKind {
@@ -41,11 +47,12 @@ impl JobKind {
         match self {
             JobKind::Import => "IMPORT",
             JobKind::Export => "EXPORT",
+            JobKind::Update => "UPDATE",
         }
     }
 
     fn parse(text: &str) -> Option<JobKind> {
-        [JobKind::Import, JobKind::Export].into_iter().find(|k| k.as_str() == text)
+        [JobKind::Import, JobKind::Export, JobKind::Update].into_iter().find(|k| k.as_str() == text)
     }
 }
 
@@ -144,6 +151,10 @@ impl JobRow {
     }
 
     pub fn export_request(&self) -> Result<ExportRequest> {
+        parse(&self.request)
+    }
+
+    pub fn update_request(&self) -> Result<UpdateRequest> {
         parse(&self.request)
     }
 
@@ -256,5 +267,6 @@ async fn dataset_of(tx: &mut Transaction<'static, Sqlite>, arn: &Arn) -> Result<
     let row = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     let dataset = crate::dataset::read(&row.ok_or_else(|| crate::not_found("dataset", arn))?)?;
     dataset_import_job::usable(dataset.status, arn)?;
+    dataset.check_settled()?;
     Ok(dataset)
 }

@@ -16,7 +16,10 @@ pub mod tag;
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
-pub use job::{ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress, Snapshot};
+pub use job::{
+    DatasetUpdate, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress, Snapshot,
+    UpdateRequest,
+};
 pub use page::Page;
 pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
@@ -72,6 +75,7 @@ impl Catalog {
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
         let catalog = Catalog { writer, readers, clock, sequencer, quotas: Quotas::OPEN };
         catalog.release_all_leases().await?;
+        catalog.give_tracking_ids().await?;
         Ok(catalog)
     }
 

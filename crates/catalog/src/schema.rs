@@ -81,14 +81,17 @@ impl Catalog {
     }
 
     /// # Errors
-    /// `NotFound`; `InUse` while a dataset has the schema.
+    /// `NotFound`; `InUse` while a dataset has the schema, or is being updated to it.
     pub async fn delete_schema(&self, arn: &Arn) -> Result<()> {
         let mut tx = self.write().await?;
-        let users: i64 = sqlx::query_scalar("SELECT count(*) FROM dataset WHERE schema_arn = ?")
-            .bind(arn.as_str())
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(failed)?;
+        let users: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM dataset WHERE schema_arn = ?1 OR (latest_update ->> '$.schemaArn' = ?1
+             AND latest_update ->> '$.status' IN ('UPDATE PENDING', 'UPDATE IN_PROGRESS'))",
+        )
+        .bind(arn.as_str())
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failed)?;
         if users > 0 {
             return Err(in_use(format!("The schema is used by {users} dataset(s): {arn}")));
         }

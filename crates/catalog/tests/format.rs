@@ -47,3 +47,32 @@ async fn a_catalog_of_format_1_gets_the_shape_of_a_new_one_and_keeps_its_rows() 
     catalog.close().await;
     open(&old).await.unwrap();
 }
+
+#[tokio::test]
+async fn action_interactions_of_format_1_get_a_tracking_id_that_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    let pool = raw(&file).await;
+    sqlx::raw_sql(include_str!("format_1.sql")).execute(&pool).await.unwrap();
+    let rows = "INSERT INTO schema VALUES ('arn:aws:personalize:r:1:schema/s', 's', '{}', NULL, 1, 1);
+        INSERT INTO dataset_group VALUES ('arn:aws:personalize:r:1:dataset-group/g', 'g', NULL, 'ACTIVE', 1, 1);
+        INSERT INTO dataset (arn, name, group_arn, dataset_type, schema_arn, layout, status, flushed_position,
+        created_ms, updated_ms) VALUES ('arn:aws:personalize:r:1:dataset/g/ACTION_INTERACTIONS', 'd',
+        'arn:aws:personalize:r:1:dataset-group/g', 'ACTION_INTERACTIONS', 'arn:aws:personalize:r:1:schema/s',
+        '{\"dataset_type\":\"ACTION_INTERACTIONS\",\"schema_version\":1,\"columns\":[{\"field_id\":1,
+        \"name\":\"USER_ID\",\"kind\":\"string\",\"nullable\":false}]}', 'ACTIVE', 0, 1, 1)";
+    sqlx::raw_sql(rows).execute(&pool).await.unwrap();
+    pool.close().await;
+    let arn = model::Arn::parse("arn:aws:personalize:r:1:dataset/g/ACTION_INTERACTIONS").unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let catalog = open(&file).await.unwrap();
+        let dataset = catalog.dataset(&arn).await.unwrap().unwrap();
+        assert_eq!(dataset.layout.columns[0].since, 1);
+        let id = dataset.tracking_id.unwrap();
+        assert_eq!(catalog.dataset_tracked(&id).await.unwrap().unwrap().id, dataset.id);
+        ids.push(id);
+        catalog.close().await;
+    }
+    assert_eq!(ids[0], ids[1]);
+}

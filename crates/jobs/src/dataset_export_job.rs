@@ -117,7 +117,9 @@ fn open_source(
     for row in runs.iter().filter(|row| mode.takes(row.run.origin)) {
         let run = &row.run;
         let reader = RunReader::open(&parts.objects, &run.object, &snapshot.layout, run.sequence_base)?;
-        counted.add(run.origin, run.records, run.csv_bytes, Box::new(reader));
+        // The separators of the columns that came later count as well, as they do once the run is compacted.
+        let separators = run.records * snapshot.layout.added_after(run.schema_version) as u64;
+        counted.add(run.origin, run.records, run.csv_bytes + separators, Box::new(reader));
     }
     if mode.takes(Origin::Put) {
         let scratch = parts.scratch.join(format!("{}-export", parts.clock.hex(16)));

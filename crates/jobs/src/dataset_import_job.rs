@@ -16,11 +16,11 @@ use store::RunFile;
 use tokio::runtime::Handle;
 use tracing::info;
 
-use crate::{Parts, blocking, explain_denial, layout_of, new_run};
+use crate::{Parts, blocking, dataset_of, explain_denial, new_run};
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.import_request()?;
-    let layout = layout_of(parts, job).await?;
+    let layout = dataset_of(parts, job).await?.layout;
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;

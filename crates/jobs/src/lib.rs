@@ -2,6 +2,7 @@
 
 mod dataset_export_job;
 mod dataset_import_job;
+mod dataset_update;
 mod lease;
 mod manifest;
 mod upkeep;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Access;
-use catalog::{Catalog, JobKind, JobRow, Lease, NewRun};
+use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun};
 use engine::Progress;
 use model::error::{Error, ErrorKind, Result};
 use model::{Clock, Layout, Origin};
@@ -31,6 +32,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Rung when a job was created; a hint over polling.
     pub bell: Arc<Notify>,
+    /// Called when a dataset has changed: what the doors keep of it is out of date.
+    pub dataset_changed: Box<dyn Fn() + Send + Sync>,
     /// A folder for sorting; what lies in it is of no use after a restart.
     pub scratch: PathBuf,
     pub settings: Settings,
@@ -135,6 +138,7 @@ async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Pro
     match job.kind {
         JobKind::Import => dataset_import_job::run(&parts, &job, &lease, &progress).await,
         JobKind::Export => dataset_export_job::run(&parts, &job, &lease, &progress).await,
+        JobKind::Update => dataset_update::run(&parts, &job, &lease).await,
     }
 }
 
@@ -156,12 +160,12 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
     Ok(())
 }
 
-/// The layout of the dataset that a job works on.
-async fn layout_of(parts: &Parts, job: &JobRow) -> Result<Layout> {
+/// The dataset that a job works on.
+async fn dataset_of(parts: &Parts, job: &JobRow) -> Result<DatasetRow> {
     let dataset = parts.catalog.dataset_by_id(job.dataset_id).await?;
     let gone =
         || Error::new(ErrorKind::NotFound, format!("The given dataset does not exist: {}", job.subject_arn));
-    Ok(dataset.ok_or_else(gone)?.layout)
+    dataset.ok_or_else(gone)
 }
 
 /// A run that was written, as the catalog lists it.

@@ -89,6 +89,11 @@ impl Realm {
         self.personalize(&format!("dataset-export-job/{job_name}"))
     }
 
+    /// An update of a dataset is work of this server's own: no operation names it.
+    pub fn dataset_update(&self, id: &str) -> Arn {
+        self.personalize(&format!("dataset-update/{id}"))
+    }
+
     pub fn event_tracker(&self, id: &str) -> Arn {
         self.personalize(&format!("event-tracker/{id}"))
     }

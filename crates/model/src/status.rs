@@ -1,5 +1,7 @@
 //! The steps that resources and jobs go through, in the service's own words.
 
+use serde::{Deserialize, Serialize};
+
 /// The life of a resource or job, as its description shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -39,5 +41,34 @@ impl Status {
     /// Whether a job in this state will never change again.
     pub fn is_terminal(self) -> bool {
         matches!(self, Status::Active | Status::CreateFailed)
+    }
+}
+
+/// The steps of a dataset's update, which its description shows beside its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpdateStatus {
+    #[serde(rename = "UPDATE PENDING")]
+    Pending,
+    #[serde(rename = "UPDATE IN_PROGRESS")]
+    InProgress,
+    #[serde(rename = "ACTIVE")]
+    Active,
+    #[serde(rename = "UPDATE FAILED")]
+    Failed,
+}
+
+impl UpdateStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UpdateStatus::Pending => "UPDATE PENDING",
+            UpdateStatus::InProgress => "UPDATE IN_PROGRESS",
+            UpdateStatus::Active => "ACTIVE",
+            UpdateStatus::Failed => "UPDATE FAILED",
+        }
+    }
+
+    /// Whether the update is still to come to its end.
+    pub fn is_open(self) -> bool {
+        matches!(self, UpdateStatus::Pending | UpdateStatus::InProgress)
     }
 }

@@ -21,10 +21,12 @@ use parquet::schema::types::ColumnPath;
 use crate::Arrivals;
 use crate::objects::{ObjectWriter, Objects};
 use crate::rows::{BATCH_BYTES, BATCH_ROWS, Rows, RowsBuilder, Values, hash_ids};
+use crate::tail::later_version;
 
 /// The version of the format, in each run's footer.
 const FORMAT: &str = "1";
 const FORMAT_KEY: &str = "lade.format";
+const SCHEMA_VERSION: &str = "lade.schema_version";
 const SEQUENCE: &str = "_SEQ";
 /// `sequence_max - sequence_min`: nearly always 0, so it costs nothing.
 const SPAN: &str = "_SEQ_SPAN";
@@ -160,7 +162,7 @@ fn properties(layout: &Layout) -> Result<WriterProperties> {
         .set_max_row_group_row_count(None)
         .set_key_value_metadata(Some(vec![
             KeyValue::new(FORMAT_KEY.to_owned(), FORMAT.to_owned()),
-            KeyValue::new("lade.schema_version".to_owned(), layout.schema_version.to_string()),
+            KeyValue::new(SCHEMA_VERSION.to_owned(), layout.schema_version.to_string()),
         ]));
     // Sequence numbers of a sorted run jump about: packed differences beat a dictionary that would never repeat.
     properties = properties
@@ -185,12 +187,14 @@ impl RunReader {
     /// Opens a run to be read under `layout`; `sequence_base` is added to its sequence numbers.
     ///
     /// # Errors
-    /// `Corrupt` when the object is missing or no run of this format.
+    /// `Corrupt` when the object is missing or no run of this format; `Unavailable` when it has a later version of the
+    /// schema than `layout`, which would lose columns: the caller tries again with the dataset's layout of now.
     pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<RunReader> {
         let damaged = || format!("run {object} can't be read");
         let file: File = objects.open_object(object)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).corrupt(damaged)?;
         check_format(&builder, object)?;
+        check_version(&builder, object, layout)?;
         let batch_rows = batch_rows(&builder);
         let fields = builder.schema().clone();
         let place = |name: &str| fields.fields().iter().position(|f| f.name() == name);
@@ -257,6 +261,18 @@ fn check_format(builder: &ParquetRecordBatchReaderBuilder<File>, object: &str) -
         other => {
             Err(Error::corrupt(format!("run {object} has format {}, not {FORMAT}", other.unwrap_or("none"))))
         }
+    }
+}
+
+fn check_version(
+    builder: &ParquetRecordBatchReaderBuilder<File>,
+    object: &str,
+    layout: &Layout,
+) -> Result<()> {
+    match footer(builder, SCHEMA_VERSION).and_then(|text| text.parse::<u32>().ok()) {
+        None => Err(Error::corrupt(format!("run {object} has no version of the schema"))),
+        Some(version) if version > layout.schema_version => Err(later_version()),
+        Some(_) => Ok(()),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The put records of one dataset that are still in the log, read into a sorter: the start of a flush, the tail of a snapshot.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::Layout;
 use model::error::{Error, Result};
-use model::record::Codec;
-use model::{Layout, record};
+use model::record::{Codec, Value};
 
 use crate::log::Log;
 use crate::merge::Batches;
@@ -20,10 +21,12 @@ pub struct Tail {
     pub csv_bytes: u64,
 }
 
-/// Pushes the records of `dataset_id` at positions `from..to` of the log into `sorter`.
+/// Pushes the records of `dataset_id` at positions `from..to` of the log into `sorter`, all under `layout`: those that
+/// were put under an older version of the schema have its later columns null.
 ///
 /// # Errors
-/// `Corrupt` when a frame is damaged; `Unavailable` when the log can't be read.
+/// `Corrupt` when a frame is damaged; `Unavailable` when the log can't be read, or holds records of a later version
+/// than `layout`: the caller tries again with the dataset's layout of now.
 pub fn read_tail(
     log: &Log,
     dataset_id: u64,
@@ -32,22 +35,85 @@ pub fn read_tail(
     layout: &Layout,
     sorter: &mut Sorter,
 ) -> Result<Tail> {
-    let codec = Codec::new(layout);
+    let mut versions = Versions { layout, known: HashMap::new() };
     let mut tail = Tail::default();
+    let mut raised = Vec::new();
     for place in log.frames(dataset_id, from, to) {
         let frame = log.read(&place)?;
-        if frame.schema_version != layout.schema_version {
-            return Err(Error::internal("the log holds records of another version of the schema"));
-        }
+        let version = versions.get(frame.schema_version)?;
         for (sequence, record) in (frame.first_sequence..).zip(frame.records()) {
-            let mut values = Vec::new();
-            codec.decode(record, &mut values)?;
+            let (record, csv_bytes) = version.raise(record, &mut raised)?;
             tail.records += 1;
-            tail.csv_bytes += values.iter().map(|v: &record::Value<'_>| 1 + csv_size(v)).sum::<u64>();
+            tail.csv_bytes += csv_bytes;
             sorter.push(record, Arrivals::once(sequence))?;
         }
     }
     Ok(tail)
+}
+
+/// The versions of a schema that were met so far.
+struct Versions<'a> {
+    layout: &'a Layout,
+    known: HashMap<u32, Version>,
+}
+
+impl Versions<'_> {
+    fn get(&mut self, schema_version: u32) -> Result<&Version> {
+        if schema_version > self.layout.schema_version {
+            return Err(later_version());
+        }
+        let layout = self.layout;
+        Ok(self.known.entry(schema_version).or_insert_with(|| Version::new(layout, schema_version)))
+    }
+}
+
+/// How records of one version of a schema become records of the layout's own.
+struct Version {
+    old: Codec,
+    new: Codec,
+    /// For each column of the version, its place in the layout.
+    places: Vec<usize>,
+    columns: usize,
+    is_current: bool,
+}
+
+impl Version {
+    fn new(layout: &Layout, schema_version: u32) -> Version {
+        let columns = layout.columns.len();
+        let is_there = |n: &usize| layout.columns[*n].since <= schema_version;
+        Version {
+            old: Codec::new(&layout.as_of(schema_version)),
+            new: Codec::new(layout),
+            places: (0..columns).filter(is_there).collect(),
+            columns,
+            is_current: schema_version == layout.schema_version,
+        }
+    }
+
+    /// The record under the layout, in `out` where it has to be written anew, and the size it has as CSV.
+    fn raise<'a>(&self, record: &'a [u8], out: &'a mut Vec<u8>) -> Result<(&'a [u8], u64)> {
+        let mut values = Vec::new();
+        self.old.decode(record, &mut values)?;
+        if self.is_current {
+            return Ok((record, csv_bytes(&values)));
+        }
+        let mut raised = vec![Value::Null; self.columns];
+        for (place, value) in self.places.iter().zip(values) {
+            raised[*place] = value;
+        }
+        out.clear();
+        self.new.encode(&raised, out);
+        Ok((out, csv_bytes(&raised)))
+    }
+}
+
+fn csv_bytes(values: &[Value<'_>]) -> u64 {
+    values.iter().map(|value| 1 + csv_size(value)).sum()
+}
+
+/// A layout that was read before the schema was replaced would lose the new columns; a fresh one has them.
+pub(crate) fn later_version() -> Error {
+    Error::unavailable("the dataset's schema was replaced meanwhile")
 }
 
 /// Sorted records as batches, to be merged with runs.
@@ -63,3 +129,6 @@ fn next_batch(sorted: &mut Sorted, builder: &mut RowsBuilder) -> Result<Option<A
     }
     Ok((!builder.is_empty()).then(|| Arc::new(builder.take())))
 }
+
+#[cfg(test)]
+mod tests;

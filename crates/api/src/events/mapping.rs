@@ -1,15 +1,18 @@
 //! From a put record to a row: which member and which property fills which column.
 
+mod action_interaction;
+
 use std::collections::HashMap;
+use std::ops::Deref;
 
 use model::layout::Column;
 use model::record::{Codec, Value};
 use model::{Error, Layout, Result};
 
 use super::properties::{Properties, check_length, convert, plain};
-use super::request::{Event, PutEvents, SentAt, Text};
+use super::request::{Event, PutEvents, SentAt};
 
-/// Properties of events that stand for members of their own. Source: the text of `Event` in the service model.
+/// Properties of events and action interactions that stand for members of their own. Source: the text of `Event` in the service model.
 const REFUSED: [&str; 6] =
     ["userid", "sessionid", "eventtype", "timestamp", "recommendationid", "impression"];
 
@@ -23,10 +26,11 @@ pub struct Mapping {
     members: Members,
 }
 
-/// The columns of an event's members, where the schema has them.
+/// The columns of the members of events and action interactions, where the schema has them.
 struct Members {
     user_id: Option<usize>,
     item_id: Option<usize>,
+    action_id: Option<usize>,
     event_type: Option<usize>,
     event_value: Option<usize>,
     timestamp: Option<usize>,
@@ -40,6 +44,7 @@ impl Members {
         Members {
             user_id: layout.position("USER_ID"),
             item_id: layout.position("ITEM_ID"),
+            action_id: layout.position("ACTION_ID"),
             event_type: layout.position("EVENT_TYPE"),
             event_value: layout.position("EVENT_VALUE"),
             timestamp: layout.position("TIMESTAMP"),
@@ -93,8 +98,23 @@ impl Mapping {
     /// `Invalid` when a property is refused or does not fit its column, or no item is named.
     pub fn event<'a>(&self, put: &'a PutEvents<'_>, event: &'a Event<'_>) -> Result<Vec<Value<'a>>> {
         let mut row = self.row();
-        let properties = Properties::parse(event.properties.as_deref())?;
-        for (key, raw) in properties.members() {
+        let properties = event.properties.as_deref();
+        self.set_properties(&mut row, properties, |column| self.members.has(column, event))?;
+        self.set_members(&mut row, put, event)?;
+        match self.members.item_id {
+            Some(item) if row.values[item].is_null() => Err(Error::invalid("An event needs an itemId.")),
+            _ => Ok(row.values),
+        }
+    }
+
+    // What an event or action interaction has as a member is not read from its properties.
+    fn set_properties<'a>(
+        &self,
+        row: &mut Row<'a>,
+        properties: Option<&'a str>,
+        is_member: impl Fn(usize) -> bool,
+    ) -> Result<()> {
+        for (key, raw) in Properties::parse(properties)?.members() {
             let name = plain(key);
             if REFUSED.contains(&name.as_str()) {
                 return Err(Error::invalid(format!(
@@ -102,16 +122,12 @@ impl Mapping {
                 )));
             }
             let Some(&column) = self.by_name.get(&name) else { continue };
-            self.claim(&mut row, column, key)?;
-            if !self.members.has(column, event) {
+            self.claim(row, column, key)?;
+            if !is_member(column) {
                 row.values[column] = convert(key, raw, &self.columns[column])?;
             }
         }
-        self.set_members(&mut row, put, event)?;
-        match self.members.item_id {
-            Some(item) if row.values[item].is_null() => Err(Error::invalid("An event needs an itemId.")),
-            _ => Ok(row.values),
-        }
+        Ok(())
     }
 
     fn set_members<'a>(&self, row: &mut Row<'a>, put: &'a PutEvents<'_>, event: &'a Event<'_>) -> Result<()> {
@@ -122,7 +138,7 @@ impl Mapping {
         self.set(row, at.item_id, event.item_id.as_deref().map(text))?;
         self.set(row, at.event_type, Some(text(&event.event_type)))?;
         self.set(row, at.event_value, event.event_value.map(Value::Double))?;
-        self.set(row, at.timestamp, Some(Value::Long(seconds(event.sent_at)?)))?;
+        self.set(row, at.timestamp, Some(Value::Long(seconds("sentAt", event.sent_at)?)))?;
         self.set(row, at.recommendation_id, event.recommendation_id.as_deref().map(text))?;
         let impression = at.impression.and(event.impression.as_deref()).map(joined).transpose()?;
         self.set(row, at.impression, impression)?;
@@ -138,7 +154,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// The row of an item or user, in the layout's order.
+    /// The row of an item, user or action, in the layout's order.
     ///
     /// Source: "Importing items individually".
     ///
@@ -200,7 +216,7 @@ impl Mapping {
 }
 
 // Several ids are one value, joined with bars, so none may hold one.
-fn joined(ids: &[Text<'_>]) -> Result<Value<'static>> {
+fn joined(ids: &[impl Deref<Target = str>]) -> Result<Value<'static>> {
     if ids.iter().any(|id| id.contains('|')) {
         return Err(Error::invalid("An id in impression must not contain a vertical bar."));
     }
@@ -216,9 +232,9 @@ fn text(text: &str) -> Value<'_> {
 const MILLISECONDS_FROM: f64 = 100_000_000_000.0;
 
 // Larger numbers are refused before.
-fn seconds(SentAt(sent): SentAt) -> Result<i64> {
+fn seconds(member: &str, SentAt(sent): SentAt) -> Result<i64> {
     if !(0.0..=9.0e18).contains(&sent) {
-        return Err(Error::invalid("The time in sentAt is out of range."));
+        return Err(Error::invalid(format!("The time in {member} is out of range.")));
     }
     Ok(if sent >= MILLISECONDS_FROM { (sent / 1000.0).floor() as i64 } else { sent.floor() as i64 })
 }

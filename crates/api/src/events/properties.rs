@@ -151,7 +151,7 @@ mod tests {
 
     fn column(kind: Kind) -> Column {
         let field = Field { name: "C".into(), kind, nullable: true, categorical: false, textual: false };
-        Column { field_id: 1, field }
+        Column { field_id: 1, since: 1, field }
     }
 
     fn read(kind: Kind, json: &str) -> Option<Value<'static>> {

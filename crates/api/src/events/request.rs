@@ -1,11 +1,14 @@
 //! The requests of the events service: their shapes and their members, read without copying where it matters.
 
+pub mod action_interaction;
+pub mod thing;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
 use bytes::Bytes;
-use model::{Arn, Error, ErrorKind, Result};
+use model::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_json::Value;
@@ -13,7 +16,7 @@ use serde_json::value::RawValue;
 use wire::shape::{self, Pattern, Shape, Structure, list, matching, optional, required, text};
 
 use super::object::Object;
-use crate::shapes::{self, event_text};
+use crate::shapes::event_text;
 
 static SOURCE: Pattern = Pattern::new(r"^[\x20-\x7E]*[\x21-\x7E]+[\x20-\x7E]*$");
 static ATTRIBUTION: Structure =
@@ -34,19 +37,6 @@ pub static PUT_EVENTS: Structure = Structure::new(&[
     optional("userId", event_text()),
     required("sessionId", event_text()),
     required("eventList", list(1, 10, &Shape::Structure(&EVENT))),
-]);
-
-static ITEM: Structure =
-    Structure::new(&[required("itemId", event_text()), optional("properties", text(1, 32_000))]);
-static USER: Structure =
-    Structure::new(&[required("userId", event_text()), optional("properties", text(1, 24_000))]);
-pub static PUT_ITEMS: Structure = Structure::new(&[
-    required("datasetArn", shapes::arn()),
-    required("items", list(1, 10, &Shape::Structure(&ITEM))),
-]);
-pub static PUT_USERS: Structure = Structure::new(&[
-    required("datasetArn", shapes::arn()),
-    required("users", list(1, 10, &Shape::Structure(&USER))),
 ]);
 
 /// The most bytes of one event's JSON. Source: "Quotas".
@@ -142,34 +132,6 @@ pub struct Event<'a> {
 pub struct MetricAttribution<'a> {
     #[serde(borrow)]
     pub event_attribution_source: Text<'a>,
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
-pub struct PutItems {
-    pub dataset_arn: Arn,
-    pub items: Vec<Item>,
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
-pub struct PutUsers {
-    pub dataset_arn: Arn,
-    pub users: Vec<User>,
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
-pub struct Item {
-    pub item_id: String,
-    pub properties: Option<String>,
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase")]
-pub struct User {
-    pub user_id: String,
-    pub properties: Option<String>,
 }
 
 /// Reads a PutEvents call.

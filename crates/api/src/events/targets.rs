@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use catalog::{Catalog, DatasetRow};
 use model::status::Status;
-use model::{Arn, DatasetType, Error, Result};
+use model::{Arn, DatasetType, Error, ErrorKind, Result};
 
 use crate::dataset::check_active;
 
@@ -20,15 +20,27 @@ pub struct Target {
     pub mapping: Mapping,
 }
 
-/// The targets known so far; only those that were ACTIVE are kept.
+/// The targets known so far; only those that were ACTIVE, and not being updated, are kept.
 #[derive(Default)]
 pub struct Targets {
     known: Mutex<Known>,
 }
 
+/// How a put names its target: what names one thing here may name another there.
+#[derive(Clone, Copy)]
+enum By {
+    /// An event tracker's tracking id.
+    Tracker,
+    /// The tracking id of a dataset of action interactions.
+    ActionInteractions,
+    /// A dataset's ARN.
+    Dataset,
+}
+
 #[derive(Default)]
 struct Known {
-    by_key: HashMap<String, Arc<Target>>,
+    /// One map for each way to name a target.
+    by: [HashMap<String, Arc<Target>>; 3],
     /// Counts how often all was forgotten, so that what was read before is not kept after.
     generation: u64,
 }
@@ -39,45 +51,59 @@ impl Targets {
     /// # Errors
     /// `Invalid` when there is no such tracker, it is not ACTIVE, or its group has no ACTIVE Interactions dataset.
     pub async fn of_tracker(&self, catalog: &Catalog, tracking_id: &str) -> Result<Arc<Target>> {
-        if let Some(target) = self.get(tracking_id) {
+        if let Some(target) = self.get(By::Tracker, tracking_id) {
             return Ok(target);
         }
         let generation = self.lock().generation;
         let tracked = catalog.tracked(tracking_id).await?.filter(|t| t.tracker.status == Status::Active);
-        let tracked = tracked
-            .ok_or_else(|| Error::invalid(format!("The given tracking ID does not exist: {tracking_id}")))?;
+        let tracked = tracked.ok_or_else(|| Error::invalid(unknown(tracking_id)))?;
         let none = || Error::invalid("The dataset group of the event tracker has no Interactions dataset.");
         let dataset = tracked.dataset.ok_or_else(none)?;
         check_active(&dataset).map_err(|e| Error::invalid(e.message()))?;
-        Ok(self.keep(tracking_id, &dataset, generation))
+        Ok(self.keep(By::Tracker, tracking_id, &dataset, generation))
+    }
+
+    /// The dataset that the action interactions under a tracking id go to.
+    ///
+    /// # Errors
+    /// `NotFound` when no dataset of action interactions has the id; `InUse` when it is not ACTIVE.
+    pub async fn of_action_interactions(&self, catalog: &Catalog, tracking_id: &str) -> Result<Arc<Target>> {
+        if let Some(target) = self.get(By::ActionInteractions, tracking_id) {
+            return Ok(target);
+        }
+        let generation = self.lock().generation;
+        let none = || Error::new(ErrorKind::NotFound, unknown(tracking_id));
+        let dataset = catalog.dataset_tracked(tracking_id).await?.ok_or_else(none)?;
+        check_active(&dataset)?;
+        Ok(self.keep(By::ActionInteractions, tracking_id, &dataset, generation))
     }
 
     /// The dataset itself; `None` when there is none.
     ///
     /// # Errors
-    /// `InUse` when it is not ACTIVE.
+    /// `InUse` when it is not ACTIVE, or is being updated.
     pub async fn of_dataset(&self, catalog: &Catalog, arn: &Arn) -> Result<Option<Arc<Target>>> {
-        if let Some(target) = self.get(arn.as_str()) {
+        if let Some(target) = self.get(By::Dataset, arn.as_str()) {
             return Ok(Some(target));
         }
         let generation = self.lock().generation;
         let Some(dataset) = catalog.dataset(arn).await? else { return Ok(None) };
         check_active(&dataset)?;
-        Ok(Some(self.keep(arn.as_str(), &dataset, generation)))
+        Ok(Some(self.keep(By::Dataset, arn.as_str(), &dataset, generation)))
     }
 
     /// To be called after every change of a dataset or tracker.
     pub fn forget(&self) {
         let mut known = self.lock();
         known.generation += 1;
-        known.by_key.clear();
+        known.by = Default::default();
     }
 
-    fn get(&self, key: &str) -> Option<Arc<Target>> {
-        self.lock().by_key.get(key).cloned()
+    fn get(&self, by: By, key: &str) -> Option<Arc<Target>> {
+        self.lock().by[by as usize].get(key).cloned()
     }
 
-    fn keep(&self, key: &str, dataset: &DatasetRow, generation: u64) -> Arc<Target> {
+    fn keep(&self, by: By, key: &str, dataset: &DatasetRow, generation: u64) -> Arc<Target> {
         let target = Arc::new(Target {
             dataset_id: dataset.id,
             dataset_type: dataset.dataset_type,
@@ -86,7 +112,7 @@ impl Targets {
         });
         let mut known = self.lock();
         if known.generation == generation {
-            known.by_key.insert(key.to_owned(), target.clone());
+            known.by[by as usize].insert(key.to_owned(), target.clone());
         }
         target
     }
@@ -94,4 +120,8 @@ impl Targets {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unknown(tracking_id: &str) -> String {
+    format!("The given tracking ID does not exist: {tracking_id}")
 }

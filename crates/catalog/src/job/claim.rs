@@ -3,7 +3,7 @@
 use model::error::{Error, Result};
 use sqlx::{Sqlite, Transaction};
 
-use super::{JobRow, Lease, Progress, read};
+use super::{JobRow, Lease, Progress, dataset_update, read};
 use crate::{Catalog, failed};
 
 impl Catalog {
@@ -75,10 +75,12 @@ impl Catalog {
         tx.commit().await.map_err(failed)
     }
 
-    /// Ends a job that can't be done; its snapshot is no longer pinned.
+    /// Ends a job that can't be done; its snapshot is no longer pinned, and its dataset no longer being updated.
     pub async fn fail_job(&self, lease: &Lease, reason: &str, report: Option<&str>) -> Result<()> {
+        let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        end(&mut tx, lease, "CREATE FAILED", Some(reason), report, self.now_ms()).await?;
+        end(&mut tx, lease, "CREATE FAILED", Some(reason), report, now_ms).await?;
+        dataset_update::note_failure(&mut tx, &lease.arn, reason, now_ms).await?;
         tx.commit().await.map_err(failed)
     }
 

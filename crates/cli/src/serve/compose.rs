@@ -69,6 +69,7 @@ pub async fn compose(
         bell: bell.clone(),
     }));
     let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
+    let door = api.clone();
     let jobs = Some(Jobs::start(jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
@@ -76,6 +77,7 @@ pub async fn compose(
         objects,
         clock,
         bell,
+        dataset_changed: Box::new(move || door.forget_datasets()),
         scratch: emptied(&place("scratch"))?,
         settings: job_settings(settings),
     }));

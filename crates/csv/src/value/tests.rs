@@ -6,7 +6,7 @@ use model::schema::Field;
 
 fn column(name: &str, kind: Kind, nullable: bool) -> Column {
     let field = Field { name: name.to_owned(), kind, nullable, categorical: false, textual: name == "TEXT" };
-    Column { field_id: 1, field }
+    Column { field_id: 1, since: 1, field }
 }
 
 fn read(kind: Kind, text: &str) -> Result<Value<'_>, Rule> {

@@ -29,6 +29,8 @@ pub struct Row {
     pub at: i64,
     pub number: Option<f64>,
     pub text: String,
+    /// The value of all columns that later schemas add.
+    pub added: Option<bool>,
 }
 
 impl Row {
@@ -36,8 +38,11 @@ impl Row {
         format!("id{}", self.id)
     }
 
-    /// The line that an export is to write, made with nothing of the product.
-    pub fn line(&self, kind: DatasetType) -> String {
+    /// The line that an export is to write, made with nothing of the product: each later version of the schema adds a
+    /// column behind the id.
+    pub fn line(&self, kind: DatasetType, schema_version: u32) -> String {
+        let added = self.added.map_or(",".to_owned(), |truth| format!(",{truth}"));
+        let id = self.id() + &added.repeat(schema_version as usize - 1);
         let number = self.number.map_or(String::new(), |n| match n {
             // Both zeros: the sign of none is kept.
             0.0 => "0.0".to_owned(),
@@ -48,13 +53,15 @@ impl Row {
         let text =
             if needs_quotes { format!("\"{}\"", self.text.replace('"', "\"\"")) } else { self.text.clone() };
         match kind {
-            DatasetType::Interactions => format!("{},item,{},{number},{text}", self.id(), self.at),
-            _ => format!("{},{number},{text}", self.id()),
+            DatasetType::Interactions => format!("{id},item,{},{number},{text}", self.at),
+            _ => format!("{id},{number},{text}"),
         }
     }
 
-    fn values(&self, kind: DatasetType) -> Vec<Value<'_>> {
+    fn values(&self, kind: DatasetType, schema_version: u32) -> Vec<Value<'_>> {
         let mut values = vec![Value::String(self.id().into())];
+        let added = self.added.map_or(Value::Null, Value::Boolean);
+        values.resize(schema_version as usize, added);
         if kind == DatasetType::Interactions {
             values.extend([Value::String("item".into()), Value::Long(self.at)]);
         }
@@ -97,16 +104,26 @@ pub struct TestDataset {
     flushed: u64,
 }
 
-const ITEMS: &str = r#"{"type":"record","name":"Items","fields":[{"name":"ITEM_ID","type":"string"},
-    {"name":"NUMBER","type":["double","null"]},{"name":"TEXT","type":["null","string"]}]}"#;
-const INTERACTIONS: &str = r#"{"type":"record","name":"Interactions","fields":[{"name":"USER_ID","type":"string"},
-    {"name":"ITEM_ID","type":"string"},{"name":"TIMESTAMP","type":"long"},{"name":"NUMBER","type":["double","null"]},
-    {"name":"TEXT","type":["null","string"]}]}"#;
+/// The newest of the columns that later versions add comes first.
+fn schema(kind: DatasetType, schema_version: u32) -> Schema {
+    let (id, more) = match kind {
+        DatasetType::Interactions => (
+            r#"{"name":"USER_ID","type":"string"}"#,
+            r#"{"name":"ITEM_ID","type":"string"},{"name":"TIMESTAMP","type":"long"},"#,
+        ),
+        _ => (r#"{"name":"ITEM_ID","type":"string"}"#, ""),
+    };
+    let added = |n: u32| format!(r#"{{"name":"ADDED_{n}","type":["boolean","null"]}},"#);
+    let added: String = (2..=schema_version).rev().map(added).collect();
+    let metadata = r#"{"name":"NUMBER","type":["double","null"]},{"name":"TEXT","type":["null","string"]}"#;
+    let name = kind.record_name();
+    let text = format!(r#"{{"type":"record","name":"{name}","fields":[{id},{added}{more}{metadata}]}}"#);
+    Schema::parse(&text, None).unwrap()
+}
 
 impl TestDataset {
     pub fn new(kind: DatasetType) -> TestDataset {
-        let schema = if kind == DatasetType::Items { ITEMS } else { INTERACTIONS };
-        let layout = Layout::new(kind, &Schema::parse(schema, None).unwrap());
+        let layout = Layout::new(kind, &schema(kind, 1));
         let id = shared().names.fetch_add(1, Ordering::SeqCst);
         let objects = Objects::open(&shared().folder.path().join(format!("dataset-{id}"))).unwrap();
         TestDataset { id, layout, objects, runs: Vec::new(), flushed: shared().log.durable() }
@@ -116,11 +133,23 @@ impl TestDataset {
         self.layout.dataset_type.is_keyed()
     }
 
-    pub fn put(&mut self, rows: &[Row]) {
-        let codec = Codec::new(&self.layout);
-        let mut batch = Batch::new(self.id, self.layout.schema_version);
+    pub fn schema_version(&self) -> u32 {
+        self.layout.schema_version
+    }
+
+    pub fn replace_schema(&mut self) {
+        let schema = schema(self.layout.dataset_type, self.layout.schema_version + 1);
+        self.layout = self.layout.replaced_by(&schema).unwrap();
+    }
+
+    /// Puts rows that were checked against a version of the schema, which need not be the last.
+    pub fn put(&mut self, rows: &[Row], schema_version: u32) {
+        let kind = self.layout.dataset_type;
+        let layout = self.layout.as_of(schema_version);
+        let codec = Codec::new(&layout);
+        let mut batch = Batch::new(self.id, schema_version);
         for row in rows {
-            batch.push_with(|out| codec.encode(&row.values(self.layout.dataset_type), out)).unwrap();
+            batch.push_with(|out| codec.encode(&row.values(kind, schema_version), out)).unwrap();
         }
         shared().waiting.block_on(shared().log.append(batch)).unwrap();
     }
@@ -142,7 +171,8 @@ impl TestDataset {
     fn csv(&self, rows: &[Row]) -> String {
         let kind = self.layout.dataset_type;
         let header = self.layout.columns.iter().map(|c| c.name()).collect::<Vec<_>>().join(",");
-        rows.iter().fold(header + "\n", |text, row| text + &row.line(kind) + "\n")
+        let version = self.layout.schema_version;
+        rows.iter().fold(header + "\n", |text, row| text + &row.line(kind, version) + "\n")
     }
 
     fn try_import(&self, text: &str) -> model::Result<RunFile> {

@@ -14,7 +14,7 @@ use model::{DatasetType, IngestionMode, Origin};
 use proptest::prelude::*;
 
 use dataset::{Row, TestDataset};
-use naive::Naive;
+use naive::{Naive, later};
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -25,17 +25,17 @@ enum Operation {
     ImportBadly(Vec<Row>),
     Flush,
     Compact,
+    ReplaceSchema,
+    /// A put that was checked against the schema before the last one.
+    PutLate(Vec<Row>),
 }
 
 fn row() -> impl Strategy<Value = Row> {
     let number = prop::option::of(prop::sample::select(vec![0.0, -0.0, 0.5, 1e16, -3.25]));
     let texts = vec!["", "a", "a,b", "say \"hi\"", "line\nbreak", " blank ", "a\\b", "=1+1", "日本\u{1F600}"];
-    (0u8..5, 0i64..3, number, prop::sample::select(texts)).prop_map(|(id, at, number, text)| Row {
-        id,
-        at,
-        number,
-        text: text.to_owned(),
-    })
+    let added = prop::option::of(prop::bool::ANY);
+    let parts = (0u8..5, 0i64..3, number, prop::sample::select(texts), added);
+    parts.prop_map(|(id, at, number, text, added)| Row { id, at, number, text: text.to_owned(), added })
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -47,15 +47,31 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => rows().prop_map(Operation::ImportBadly),
         2 => Just(Operation::Flush),
         1 => Just(Operation::Compact),
+        1 => Just(Operation::ReplaceSchema),
+        1 => prop::collection::vec(row(), 1..5).prop_map(Operation::PutLate),
     ]
 }
 
 fn apply(operation: &Operation, dataset: &mut TestDataset, naive: &mut Naive) {
-    let lines = |rows: &[Row]| rows.iter().map(|r| (r.id(), r.line(dataset::KIND.get()))).collect::<Vec<_>>();
+    let version = dataset.schema_version();
+    let lines_of = |rows: &[Row], version| {
+        rows.iter().map(|r| (r.id(), r.line(dataset::KIND.get(), version))).collect::<Vec<_>>()
+    };
+    let lines = |rows: &[Row]| lines_of(rows, version);
     match operation {
         Operation::Put(rows) => {
-            dataset.put(rows);
+            dataset.put(rows, version);
             naive.put(&lines(rows));
+        }
+        Operation::PutLate(rows) if version > 1 => {
+            dataset.put(rows, version - 1);
+            let raised = lines_of(rows, version - 1).into_iter().map(|(id, line)| (id, later(&line)));
+            naive.put(&raised.collect::<Vec<_>>());
+        }
+        Operation::PutLate(_) => {}
+        Operation::ReplaceSchema => {
+            dataset.replace_schema();
+            naive.replace_schema();
         }
         Operation::ImportFull(rows) => {
             dataset.import(rows, true);

@@ -1,0 +1,120 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::{DatasetType, ErrorKind, Origin, Schema};
+
+use super::*;
+use crate::log::{Batch, LogSettings};
+use crate::{Merge, Objects, RunReader, RunWriter};
+
+fn schema(more: &str) -> Schema {
+    let text = format!(
+        r#"{{"type":"record","name":"Items","fields":[{{"name":"ITEM_ID","type":"string"}},{more}
+            {{"name":"PRICE","type":"float"}}]}}"#
+    );
+    Schema::parse(&text, None).unwrap()
+}
+
+fn first() -> Layout {
+    Layout::new(DatasetType::Items, &schema(""))
+}
+
+/// With a column between the two, as exports show them.
+fn second() -> Layout {
+    first().replaced_by(&schema(r#"{"name":"COLOR","type":["string","null"]},"#)).unwrap()
+}
+
+fn old(id: &str) -> Vec<Value<'_>> {
+    vec![Value::String(id.into()), Value::Double(1.5)]
+}
+
+fn new<'a>(id: &'a str, color: Option<&'a str>) -> Vec<Value<'a>> {
+    let color = color.map_or(Value::Null, |text| Value::String(text.into()));
+    vec![Value::String(id.into()), color, Value::Double(1.5)]
+}
+
+fn encoded(layout: &Layout, values: &[Value<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Codec::new(layout).encode(values, &mut bytes);
+    bytes
+}
+
+struct Stage {
+    folder: tempfile::TempDir,
+    log: Log,
+}
+
+impl Stage {
+    fn set() -> Stage {
+        let folder = tempfile::tempdir().unwrap();
+        let next = AtomicU64::new(1);
+        let sequencer = Arc::new(move |count| Ok(next.fetch_add(count, Ordering::SeqCst)));
+        let settings = LogSettings { segment_bytes: 1 << 20, ..LogSettings::default() };
+        let (log, _) = Log::open(&folder.path().join("log"), settings, sequencer).unwrap();
+        Stage { folder, log }
+    }
+
+    async fn put(&self, layout: &Layout, values: &[Value<'_>]) {
+        let mut batch = Batch::new(7, layout.schema_version);
+        batch.push(&encoded(layout, values)).unwrap();
+        self.log.append(batch).await.unwrap();
+    }
+
+    fn read(&self, layout: &Layout) -> Result<(Tail, Sorter)> {
+        let mut sorter = Sorter::new(&self.folder.path().join("scratch"), 1 << 20);
+        let tail = read_tail(&self.log, 7, 0, self.log.durable(), layout, &mut sorter)?;
+        Ok((tail, sorter))
+    }
+
+    fn objects(&self) -> Objects {
+        Objects::open(&self.folder.path().join("runs")).unwrap()
+    }
+
+    /// A run of one record.
+    fn write_run(&self, layout: &Layout, object: &str, values: &[Value<'_>]) {
+        let mut run = RunWriter::create(&self.objects(), object, layout).unwrap();
+        run.push_record(&encoded(layout, values), Arrivals::once(100)).unwrap();
+        run.finish().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn records_of_two_versions_merge_where_only_nothing_tells_them_apart() {
+    let stage = Stage::set();
+    stage.put(&first(), &old("a")).await;
+    stage.put(&second(), &new("a", None)).await;
+    stage.put(&second(), &new("a", Some("red"))).await;
+    // Checked before the schema was replaced, written after.
+    stage.put(&first(), &old("b")).await;
+    stage.write_run(&first(), "old", &old("a"));
+    stage.write_run(&second(), "new", &new("b", None));
+
+    let layout = second();
+    let (tail, sorter) = stage.read(&layout).unwrap();
+    assert_eq!((tail.records, tail.csv_bytes), (4, 4 * (1 + 8 + 3) + 3));
+    let open = |object| Box::new(RunReader::open(&stage.objects(), object, &layout, 0).unwrap());
+    let runs: Vec<(Origin, Batches)> = vec![
+        (Origin::Put, into_batches(sorter.finish().unwrap(), &layout)),
+        (Origin::Bulk, open("old")),
+        (Origin::Bulk, open("new")),
+    ];
+    let mut merge = Merge::new(&layout, runs).unwrap();
+    let mut seen = Vec::new();
+    while let Some(merged) = merge.next_record().unwrap() {
+        let values: Vec<Value<'_>> = merged.rows.columns.iter().map(|c| c.get(merged.row)).collect();
+        seen.push((encoded(&layout, &values), merged.arrivals.copies));
+    }
+    let mut expected = [("a", None, 3), ("a", Some("red"), 1), ("b", None, 2)]
+        .map(|(id, color, copies)| (encoded(&layout, &new(id, color)), copies));
+    expected.sort();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn nothing_of_a_later_version_is_read_under_an_older_layout() {
+    let stage = Stage::set();
+    stage.put(&second(), &new("a", Some("red"))).await;
+    stage.write_run(&second(), "new", &new("a", Some("red")));
+    assert_eq!(stage.read(&first()).err().unwrap().kind, ErrorKind::Unavailable);
+    let refused = RunReader::open(&stage.objects(), "new", &first(), 0).err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+}
