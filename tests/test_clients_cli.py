@@ -14,11 +14,6 @@ from support.operations import CALLS, DATA_SIDE, World, check_answer, service_of
 AT_ONCE = 4
 
 
-def cases():
-    mark = lambda name: [pytest.mark.xfail(reason="not yet", strict=False)] if name in not_yet.OPERATIONS else []
-    return [pytest.param(name, marks=mark(name)) for name in CALLS]
-
-
 @pytest.fixture(scope="module")
 def ended(server, workshop):
     """Of each operation the processes, some of them still to come, of the call that succeeds and of the refused one."""
@@ -39,14 +34,14 @@ def test_every_operation_on_data_is_called():
     assert sorted(CALLS) == sorted(DATA_SIDE)
 
 
-@pytest.mark.parametrize("operation", cases())
+@pytest.mark.parametrize("operation", not_yet.marked(CALLS))
 def test_it_succeeds(ended, operation):
     process = ended[operation, 0].result()
     assert process.returncode == 0, process.stderr
     check_answer(operation, json.loads(process.stdout or "{}"))
 
 
-@pytest.mark.parametrize("operation", cases())
+@pytest.mark.parametrize("operation", not_yet.marked(CALLS))
 def test_it_is_refused(ended, operation):
     process = ended[operation, 1].result()
     assert process.returncode != 0 and process.stdout == "", process.stdout

@@ -78,7 +78,7 @@ const CALLS = {
     async (w) => ({ metricAttributionArn: await w.madeAttribution() }), noToken, NO_TOKEN],
   UpdateMetricAttribution: [
     async (w) => ({ metricAttributionArn: await w.madeAttribution(), addMetrics: [w.metric("views")] }),
-    nothing("metricAttributionArn"), NOT_FOUND],
+    () => ({ metricAttributionArn: NOTHING.metricAttributionArn, removeMetrics: ["clicks"] }), NOT_FOUND],
   DeleteMetricAttribution: [
     async (w) => ({ metricAttributionArn: await w.madeAttribution() }), nothing("metricAttributionArn"), NOT_FOUND],
   TagResource: [(w) => ({ resourceArn: w.group, tags: tags(2) }), (w) => ({ resourceArn: w.group, tags: tags(51) }),

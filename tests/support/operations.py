@@ -229,7 +229,7 @@ CALLS = {
     "UpdateMetricAttribution": (
         lambda w: {"metricAttributionArn": w.made_attribution(), "addMetrics": [
             {"eventType": "view", "metricName": "views", "expression": "SAMPLECOUNT()"}]},
-        nothing("metricAttributionArn"), NOT_FOUND),
+        lambda w: {"metricAttributionArn": NOTHING["metricAttributionArn"], "removeMetrics": ["clicks"]}, NOT_FOUND),
     "DeleteMetricAttribution": (
         lambda w: {"metricAttributionArn": w.made_attribution()}, nothing("metricAttributionArn"), NOT_FOUND),
     "TagResource": (
