@@ -36,3 +36,35 @@ def trust_policy(service="personalize.amazonaws.com"):
             "Action": "sts:AssumeRole",
         }],
     })
+
+
+KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:ListGrants")
+
+
+def key_policy(role, account="000000000000"):
+    """What the documentation asks of a key: the account, the role and the service may use it."""
+    statement = lambda principal, actions: {
+        "Effect": "Allow", "Principal": principal, "Action": actions, "Resource": "*"}
+    use = [*KEY_ACTIONS, "kms:CreateGrant", "kms:GenerateDataKeyWithoutPlaintext"]
+    return json.dumps({
+        "Version": "2012-10-17",
+        "Id": "key-policy",
+        "Statement": [
+            statement({"AWS": f"arn:aws:iam::{account}:root"}, "kms:*"),
+            statement({"AWS": role, "Service": "personalize.amazonaws.com"}, use),
+        ],
+    })
+
+
+def encrypting_role_policy(key):
+    return json.dumps({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": list(KEY_ACTIONS), "Resource": key}],
+    })
+
+
+def denying(policy, action, resource):
+    """The policy with a statement more, which forbids."""
+    policy = json.loads(policy)
+    policy["Statement"].append({"Effect": "Deny", "Action": action, "Resource": resource})
+    return json.dumps(policy)

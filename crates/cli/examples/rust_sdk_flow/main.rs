@@ -1,7 +1,11 @@
 //! The AWS SDK for Rust against a running server: schema to export. `tests/test_rust_sdk.py` starts it.
 //!
 //! Takes AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and a bucket and a role that may read and
-//! write it, FLOW_BUCKET and FLOW_ROLE. Prints each step, at last `flow complete`.
+//! write it, FLOW_BUCKET and FLOW_ROLE. Prints each step, at last `flow complete`. With the argument `operations` it
+//! calls every operation instead, and prints `ok` or `failed` and its name.
+
+mod operations;
+mod world;
 
 use std::error::Error;
 use std::time::{Duration, Instant, SystemTime};
@@ -38,6 +42,9 @@ struct Flow {
 #[tokio::main]
 async fn main() -> Result {
     let flow = Flow::from_environment()?;
+    if std::env::args().nth(1).as_deref() == Some("operations") {
+        return operations::run(&flow).await;
+    }
     let group = flow.group().await?;
     let items = flow.dataset(&group, "Items", SCHEMA).await?;
     let interactions = flow.dataset(&group, "Interactions", EVENTS_SCHEMA).await?;
