@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use access::bucket::ObjectEntry;
-use access::source::{MANIFEST, Source};
+use access::source::{Depth, MANIFEST, Source};
 use access::{Bucket, S3Location};
-use csv::{Dialect, Header, Splitter};
+use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use model::{Error, ErrorKind, Layout, Result};
@@ -22,10 +22,27 @@ pub fn invalid_location() -> Error {
 /// `Invalid` in the words of the service: no file, no privileges, or a column that is missing; `Unavailable` when the
 /// store does not answer.
 pub async fn import_source(bucket: &Bucket, key: &str, layout: &Layout) -> Result<()> {
-    let source = Source::find(bucket, key).await.map_err(|e| not_readable(e, bucket))?;
+    check_files(bucket, key, Depth::FirstLevel, layout, Header::match_columns).await
+}
+
+/// As `import_source` for a list of users: sub-folders count too, and USER_ID is the only column.
+pub async fn deletion_source(bucket: &Bucket, key: &str) -> Result<()> {
+    check_files(bucket, key, Depth::AllLevels, &Layout::of_user_ids(), Header::match_columns_only).await
+}
+
+type Matching = fn(&Header, &Layout) -> Result<ColumnMap, HeaderError>;
+
+async fn check_files(
+    bucket: &Bucket,
+    key: &str,
+    depth: Depth,
+    layout: &Layout,
+    matching: Matching,
+) -> Result<()> {
+    let source = Source::find(bucket, key, depth).await.map_err(|e| not_readable(e, bucket))?;
     let dialect = if source.is_exported { Dialect::Rfc4180 } else { Dialect::Aws };
     let is_alone = source.files.len() == 1;
-    let check = |file| check_file(bucket, file, dialect, layout, is_alone).boxed();
+    let check = |file| check_file(bucket, file, dialect, layout, matching, is_alone).boxed();
     let checks: Vec<BoxFuture<'_, Result<()>>> = source.files.iter().map(check).collect();
     stream::iter(checks).buffered(FILES_AT_ONCE).try_collect().await
 }
@@ -37,11 +54,12 @@ async fn check_file(
     file: &ObjectEntry,
     dialect: Dialect,
     layout: &Layout,
+    matching: Matching,
     is_alone: bool,
 ) -> Result<()> {
     let header = read_header(bucket, file, dialect).await?;
     let place = if is_alone { String::new() } else { format!(" (file {})", file.key) };
-    header.match_columns(layout).map(drop).map_err(|e| Error::invalid(format!("{e}{place}")))
+    matching(&header, layout).map(drop).map_err(|e| Error::invalid(format!("{e}{place}")))
 }
 
 /// How much of a file is read at first; nearly all headers are shorter.
