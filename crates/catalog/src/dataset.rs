@@ -6,6 +6,7 @@ use model::{Arn, DatasetType, ErrorKind, Layout};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::job::data_deletion_job::not_deleting;
 use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, page, stored_arn, tag, unknown_word};
 
 pub(crate) const TABLES: &str = "
@@ -132,7 +133,7 @@ impl Catalog {
     /// Source: "Deleting a dataset".
     ///
     /// # Errors
-    /// `NotFound`; `InUse` while a job of it runs, or an event tracker feeds it.
+    /// `NotFound`; `InUse` while a job of it or a data deletion job of its group runs, or an event tracker feeds it.
     pub async fn delete_dataset(&self, arn: &Arn) -> Result<()> {
         let dataset = self.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
         let mut tx = self.write().await?;
@@ -146,6 +147,7 @@ impl Catalog {
         if jobs > 0 {
             return Err(in_use(format!("{jobs} job(s) of the dataset are pending or in progress: {arn}")));
         }
+        not_deleting(&mut tx, &dataset.group_arn).await?;
         let trackers: i64 = sqlx::query_scalar("SELECT count(*) FROM event_tracker WHERE group_arn = ?")
             .bind(dataset.group_arn.as_str())
             .fetch_one(&mut *tx)

@@ -1,6 +1,7 @@
 //! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
 
 mod claim;
+pub(crate) mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod upload;
@@ -34,6 +35,7 @@ CREATE INDEX IF NOT EXISTS job_open ON job (status) WHERE status IN ('CREATE PEN
 pub enum JobKind {
     Import,
     Export,
+    Deletion,
 }
 
 impl JobKind {
@@ -41,11 +43,12 @@ impl JobKind {
         match self {
             JobKind::Import => "IMPORT",
             JobKind::Export => "EXPORT",
+            JobKind::Deletion => "DELETION",
         }
     }
 
     fn parse(text: &str) -> Option<JobKind> {
-        [JobKind::Import, JobKind::Export].into_iter().find(|k| k.as_str() == text)
+        [JobKind::Import, JobKind::Export, JobKind::Deletion].into_iter().find(|k| k.as_str() == text)
     }
 }
 
@@ -63,6 +66,12 @@ pub struct ExportRequest {
     /// Exactly as it was sent.
     pub path: String,
     pub ingestion_mode: IngestionMode,
+}
+
+/// What a data deletion job was asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeletionRequest {
+    pub data_location: String,
 }
 
 /// A job to be created.
@@ -128,6 +137,8 @@ pub struct JobRow {
     pub plan: Option<String>,
     /// What a finished job tells of itself, as JSON.
     pub report: Option<String>,
+    /// How many records a data deletion job has taken away so far.
+    pub records_deleted: u64,
     pub progress: Progress,
 }
 
@@ -137,6 +148,10 @@ impl JobRow {
     }
 
     pub fn export_request(&self) -> Result<ExportRequest> {
+        parse(&self.request)
+    }
+
+    pub fn deletion_request(&self) -> Result<DeletionRequest> {
         parse(&self.request)
     }
 
@@ -226,6 +241,7 @@ fn read(row: &SqliteRow) -> Result<JobRow> {
         snapshot: row.try_get("snapshot").map_err(failed)?,
         plan: row.try_get("plan").map_err(failed)?,
         report: row.try_get("report").map_err(failed)?,
+        records_deleted: number("records_deleted")?,
         progress: Progress {
             rows_done: number("rows_done")?,
             rows_total: number("rows_total")?,
