@@ -1,4 +1,4 @@
-//! Which objects a data location names: one file, or the CSV files at the first level of a folder.
+//! Which objects a data location names: one file, or the CSV files of a folder.
 
 use model::error::{Error, ErrorKind, Result};
 
@@ -6,6 +6,15 @@ use crate::bucket::{Bucket, ObjectEntry};
 
 /// The name under which an export describes itself.
 pub const MANIFEST: &str = "_manifest.json";
+
+/// How far down a folder is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Import jobs leave sub-folders out.
+    FirstLevel,
+    /// Data deletion jobs read them too.
+    AllLevels,
+}
 
 /// The files of a data location.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +29,13 @@ impl Source {
     /// Finds the files that `key` names in a bucket.
     ///
     /// A key that ends in a slash is a folder; one that names no object but has keys below it is one too. In a folder
-    /// only names ending in `.csv` count, at its first level, and none that begins with `_` or `.`.
+    /// only names ending in `.csv` count, down to `depth`, and none that begins with `_` or `.`.
     ///
-    /// Source: "Importing bulk records".
+    /// Source: "Importing bulk records", "Preparing your input file" of data deletion jobs.
     ///
     /// # Errors
     /// `Invalid` when there is no such file; those of `Bucket::list`.
-    pub async fn find(bucket: &Bucket, key: &str) -> Result<Source> {
+    pub async fn find(bucket: &Bucket, key: &str, depth: Depth) -> Result<Source> {
         if !key.is_empty() && !key.ends_with('/') {
             let listed = bucket.list(key, true).await?;
             if let Some(file) = listed.into_iter().find(|entry| entry.key == key) {
@@ -35,7 +44,7 @@ impl Source {
         }
         let slash = if key.is_empty() || key.ends_with('/') { "" } else { "/" };
         let folder = format!("{key}{slash}");
-        let source = Source::of_folder(&folder, bucket.list(&folder, true).await?);
+        let source = Source::of_folder(&folder, bucket.list(&folder, depth == Depth::FirstLevel).await?);
         if source.files.is_empty() {
             Err(Error::new(ErrorKind::Invalid, "Invalid Data location."))
         } else {
@@ -49,9 +58,8 @@ impl Source {
     }
 
     fn of_folder(folder: &str, mut entries: Vec<ObjectEntry>) -> Source {
-        let name = |entry: &ObjectEntry| entry.key[folder.len()..].to_owned();
-        let is_exported = entries.iter().any(|entry| name(entry) == MANIFEST);
-        entries.retain(|entry| is_data_file(&name(entry)));
+        let is_exported = entries.iter().any(|entry| entry.key[folder.len()..] == *MANIFEST);
+        entries.retain(|entry| is_data_file(entry.key.rsplit('/').next().unwrap_or_default()));
         entries.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
         Source { files: entries, is_exported }
     }
@@ -74,6 +82,15 @@ mod tests {
         let keys = ["in/", "in/b.CSV", "in/a.csv", "in/_x.csv", "in/.y.csv", "in/c.txt"];
         let source = Source::of_folder("in/", keys.map(entry).to_vec());
         assert_eq!(source.files, ["in/a.csv", "in/b.CSV"].map(entry));
+        assert!(!source.is_exported);
+    }
+
+    #[test]
+    fn below_sub_folders_the_name_alone_decides() {
+        let keys =
+            ["in/a/", "in/a/b.csv", "in/_a/c.csv", "in/a/_d.csv", "in/a.csv/e.txt", "in/a/_manifest.json"];
+        let source = Source::of_folder("in/", keys.map(entry).to_vec());
+        assert_eq!(source.files, ["in/_a/c.csv", "in/a/b.csv"].map(entry));
         assert!(!source.is_exported);
     }
 

@@ -1,6 +1,7 @@
 //! The operations of Personalize and of IAM/STS: verified call → decode → permit → do → encode.
 
 pub mod call;
+pub mod data_deletion_job;
 pub mod dataset;
 pub mod dataset_export_job;
 pub mod dataset_group;

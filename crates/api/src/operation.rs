@@ -14,8 +14,8 @@ use crate::events::request::{action_interaction, thing};
 use crate::permission::Subject;
 use crate::reply::{self, Answer};
 use crate::{
-    dataset, dataset_export_job, dataset_group, dataset_import_job, event_tracker, events, schema, shapes,
-    tag,
+    data_deletion_job, dataset, dataset_export_job, dataset_group, dataset_import_job, event_tracker, events,
+    schema, shapes, tag,
 };
 
 /// One operation of Personalize or of its events service.
@@ -196,6 +196,19 @@ pub static OPERATIONS: &[Operation] = &[
         answers!(dataset_export_job::describe),
     ),
     control("ListDatasetExportJobs", &shapes::PAGE_OF_DATASET, Any, answers!(dataset_export_job::list)),
+    control(
+        "CreateDataDeletionJob",
+        &data_deletion_job::CREATE,
+        Named("jobName", Realm::data_deletion_job),
+        answers!(data_deletion_job::create),
+    ),
+    control(
+        "DescribeDataDeletionJob",
+        &data_deletion_job::BY_ARN,
+        Member("dataDeletionJobArn"),
+        answers!(data_deletion_job::describe),
+    ),
+    control("ListDataDeletionJobs", &shapes::PAGE_OF_GROUP, Any, answers!(data_deletion_job::list)),
     control("TagResource", &tag::TAG, Member("resourceArn"), answers!(tag::tag)),
     control("UntagResource", &tag::UNTAG, Member("resourceArn"), answers!(tag::untag)),
     control("ListTagsForResource", &tag::LIST, Member("resourceArn"), answers!(tag::list)),
@@ -217,7 +230,6 @@ const EMPTY_LISTS: &[(&str, &str)] = &[
     ("ListBatchInferenceJobs", "batchInferenceJobs"),
     ("ListBatchSegmentJobs", "batchSegmentJobs"),
     ("ListCampaigns", "campaigns"),
-    ("ListDataDeletionJobs", "dataDeletionJobs"),
     ("ListFilters", "Filters"),
     ("ListMetricAttributionMetrics", "metrics"),
     ("ListMetricAttributions", "metricAttributions"),
@@ -229,10 +241,8 @@ const EMPTY_LISTS: &[(&str, &str)] = &[
 
 const NOT_OFFERED: &[&str] = &[
     // data side
-    "CreateDataDeletionJob",
     "CreateMetricAttribution",
     "DeleteMetricAttribution",
-    "DescribeDataDeletionJob",
     "DescribeMetricAttribution",
     "UpdateMetricAttribution",
     // training, recommenders, batch jobs

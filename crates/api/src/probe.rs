@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use access::bucket::ObjectEntry;
-use access::source::{MANIFEST, Source};
+use access::source::{Depth, MANIFEST, Source};
 use access::{Bucket, S3Location};
-use csv::{Dialect, Header, Splitter};
+use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use model::{Error, ErrorKind, Layout, Result};
@@ -19,19 +19,39 @@ pub fn invalid_location() -> Error {
 /// Lists the files of a data location and reads the header of each.
 ///
 /// # Errors
-/// `Invalid` in the words of the service: no file, no privileges, or a column that is missing; `LimitExceeded`; `Unavailable` when the
-/// store does not answer.
+/// `Invalid` in the words of the service: no file, no privileges, or a column that is missing; `LimitExceeded`;
+/// `Unavailable` when the store does not answer.
 pub async fn import_source(
     bucket: &Bucket,
     key: &str,
     layout: &Layout,
     bytes_max: Option<u64>,
 ) -> Result<()> {
-    let source = Source::find(bucket, key).await.map_err(|e| not_readable(e, bucket))?;
+    let matching = Header::match_columns;
+    check_files(bucket, key, Wanted { depth: Depth::FirstLevel, layout, matching, bytes_max }).await
+}
+
+/// As `import_source` for a list of users: sub-folders count too, and USER_ID is the only column.
+pub async fn deletion_source(bucket: &Bucket, key: &str, bytes_max: Option<u64>) -> Result<()> {
+    let (layout, matching) = (&Layout::of_user_ids(), Header::match_columns_only);
+    check_files(bucket, key, Wanted { depth: Depth::AllLevels, layout, matching, bytes_max }).await
+}
+
+/// What the files of a data location have to be like.
+struct Wanted<'a> {
+    depth: Depth,
+    layout: &'a Layout,
+    matching: fn(&Header, &Layout) -> Result<ColumnMap, HeaderError>,
+    bytes_max: Option<u64>,
+}
+
+async fn check_files(bucket: &Bucket, key: &str, wanted: Wanted<'_>) -> Result<()> {
+    let Wanted { depth, layout, matching, bytes_max } = wanted;
+    let source = Source::find(bucket, key, depth).await.map_err(|e| not_readable(e, bucket))?;
     check_size(source.size_bytes(), bytes_max)?;
     let dialect = if source.is_exported { Dialect::Rfc4180 } else { Dialect::Aws };
     let is_alone = source.files.len() == 1;
-    let check = |file| check_file(bucket, file, dialect, layout, is_alone).boxed();
+    let check = |file| check_file(bucket, file, dialect, layout, matching, is_alone).boxed();
     let checks: Vec<BoxFuture<'_, Result<()>>> = source.files.iter().map(check).collect();
     stream::iter(checks).buffered(FILES_AT_ONCE).try_collect().await
 }
@@ -54,11 +74,12 @@ async fn check_file(
     file: &ObjectEntry,
     dialect: Dialect,
     layout: &Layout,
+    matching: fn(&Header, &Layout) -> Result<ColumnMap, HeaderError>,
     is_alone: bool,
 ) -> Result<()> {
     let header = read_header(bucket, file, dialect).await?;
     let place = if is_alone { String::new() } else { format!(" (file {})", file.key) };
-    header.match_columns(layout).map(drop).map_err(|e| Error::invalid(format!("{e}{place}")))
+    matching(&header, layout).map(drop).map_err(|e| Error::invalid(format!("{e}{place}")))
 }
 
 /// How much of a file is read at first; nearly all headers are shorter.

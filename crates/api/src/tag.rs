@@ -149,6 +149,7 @@ async fn taggable(api: &Api, arn: &Arn) -> Answer<()> {
         "dataset" => ("dataset", api.catalog.dataset(arn).await?.is_some()),
         "dataset-import-job" => ("dataset import job", api.catalog.job(arn).await?.is_some()),
         "dataset-export-job" => ("dataset export job", api.catalog.job(arn).await?.is_some()),
+        "data-deletion-job" => ("data deletion job", api.catalog.job(arn).await?.is_some()),
         "event-tracker" => ("event tracker", api.catalog.event_tracker(arn).await?.is_some()),
         "schema" | "metric-attribution" => {
             return Err(Error::invalid(format!("A {} can't have tags: {arn}", arn.resource_type())).into());

@@ -6,6 +6,7 @@ use model::{Arn, DatasetType, ErrorKind, Layout};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::job::data_deletion_job::not_deleting;
 use crate::job::read_note;
 use crate::{
     Catalog, DatasetUpdate, Page, failed, in_use, not_found, not_inserted, page, stored_arn, tag,
@@ -176,7 +177,8 @@ impl Catalog {
     /// Source: "Deleting a dataset".
     ///
     /// # Errors
-    /// `NotFound`; `InUse` while a job of it runs, it is being updated, or an event tracker feeds it.
+    /// `NotFound`; `InUse` while a job of it or a data deletion job of its group runs, it is being updated, or an event
+    /// tracker feeds it.
     pub async fn delete_dataset(&self, arn: &Arn) -> Result<()> {
         let dataset = self.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
         dataset.check_settled()?;
@@ -191,6 +193,7 @@ impl Catalog {
         if jobs > 0 {
             return Err(in_use(format!("{jobs} job(s) of the dataset are pending or in progress: {arn}")));
         }
+        not_deleting(&mut tx, &dataset.group_arn).await?;
         let trackers: i64 = sqlx::query_scalar("SELECT count(*) FROM event_tracker WHERE group_arn = ?")
             .bind(dataset.group_arn.as_str())
             .fetch_one(&mut *tx)

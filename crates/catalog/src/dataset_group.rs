@@ -6,6 +6,7 @@ use model::{Arn, Domain};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::job::data_deletion_job::not_deleting;
 use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, tag, unknown_word, within};
 
 pub(crate) const TABLES: &str = "
@@ -81,9 +82,10 @@ impl Catalog {
     }
 
     /// # Errors
-    /// `NotFound`; `InUse` while it has datasets or an event tracker.
+    /// `NotFound`; `InUse` while it has datasets, an event tracker, or a data deletion job that is open.
     pub async fn delete_dataset_group(&self, arn: &Arn) -> Result<()> {
         let mut tx = self.write().await?;
+        not_deleting(&mut tx, arn).await?;
         let held: i64 = sqlx::query_scalar(
             "SELECT (SELECT count(*) FROM dataset WHERE group_arn = ?1) + (SELECT count(*) FROM event_tracker WHERE group_arn = ?1)",
         )

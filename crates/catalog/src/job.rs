@@ -1,6 +1,7 @@
 //! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
 
 mod claim;
+pub(crate) mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
@@ -40,6 +41,7 @@ pub enum JobKind {
     Export,
     /// The replacement of a dataset's schema. No operation lists or describes it: it shows in its dataset.
     Update,
+    Deletion,
 }
 
 impl JobKind {
@@ -48,11 +50,13 @@ impl JobKind {
             JobKind::Import => "IMPORT",
             JobKind::Export => "EXPORT",
             JobKind::Update => "UPDATE",
+            JobKind::Deletion => "DELETION",
         }
     }
 
     fn parse(text: &str) -> Option<JobKind> {
-        [JobKind::Import, JobKind::Export, JobKind::Update].into_iter().find(|k| k.as_str() == text)
+        let all = [JobKind::Import, JobKind::Export, JobKind::Update, JobKind::Deletion];
+        all.into_iter().find(|k| k.as_str() == text)
     }
 }
 
@@ -77,6 +81,12 @@ pub struct ExportRequest {
 
 fn yes() -> bool {
     true
+}
+
+/// What a data deletion job was asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeletionRequest {
+    pub data_location: String,
 }
 
 /// A job to be created.
@@ -142,6 +152,8 @@ pub struct JobRow {
     pub plan: Option<String>,
     /// What a finished job tells of itself, as JSON.
     pub report: Option<String>,
+    /// How many records a data deletion job has taken away so far.
+    pub records_deleted: u64,
     pub progress: Progress,
 }
 
@@ -155,6 +167,10 @@ impl JobRow {
     }
 
     pub fn update_request(&self) -> Result<UpdateRequest> {
+        parse(&self.request)
+    }
+
+    pub fn deletion_request(&self) -> Result<DeletionRequest> {
         parse(&self.request)
     }
 
@@ -187,12 +203,20 @@ impl Catalog {
     }
 }
 
-/// Refuses a job of a kind while as many are open as the quota lets be; to be asked when the new one is inserted.
-async fn within_open(tx: &mut Transaction<'static, Sqlite>, kind: JobKind, quota: Option<u64>) -> Result<()> {
+/// Refuses a job of a kind while as many are open as the quota lets be, of one subject or of all; to be asked when the
+/// new one is inserted.
+async fn within_open(
+    tx: &mut Transaction<'static, Sqlite>,
+    kind: JobKind,
+    subject: Option<&Arn>,
+    quota: Option<u64>,
+) -> Result<()> {
     let query = sqlx::query_scalar(
-        "SELECT count(*) - 1 FROM job WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS') AND kind = ?",
+        "SELECT count(*) - 1 FROM job WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS') AND kind = ?1
+         AND (?2 IS NULL OR subject_arn = ?2)",
     );
-    let open: i64 = query.bind(kind.as_str()).fetch_one(&mut **tx).await.map_err(failed)?;
+    let query = query.bind(kind.as_str()).bind(page::filter(subject));
+    let open: i64 = query.fetch_one(&mut **tx).await.map_err(failed)?;
     within(quota, open, |most| format!("More than {most} resources with PENDING or IN_PROGRESS status."))
 }
 
@@ -253,6 +277,7 @@ fn read(row: &SqliteRow) -> Result<JobRow> {
         snapshot: row.try_get("snapshot").map_err(failed)?,
         plan: row.try_get("plan").map_err(failed)?,
         report: row.try_get("report").map_err(failed)?,
+        records_deleted: number("records_deleted")?,
         progress: Progress {
             rows_done: number("rows_done")?,
             rows_total: number("rows_total")?,

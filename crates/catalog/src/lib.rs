@@ -16,9 +16,10 @@ pub mod tag;
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
+pub use job::data_deletion_job::{DeletionPlan, Replacement};
 pub use job::{
-    DatasetUpdate, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress, Snapshot,
-    UpdateRequest,
+    DatasetUpdate, DeletionRequest, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress,
+    Snapshot, UpdateRequest,
 };
 pub use page::Page;
 pub use run::{NewRun, RunRow};

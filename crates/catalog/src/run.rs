@@ -113,10 +113,7 @@ impl Catalog {
     pub async fn finish_compaction(&self, dataset_id: i64, inputs: &[i64], output: &NewRun) -> Result<bool> {
         let mut tx = self.write().await?;
         for id in inputs {
-            let query =
-                sqlx::query("UPDATE run SET listed = 0 WHERE id = ? AND dataset_id = ? AND listed = 1");
-            let done = query.bind(id).bind(dataset_id).execute(&mut *tx).await.map_err(failed)?;
-            if done.rows_affected() == 0 {
+            if !retire(&mut tx, dataset_id, *id).await? {
                 return Ok(false);
             }
         }
@@ -146,6 +143,13 @@ impl Catalog {
     pub async fn named_objects(&self) -> Result<Vec<String>> {
         sqlx::query_scalar("SELECT object FROM run").fetch_all(self.pool()).await.map_err(failed)
     }
+}
+
+/// Takes a run off the list; false when it was not on it.
+pub(crate) async fn retire(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64, id: i64) -> Result<bool> {
+    let query = sqlx::query("UPDATE run SET listed = 0 WHERE id = ? AND dataset_id = ? AND listed = 1");
+    let done = query.bind(id).bind(dataset_id).execute(&mut **tx).await.map_err(failed)?;
+    Ok(done.rows_affected() > 0)
 }
 
 pub(crate) async fn insert(

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use csv::{ColumnMap, Dialect, Header, Splitter, Violation, failure_reason};
+use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter, Violation, failure_reason};
 use model::Layout;
 use model::error::{Context, Error, Result};
 use model::record::{Codec, Value};
@@ -29,6 +29,9 @@ pub struct Target<'a> {
     pub memory_bytes: usize,
 }
 
+/// How the columns of a file are found by its header.
+pub(crate) type Matching = fn(&Header, &Layout) -> Result<ColumnMap, HeaderError>;
+
 const READ_BYTES: usize = 1 << 20;
 const CHECK_EVERY_ROWS: u64 = 8192;
 
@@ -44,10 +47,20 @@ pub fn import(
     target: &Target<'_>,
     progress: &Progress,
 ) -> Result<RunFile> {
+    write_run(layout, Header::match_columns, files, target, progress)
+}
+
+pub(crate) fn write_run(
+    layout: &Layout,
+    matching: Matching,
+    files: impl IntoIterator<Item = Result<SourceFile>>,
+    target: &Target<'_>,
+    progress: &Progress,
+) -> Result<RunFile> {
     let mut sorter = Sorter::new(&target.scratch, target.memory_bytes);
     let mut rows = 0;
     for file in files {
-        read_file(layout, file?, &mut sorter, &mut rows, progress)?;
+        read_file(layout, matching, file?, &mut sorter, &mut rows, progress)?;
     }
     let mut sorted = sorter.finish()?;
     let mut run = RunWriter::create(target.objects, &target.object, layout)?;
@@ -64,14 +77,15 @@ pub fn import(
 
 fn read_file(
     layout: &Layout,
+    matching: Matching,
     mut file: SourceFile,
     sorter: &mut Sorter,
     rows: &mut u64,
     progress: &Progress,
 ) -> Result<()> {
     let mut splitter = Splitter::new(file.dialect, csv::Settings::default());
-    let mut records =
-        Records { key: &file.key, layout, codec: Codec::new(layout), columns: None, encoded: Vec::new() };
+    let codec = Codec::new(layout);
+    let mut records = Records { key: &file.key, layout, matching, codec, columns: None, encoded: Vec::new() };
     let mut buffer = vec![0; READ_BYTES];
     loop {
         progress.check()?;
@@ -93,6 +107,7 @@ fn read_file(
 struct Records<'a> {
     key: &'a str,
     layout: &'a Layout,
+    matching: Matching,
     codec: Codec,
     /// Set by the header.
     columns: Option<ColumnMap>,
@@ -105,7 +120,7 @@ impl Records<'_> {
         while let Some(record) = splitter.next_record().map_err(|v| violated(self.key, &v))? {
             let Some(columns) = &self.columns else {
                 let header = Header::read(&record).map_err(|v| violated(self.key, &v))?;
-                self.columns = Some(match_columns(&header, self.layout, self.key)?);
+                self.columns = Some(self.match_columns(&header)?);
                 continue;
             };
             let mut values = csv::value::recycle(std::mem::take(&mut spare));
@@ -123,17 +138,14 @@ impl Records<'_> {
     fn expect_header(&self) -> Result<()> {
         match self.columns {
             Some(_) => Ok(()),
-            None => match_columns(&Header::default(), self.layout, self.key).map(drop),
+            None => self.match_columns(&Header::default()).map(drop),
         }
     }
-}
 
-/// Finds the columns of a file by its header.
-///
-/// # Errors
-/// `Invalid` with the published sentence, and the file's name behind it.
-pub fn match_columns(header: &Header, layout: &Layout, key: &str) -> Result<ColumnMap> {
-    header.match_columns(layout).map_err(|e| Error::invalid(format!("{e} (file {key})")))
+    // The published sentence, and the file's name behind it.
+    fn match_columns(&self, header: &Header) -> Result<ColumnMap> {
+        (self.matching)(header, self.layout).map_err(|e| Error::invalid(format!("{e} (file {})", self.key)))
+    }
 }
 
 fn violated(key: &str, violation: &Violation) -> Error {

@@ -1,5 +1,6 @@
-//! Import and export over opened sources, sinks and snapshots: it asks nobody's permission and knows no catalog.
+//! Import, export and deletion over opened sources, sinks and snapshots: it asks nobody's permission and knows no catalog.
 
+pub mod deletion;
 pub mod export;
 pub mod import;
 pub mod progress;

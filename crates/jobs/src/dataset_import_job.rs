@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use access::source::Source;
+use access::source::{Depth, Source};
 use access::{Bucket, S3Location, bucket};
 use bytes::{Buf, Bytes};
 use catalog::{JobRow, Lease};
@@ -24,7 +24,8 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
-    let source = Source::find(&bucket, &place.key).await.map_err(explain_denial(&place.bucket))?;
+    let source =
+        Source::find(&bucket, &place.key, Depth::FirstLevel).await.map_err(explain_denial(&place.bucket))?;
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
     let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, progress).await;
@@ -80,7 +81,13 @@ async fn list_run(parts: &Parts, job: &JobRow, lease: &Lease, layout: &Layout, f
 }
 
 /// Opens a file that must still be the one that was listed.
-fn open(bucket: &Bucket, key: &str, etag: &str, is_exported: bool, handle: &Handle) -> Result<SourceFile> {
+pub(crate) fn open(
+    bucket: &Bucket,
+    key: &str,
+    etag: &str,
+    is_exported: bool,
+    handle: &Handle,
+) -> Result<SourceFile> {
     let if_match = (!etag.is_empty()).then_some(etag);
     let (head, body) = handle.block_on(bucket.get(key, None, if_match))?;
     let is_rfc4180 = is_exported || head.metadata.get("personalize-csv").is_some_and(|v| v == "rfc4180");

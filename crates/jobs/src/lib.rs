@@ -1,5 +1,6 @@
 //! Jobs: claimed from the catalog, run under a lease, retried on passing faults, ended once and for all.
 
+mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
@@ -65,6 +66,15 @@ const POLL: Duration = Duration::from_secs(1);
 /// A job that meets passing faults is given up after this many attempts: about an hour.
 const ATTEMPTS_MAX: i64 = 120;
 const RETRY_MS_MAX: i64 = 30_000;
+/// A job that waits for others looks again after this time.
+const WAIT_MS: i64 = 250;
+
+/// How an attempt left its job.
+enum Outcome {
+    Ended,
+    /// Others have to end first. The job lets its worker go, and is claimed again later.
+    Waiting,
+}
 
 impl Jobs {
     pub fn start(parts: Parts) -> Jobs {
@@ -123,10 +133,11 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
     keeper.abort();
     let is_stopping = *stopped.borrow();
     let ended = match outcome {
-        Ok(()) => {
+        Ok(Outcome::Ended) => {
             info!(job.arn = %job.arn, rows = progress.rows(), "the job is done");
             Ok(())
         }
+        Ok(Outcome::Waiting) => parts.catalog.wait_later(&lease, WAIT_MS).await,
         Err(cause) => give_up(parts, &job, &lease, &cause, is_stopping).await,
     };
     if let Err(cause) = ended {
@@ -134,12 +145,14 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
     }
 }
 
-async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Progress>) -> Result<()> {
+async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Progress>) -> Result<Outcome> {
     match job.kind {
-        JobKind::Import => dataset_import_job::run(&parts, &job, &lease, &progress).await,
-        JobKind::Export => dataset_export_job::run(&parts, &job, &lease, &progress).await,
-        JobKind::Update => dataset_update::run(&parts, &job, &lease).await,
+        JobKind::Import => dataset_import_job::run(&parts, &job, &lease, &progress).await?,
+        JobKind::Export => dataset_export_job::run(&parts, &job, &lease, &progress).await?,
+        JobKind::Update => dataset_update::run(&parts, &job, &lease).await?,
+        JobKind::Deletion => return data_deletion_job::run(&parts, &job, &lease, &progress).await,
     }
+    Ok(Outcome::Ended)
 }
 
 async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_stopping: bool) -> Result<()> {

@@ -42,7 +42,7 @@ impl Upkeep {
         self.forget_deleted(&datasets);
         for dataset in &datasets {
             if self.must_flush(dataset) {
-                flush(&self.parts, dataset).await?;
+                flush(&self.parts, dataset.id, self.parts.log.durable()).await?;
                 self.waiting_since_ms.remove(&dataset.id);
             }
             compact_dataset(&self.parts, dataset).await?;
@@ -77,26 +77,57 @@ impl Upkeep {
     }
 }
 
-/// Moves a dataset's put records from the log into a run; the run and the log position change in one transaction, so
-/// that replay after a crash is exact.
-async fn flush(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()> {
-    let (from, to) = (dataset.flushed_position, parts.log.durable());
+/// Moves a dataset's put records below `to` from the log into a run; the run and the log position change in one
+/// transaction, so that replay after a crash is exact.
+async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
-    let written = {
-        let (parts, dataset, attempt) = (parts.clone(), dataset.clone(), attempt.clone());
-        blocking(move || write_flush(&parts, &dataset, &attempt, from, to)).await
-    };
-    let done = match written {
-        Ok(file) => {
-            let run = new_run(&dataset.layout, Origin::Put, file);
-            info!(dataset.arn = %dataset.arn, rows = run.rows, "flushed {} put records", run.records);
-            parts.catalog.finish_flush(dataset.id, from, to, Some(&run)).await.map(drop)
+    // The position is read once the attempt is on record: a data deletion job that moves it knows whom to wait for.
+    let done = match parts.catalog.dataset_by_id(dataset_id).await {
+        Ok(Some(dataset)) if dataset.flushed_position < to => {
+            flush_dataset(parts, &dataset, &attempt, to).await
         }
+        Ok(_) => Ok(()),
         Err(cause) => Err(cause),
     };
     parts.catalog.end_attempt(&attempt).await?;
     done
+}
+
+async fn flush_dataset(parts: &Arc<Parts>, dataset: &DatasetRow, attempt: &str, to: u64) -> Result<()> {
+    let from = dataset.flushed_position;
+    let file = {
+        let (parts, dataset, attempt) = (parts.clone(), dataset.clone(), attempt.to_owned());
+        blocking(move || write_flush(&parts, &dataset, &attempt, from, to)).await?
+    };
+    let run = new_run(&dataset.layout, Origin::Put, file);
+    info!(dataset.arn = %dataset.arn, rows = run.rows, "flushed {} put records", run.records);
+    // Records that are gone meanwhile, by another flush, leave a run without any.
+    let run = (run.rows > 0).then_some(&run);
+    parts.catalog.finish_flush(dataset.id, from, to, run).await.map(drop)
+}
+
+/// Makes sure that nothing of a dataset lies in the log below `position` but in runs; one that is gone has nothing.
+///
+/// The position moves also where there is nothing to flush, so that later snapshots don't pin the log below it.
+pub async fn flush_before(parts: &Arc<Parts>, dataset_id: i64, position: u64) -> Result<()> {
+    while let Some(from) = flushed(parts, dataset_id).await?
+        && from < position
+    {
+        if parts.log.frames(dataset_id.cast_unsigned(), from, position).is_empty() {
+            parts.catalog.finish_flush(dataset_id, from, position, None).await?;
+        } else if let Err(cause) = flush(parts, dataset_id, position).await {
+            // Upkeep may have been faster, and may have dropped the segment that was being read.
+            if flushed(parts, dataset_id).await? == Some(from) {
+                return Err(cause);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn flushed(parts: &Parts, dataset_id: i64) -> Result<Option<u64>> {
+    Ok(parts.catalog.dataset_by_id(dataset_id).await?.map(|dataset| dataset.flushed_position))
 }
 
 fn write_flush(parts: &Parts, dataset: &DatasetRow, attempt: &str, from: u64, to: u64) -> Result<RunFile> {
@@ -115,7 +146,11 @@ async fn compact_dataset(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()>
     for origin in [Origin::Bulk, Origin::Put] {
         let runs: Vec<RunRow> = runs.iter().filter(|row| row.run.origin == origin).cloned().collect();
         let sizes: Vec<u64> = runs.iter().map(|row| row.run.size_bytes).collect();
-        if let Some(chosen) = pick(&sizes) {
+        // A merge of records from before and after a data deletion job's start would blur its count. Asked after the runs
+        // were listed: a job that is made later starts behind all their records.
+        if let Some(chosen) = pick(&sizes)
+            && !parts.catalog.is_deleting_from(&dataset.group_arn).await?
+        {
             let chosen: Vec<RunRow> = chosen.into_iter().map(|n| runs[n].clone()).collect();
             compact_runs(parts, dataset, origin, &chosen).await?;
         }
@@ -131,26 +166,40 @@ async fn compact_runs(
 ) -> Result<()> {
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
-    let inputs: Vec<Input> = runs.iter().map(input).collect();
-    let written = {
-        let (parts, layout, object) = (parts.clone(), dataset.layout.clone(), format!("{attempt}-0.parquet"));
-        blocking(move || compact(&parts.objects, &object, &layout, origin, &inputs)).await
-    };
-    let ids: Vec<i64> = runs.iter().map(|row| row.id).collect();
-    let done = match written {
-        Ok(file) => {
-            parts.catalog.finish_compaction(dataset.id, &ids, &new_run(&dataset.layout, origin, file)).await
-        }
-        Err(cause) => Err(cause),
+    let done = match are_listed(parts, dataset, runs).await {
+        Ok(true) => write_compaction(parts, dataset, origin, runs, &attempt).await,
+        other => other,
     };
     parts.catalog.end_attempt(&attempt).await?;
     if done? {
-        info!(dataset.arn = %dataset.arn, "compacted {} runs", ids.len());
+        info!(dataset.arn = %dataset.arn, "compacted {} runs", runs.len());
     }
     Ok(())
 }
 
-fn input(row: &RunRow) -> Input {
+/// Asked once the attempt is on record: a data deletion job that takes the runs away knows whom to wait for.
+async fn are_listed(parts: &Parts, dataset: &DatasetRow, runs: &[RunRow]) -> Result<bool> {
+    let listed: HashSet<i64> = parts.catalog.runs(dataset.id).await?.iter().map(|row| row.id).collect();
+    Ok(runs.iter().all(|row| listed.contains(&row.id)))
+}
+
+async fn write_compaction(
+    parts: &Arc<Parts>,
+    dataset: &DatasetRow,
+    origin: Origin,
+    runs: &[RunRow],
+    attempt: &str,
+) -> Result<bool> {
+    let inputs: Vec<Input> = runs.iter().map(input).collect();
+    let file = {
+        let (parts, layout, object) = (parts.clone(), dataset.layout.clone(), format!("{attempt}-0.parquet"));
+        blocking(move || compact(&parts.objects, &object, &layout, origin, &inputs)).await?
+    };
+    let ids: Vec<i64> = runs.iter().map(|row| row.id).collect();
+    parts.catalog.finish_compaction(dataset.id, &ids, &new_run(&dataset.layout, origin, file)).await
+}
+
+pub fn input(row: &RunRow) -> Input {
     Input {
         object: row.run.object.clone(),
         sequence_base: row.run.sequence_base,
@@ -159,7 +208,7 @@ fn input(row: &RunRow) -> Input {
 }
 
 /// Drops the segments of the log that are flushed and that no snapshot pins.
-async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
+pub async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
     // Flushed positions are read before the pins: a snapshot made in between pins no less than they do.
     let durable = parts.log.durable();
     let datasets = parts.catalog.all_datasets().await?;
@@ -172,7 +221,7 @@ async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
 }
 
 /// Deletes the objects of runs that are in no list and in no snapshot, and those that no row names.
-async fn clear_objects(parts: &Arc<Parts>) -> Result<()> {
+pub async fn clear_objects(parts: &Arc<Parts>) -> Result<()> {
     let retired = parts.catalog.retired_runs().await?;
     for row in &retired {
         parts.objects.delete(&row.run.object)?;

@@ -94,6 +94,10 @@ impl Realm {
         self.personalize(&format!("dataset-update/{id}"))
     }
 
+    pub fn data_deletion_job(&self, job_name: &str) -> Arn {
+        self.personalize(&format!("data-deletion-job/{job_name}"))
+    }
+
     pub fn event_tracker(&self, id: &str) -> Arn {
         self.personalize(&format!("event-tracker/{id}"))
     }

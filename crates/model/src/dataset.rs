@@ -66,6 +66,11 @@ impl DatasetType {
         matches!(self, DatasetType::Items | DatasetType::Users | DatasetType::Actions)
     }
 
+    /// Whether its records belong to users, and so go with them.
+    pub fn is_of_users(self) -> bool {
+        self.id_field() == "USER_ID"
+    }
+
     /// Source: "Exporting a dataset"; actions and action interactions can't be exported.
     pub fn is_exportable(self) -> bool {
         matches!(self, DatasetType::Interactions | DatasetType::Items | DatasetType::Users)

@@ -88,6 +88,15 @@ impl Layout {
         self.columns.iter().filter(|c| c.since > schema_version).count()
     }
 
+    /// The one column that the files of a data deletion job have.
+    ///
+    /// Source: "Preparing your input file" of data deletion jobs.
+    pub fn of_user_ids() -> Layout {
+        let name = DatasetType::Users.id_field().to_owned();
+        let field = Field { name, kind: Kind::String, nullable: false, categorical: false, textual: false };
+        Layout::new(DatasetType::Users, &Schema { dataset_type: DatasetType::Users, fields: vec![field] })
+    }
+
     /// The positions of the columns in record order: the id, TIMESTAMP where there is one, the rest by field id.
     pub fn record_order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.columns.len()).collect();

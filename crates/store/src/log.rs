@@ -119,6 +119,22 @@ impl Log {
         self.shared.queue.push(batch)?.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// Closes the segment that is being written and begins a new one; gives the position at which it starts.
+    ///
+    /// Every record that got its sequence number before this call lies before that position, or was refused: once
+    /// these are flushed, `forget_before` leaves none of them on the disk.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk is full (try again), when it failed (for good), or when the log is closed.
+    pub async fn rotate(&self) -> Result<u64> {
+        self.shared.queue.push_rotation()?.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// The position at which the oldest segment starts.
+    pub fn start(&self) -> u64 {
+        lock(&self.shared.index).start()
+    }
+
     /// The position behind the last durable frame: a snapshot that pins it holds every acknowledged call.
     pub fn durable(&self) -> u64 {
         lock(&self.shared.index).durable

@@ -258,7 +258,7 @@ async fn tags_are_set_replaced_listed_and_removed() {
 #[tokio::test]
 async fn names_that_the_service_has_and_this_version_has_not_are_told_so() {
     let f = Fixture::new().await;
-    for name in ["CreateSolution", "CreateDataDeletionJob"] {
+    for name in ["CreateSolution", "CreateFilter"] {
         let (code, message) = f.refused(name, json!({})).await;
         let text = format!("The operation {name} is not offered by this version.");
         assert_eq!((code.as_str(), message), ("InvalidInputException", text));

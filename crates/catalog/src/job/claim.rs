@@ -10,7 +10,7 @@ impl Catalog {
     /// Claims the next job: one that waits, or one whose worker went silent.
     ///
     /// Datasets take turns: those with fewer jobs running come first. Imports of one dataset run one after the other,
-    /// in order of creation.
+    /// in order of creation; so do data deletion jobs of one group.
     pub async fn claim(&self, lease_ms: i64) -> Result<Option<(JobRow, Lease)>> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
@@ -20,8 +20,9 @@ impl Catalog {
              WHERE number = (
                  SELECT number FROM job j
                  WHERE (status = 'CREATE PENDING' OR (status = 'CREATE IN_PROGRESS' AND lease_until_ms <= ?1))
-                 AND NOT (kind = 'IMPORT' AND EXISTS (
-                     SELECT 1 FROM job e WHERE e.dataset_id = j.dataset_id AND e.kind = 'IMPORT' AND e.number < j.number
+                 AND NOT (kind IN ('IMPORT', 'DELETION') AND EXISTS (
+                     SELECT 1 FROM job e WHERE e.subject_arn = j.subject_arn AND e.dataset_id = j.dataset_id
+                     AND e.kind = j.kind AND e.number < j.number
                      AND e.status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')))
                  ORDER BY (SELECT count(*) FROM job r WHERE r.dataset_id = j.dataset_id
                      AND r.status = 'CREATE IN_PROGRESS' AND r.lease_until_ms > ?1), number
@@ -69,6 +70,18 @@ impl Catalog {
         let mut tx = self.write().await?;
         let query = sqlx::query(
             "UPDATE job SET lease_until_ms = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+        );
+        let query = query.bind(self.now_ms() + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
+        held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
+        tx.commit().await.map_err(failed)
+    }
+
+    /// Gives a job back that has to wait for others; to wait is no failure, so the attempt does not count.
+    pub async fn wait_later(&self, lease: &Lease, delay_ms: i64) -> Result<()> {
+        let mut tx = self.write().await?;
+        let query = sqlx::query(
+            "UPDATE job SET lease_until_ms = ?, attempts = attempts - 1
+             WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
         );
         let query = query.bind(self.now_ms() + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
         held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;

@@ -41,7 +41,7 @@ impl Catalog {
             taken_ms: now_ms,
         };
         insert(&mut tx, JobKind::Export, new, dataset.id, Some(&snapshot), now_ms).await?;
-        within_open(&mut tx, JobKind::Export, self.quotas.open_export_jobs).await?;
+        within_open(&mut tx, JobKind::Export, None, self.quotas.open_export_jobs).await?;
         sqlx::query("INSERT INTO run_pin SELECT ?, id FROM run WHERE dataset_id = ? AND listed = 1")
             .bind(new.arn.as_str())
             .bind(dataset.id)

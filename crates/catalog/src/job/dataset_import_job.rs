@@ -16,7 +16,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
         insert(&mut tx, JobKind::Import, new, dataset.id, None, now_ms).await?;
-        within_open(&mut tx, JobKind::Import, self.quotas.open_import_jobs).await?;
+        within_open(&mut tx, JobKind::Import, None, self.quotas.open_import_jobs).await?;
         tx.commit().await.map_err(failed)
     }
 

@@ -21,6 +21,8 @@ pub enum HeaderError {
     Missing(Vec<String>),
     /// Names that more than one column bears.
     Repeated(Vec<String>),
+    /// Names that are none of the schema's, where only those may be.
+    Foreign { known: Vec<String>, foreign: Vec<String> },
 }
 
 impl Header {
@@ -57,6 +59,21 @@ impl Header {
         Ok(ColumnMap::new(self.names.len(), found))
     }
 
+    /// As `match_columns`, for files that may have no other columns.
+    ///
+    /// # Errors
+    /// `Missing`, `Repeated`, then `Foreign`.
+    pub fn match_columns_only(&self, layout: &Layout) -> Result<ColumnMap, HeaderError> {
+        let map = self.match_columns(layout)?;
+        let is_foreign = |name: &&String| layout.position(name).is_none();
+        let foreign: Vec<String> = self.names.iter().filter(is_foreign).cloned().collect();
+        if foreign.is_empty() {
+            return Ok(map);
+        }
+        let known = layout.columns.iter().map(|c| c.name().to_owned()).collect();
+        Err(HeaderError::Foreign { known, foreign })
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|n| n == name)
     }
@@ -79,6 +96,10 @@ impl fmt::Display for HeaderError {
             }
             HeaderError::Repeated(names) => {
                 write!(f, "Input csv has the following columns more than once: [{}]", names.join(", "))
+            }
+            HeaderError::Foreign { known, foreign } => {
+                let (known, foreign) = (known.join(", "), foreign.join(", "));
+                write!(f, "Input csv may have the columns [{known}] only, and has also: [{foreign}]")
             }
         }
     }
@@ -127,5 +148,17 @@ mod tests {
         let header = header("NEW,USER_ID,ITEM_ID,TIMESTAMP,EVENT_VALUE,NEW,OLD,OLD,OLD,,");
         let error = header.match_columns(&interactions()).unwrap_err();
         assert_eq!(error.to_string(), "Input csv has the following columns more than once: [NEW, OLD]");
+    }
+
+    #[test]
+    fn other_columns_are_named_where_none_may_be() {
+        let ids = Layout::of_user_ids();
+        assert_eq!(header("\"USER_ID\"").match_columns_only(&ids).unwrap().field_count(), 1);
+        let told = |line: &str| header(line).match_columns_only(&ids).unwrap_err().to_string();
+        assert_eq!(
+            told("USER_ID,AGE,"),
+            "Input csv may have the columns [USER_ID] only, and has also: [AGE, ]"
+        );
+        assert_eq!(told("user_id"), "Input csv is missing the following columns: [USER_ID]");
     }
 }

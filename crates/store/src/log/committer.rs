@@ -7,7 +7,7 @@ use tracing::{error, warn};
 
 use super::frame::Batch;
 use super::index::FrameRef;
-use super::queue::{Waiting, lock, stopped};
+use super::queue::{Rotation, Waiting, lock, stopped};
 use super::segment::{Failure, Segment};
 use super::{Appended, Sequencer, Shared};
 
@@ -47,7 +47,33 @@ impl Committer {
         let _guard = StopAtEnd(Arc::clone(&self.shared));
         let mut group = Vec::new();
         while self.shared.queue.take(&mut group) {
-            self.commit(std::mem::take(&mut group));
+            if !group.is_empty() {
+                self.commit(std::mem::take(&mut group));
+            }
+            let rotations = self.shared.queue.take_rotations();
+            if !rotations.is_empty() {
+                self.rotate_for(rotations);
+            }
+        }
+    }
+
+    // A segment without a frame holds nothing that is to be closed.
+    fn rotate_for(&mut self, rotations: Vec<Rotation>) {
+        let rotated = if self.segment.is_empty() { Ok(()) } else { self.rotate() };
+        let start = self.segment.start;
+        for rotation in rotations {
+            let answer = match &rotated {
+                Ok(()) => Ok(start),
+                Err(Failure::Refused(why, _)) => Err(Error::unavailable(*why)),
+                Err(Failure::Broken(_)) => Err(stopped()),
+            };
+            // A caller that is not there any more needs no answer.
+            let _ = rotation.send(answer);
+        }
+        match rotated {
+            Err(Failure::Refused(why, cause)) => warn!(cause = %cause, "no new log segment was begun: {why}"),
+            Err(Failure::Broken(cause)) => self.stop(Vec::new(), &cause),
+            Ok(()) => {}
         }
     }
 

@@ -21,8 +21,12 @@ pub(super) struct Queue {
     bytes_max: usize,
 }
 
+/// Where the start of a new segment goes.
+pub(super) type Rotation = oneshot::Sender<Result<u64>>;
+
 struct State {
     waiting: Vec<Waiting>,
+    rotations: Vec<Rotation>,
     /// Bytes of the calls that have no answer yet, those being written included.
     bytes: usize,
     ended: Option<Ended>,
@@ -36,7 +40,7 @@ enum Ended {
 
 impl Queue {
     pub(super) fn new(bytes_max: usize) -> Queue {
-        let state = State { waiting: Vec::new(), bytes: 0, ended: None };
+        let state = State { waiting: Vec::new(), rotations: Vec::new(), bytes: 0, ended: None };
         Queue { state: Mutex::new(state), arrived: Condvar::new(), bytes_max }
     }
 
@@ -62,14 +66,37 @@ impl Queue {
         Ok(receiver)
     }
 
-    /// Waits for calls and swaps all of them with the empty `group`; false when none will come any more.
+    /// Asks for a new segment behind all calls that have their numbers by now.
+    ///
+    /// # Errors
+    /// `Unavailable` when the queue has ended.
+    pub(super) fn push_rotation(&self) -> Result<oneshot::Receiver<Result<u64>>> {
+        let mut state = lock(&self.state);
+        match state.ended {
+            Some(Ended::Stopped) => return Err(stopped()),
+            Some(Ended::Closed) => return Err(closed()),
+            None => {}
+        }
+        let (answer, receiver) = oneshot::channel();
+        state.rotations.push(answer);
+        drop(state);
+        self.arrived.notify_one();
+        Ok(receiver)
+    }
+
+    /// Waits for calls or rotations and swaps all calls with the empty `group`; false when nothing will come any more.
     pub(super) fn take(&self, group: &mut Vec<Waiting>) -> bool {
         let mut state = lock(&self.state);
-        while state.waiting.is_empty() && state.ended.is_none() {
+        while state.waiting.is_empty() && state.rotations.is_empty() && state.ended.is_none() {
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(&mut state.waiting, group);
-        !group.is_empty()
+        !group.is_empty() || !state.rotations.is_empty()
+    }
+
+    /// The rotations that are asked for.
+    pub(super) fn take_rotations(&self) -> Vec<Rotation> {
+        std::mem::take(&mut lock(&self.state).rotations)
     }
 
     /// Gives room to others when calls have their answer.
@@ -88,9 +115,11 @@ impl Queue {
         let mut state = lock(&self.state);
         state.ended = Some(Ended::Stopped);
         let waiting = std::mem::take(&mut state.waiting);
+        let rotations = std::mem::take(&mut state.rotations);
         drop(state);
         // A caller that is not there any more needs no answer.
         waiting.into_iter().for_each(|call| drop(call.answer.send(Err(stopped()))));
+        rotations.into_iter().for_each(|rotation| drop(rotation.send(Err(stopped()))));
     }
 
     pub(super) fn is_stopped(&self) -> bool {

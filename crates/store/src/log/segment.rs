@@ -115,10 +115,14 @@ impl Segment {
         self.file.write_all_at(&header(self.start), 0).map_err(Failure::of)
     }
 
+    /// Whether it holds no frame.
+    pub(super) fn is_empty(&self) -> bool {
+        self.end - self.start == HEADER as u64
+    }
+
     /// Whether a group belongs into this segment. A group larger than a segment gets one of its own.
     pub(super) fn takes(&self, group_bytes: u64, segment_bytes: u64) -> bool {
-        let used = self.end - self.start;
-        used == HEADER as u64 || used + group_bytes <= segment_bytes
+        self.is_empty() || self.end - self.start + group_bytes <= segment_bytes
     }
 
     /// Writes a group of frames behind the last one and makes it durable.

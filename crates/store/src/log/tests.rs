@@ -184,6 +184,59 @@ async fn forgotten_segments_are_gone_and_the_rest_stays() {
 }
 
 #[tokio::test]
+async fn what_was_put_before_a_rotation_can_be_forgotten() {
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder, small()).0;
+    assert_eq!((log.rotate().await.unwrap(), segments_in(&folder)), (0, 1));
+    log.append(batch(1, &["before"])).await.unwrap();
+    let border = log.rotate().await.unwrap();
+    assert_eq!((log.rotate().await.unwrap(), segments_in(&folder)), (border, 2));
+    assert!(log.frames(1, 0, border).len() == 1 && log.durable() >= border);
+    let after = log.append(batch(1, &["after"])).await.unwrap();
+    assert!(after.position >= border);
+    drop(log);
+
+    let log = open(&folder, small()).0;
+    assert_eq!(log.frames(1, 0, u64::MAX).len(), 2);
+    log.forget_before(border).unwrap();
+    assert_eq!((log.start(), segments_in(&folder)), (border, 1));
+    let bytes = std::fs::read(folder.path().join(segment::name(border))).unwrap();
+    assert!(!bytes.windows(6).any(|found| found == b"before"));
+    assert_eq!(calls(&log, 1), [(2, vec!["after".to_owned()])]);
+    log.close().unwrap();
+    assert_eq!(log.rotate().await.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_segment_that_was_closed_empty_of_later_calls_is_whole_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let log = open(&folder, small()).0;
+    let first = log.append(batch(1, &["a"])).await.unwrap();
+    let border = log.rotate().await.unwrap();
+    drop(log);
+    let (log, recovered) = open(&folder, small());
+    assert_eq!((recovered.durable, recovered.dropped_bytes), (border + 32, 0));
+    assert_eq!(log.frames(1, 0, u64::MAX)[0].position, first.position);
+    assert_eq!(log.rotate().await.unwrap(), border);
+    assert_eq!(log.append(batch(1, &["b"])).await.unwrap().position, border + 32);
+}
+
+#[tokio::test]
+async fn a_rotation_comes_behind_the_calls_that_have_their_numbers() {
+    let folder = TempDir::new().unwrap();
+    let (gate, sequencer) = Gate::new(1);
+    let log = Arc::new(Log::open(folder.path(), small(), sequencer).unwrap().0);
+    let (being_written, rotation) = {
+        let _held = lock(&gate.closed);
+        let call = log.shared.queue.push(batch(1, &["being written"])).unwrap();
+        gate.asked.recv().unwrap();
+        (call, log.shared.queue.push_rotation().unwrap())
+    };
+    let written = being_written.await.unwrap().unwrap();
+    assert!(written.position < rotation.await.unwrap().unwrap());
+}
+
+#[tokio::test]
 async fn what_is_pending_counts_from_a_position() {
     let folder = TempDir::new().unwrap();
     let log = open(&folder, small()).0;

@@ -129,7 +129,29 @@ async fn a_segment_is_taken_piece_by_piece_where_a_whole_one_has_no_room() {
     assert_eq!(disk.bytes("00000000000000000000.log").len(), 512);
 }
 
-/// Puts thirty calls over several segments and forgets the oldest; gives what was acknowledged and not forgotten.
+#[tokio::test]
+async fn a_full_disk_refuses_a_rotation_and_the_log_goes_on() {
+    let disk = SimDisk::default();
+    let log = on(&disk).unwrap().0;
+    put(&log, "before").await.unwrap();
+    disk.fail(fault(Op::Create, Failing::Full, 0, 1));
+    let refused = log.rotate().await.unwrap_err();
+    assert_eq!(
+        (refused.kind, refused.message()),
+        (ErrorKind::Unavailable, "the data disk took no new log segment")
+    );
+    put(&log, "between").await.unwrap();
+    let border = log.rotate().await.unwrap();
+    assert_eq!(log.frames(1, 0, border).len(), 2);
+    disk.fail(fault(Op::SyncFolder, Failing::Eio, 0, 1));
+    put(&log, "after").await.unwrap();
+    assert_eq!(log.rotate().await.unwrap_err().kind, ErrorKind::Unavailable);
+    assert_eq!(put(&log, "too late").await.unwrap_err().kind, ErrorKind::Unavailable);
+    let all = ["before", "between", "after"].map(str::to_owned);
+    assert_eq!(assert_holds(&disk.cut(1), &all, "power cut"), all);
+}
+
+/// Puts thirty calls over several segments, closes one early and forgets the oldest; gives what was acknowledged and not forgotten.
 async fn scenario(disk: &SimDisk) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let Ok((log, _)) = on(disk) else { return Vec::new() };
@@ -142,6 +164,7 @@ async fn scenario(disk: &SimDisk) -> Vec<String> {
             acknowledged.extend(answer.ok().map(|call| (call.position, text)));
         }
         if n == 7 {
+            let _ = log.rotate().await;
             let _ = log.forget_before(2000);
             acknowledged.retain(|(position, _)| *position >= 2000);
         }

@@ -1,0 +1,154 @@
+//! Data deletion jobs: the listed users' records taken out of log and runs, then out of every file that still held them.
+
+use std::sync::Arc;
+
+use access::S3Location;
+use access::source::{Depth, Source};
+use catalog::{DatasetRow, DeletionPlan, JobRow, Lease, Replacement, RunRow};
+use engine::Progress;
+use engine::deletion::{Doomed, read_list, remove};
+use engine::import::Target;
+use model::error::{Error, Result};
+use tokio::runtime::Handle;
+use tracing::info;
+
+use crate::upkeep::{clear_objects, flush_before, input, trim_log};
+use crate::{Outcome, Parts, blocking, dataset_import_job, explain_denial, new_run};
+
+pub async fn run(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    progress: &Arc<Progress>,
+) -> Result<Outcome> {
+    let plan = match job.deletion_plan()? {
+        Some(plan) => plan,
+        None => {
+            let attempt = parts.clock.hex(16);
+            parts.catalog.begin_attempt(&attempt).await?;
+            let deleted = delete(parts, job, lease, &attempt, progress).await;
+            parts.catalog.end_attempt(&attempt).await?;
+            parts.catalog.set_deleted(lease, deleted?).await?
+        }
+    };
+    clear_away(parts, job, lease, &plan).await
+}
+
+/// Takes the records out of all datasets of the group; gives the log position before which frames may still hold them.
+async fn delete(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    attempt: &str,
+    progress: &Arc<Progress>,
+) -> Result<u64> {
+    let before = parts.catalog.begin_deletion(lease).await?;
+    // What has a smaller number lies before this position or in a run, also what is being written at this moment.
+    let position = parts.log.rotate().await?;
+    let list = list_users(parts, job, attempt, progress).await?;
+    let doomed = Doomed { list, before };
+    let datasets = parts.catalog.all_datasets().await?;
+    let of_users = |d: &&DatasetRow| d.group_arn == job.subject_arn && d.dataset_type.is_of_users();
+    for dataset in datasets.iter().filter(of_users) {
+        flush_before(parts, dataset.id, position).await?;
+        delete_from(parts, lease, attempt, dataset.id, &doomed, progress).await?;
+    }
+    Ok(position)
+}
+
+/// Reads the files of the job into an object of sorted ids, which no row names and which goes with the attempt.
+async fn list_users(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    attempt: &str,
+    progress: &Arc<Progress>,
+) -> Result<String> {
+    let request = job.deletion_request()?;
+    let place =
+        S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let source = Source::find(&bucket, &place.key, Depth::AllLevels).await;
+    let source = source.map_err(explain_denial(&place.bucket))?;
+    let (parts, progress, handle) = (parts.clone(), progress.clone(), Handle::current());
+    let (object, scratch) = (format!("{attempt}-list.parquet"), parts.scratch.join(attempt));
+    let read = blocking(move || {
+        let open = |file: &access::bucket::ObjectEntry| {
+            dataset_import_job::open(&bucket, &file.key, &file.etag, source.is_exported, &handle)
+        };
+        let memory_bytes = parts.settings.job_memory_bytes;
+        let target = Target { objects: &parts.objects, object, scratch, memory_bytes };
+        read_list(source.files.iter().map(open), &target, &progress)
+    });
+    read.await.map(|list| list.object).map_err(explain_denial(&place.bucket))
+}
+
+/// Writes what is left of each run beside it and puts it in its place: all runs of the dataset, or none.
+async fn delete_from(
+    parts: &Arc<Parts>,
+    lease: &Lease,
+    attempt: &str,
+    dataset_id: i64,
+    doomed: &Doomed,
+    progress: &Arc<Progress>,
+) -> Result<()> {
+    loop {
+        let runs = parts.catalog.pin_runs(lease, dataset_id).await?;
+        let dataset = parts.catalog.dataset_by_id(dataset_id).await?;
+        let dataset = dataset
+            .ok_or_else(|| Error::internal("a dataset is gone while a job deletes records from it"))?;
+        let arn = dataset.arn.clone();
+        let replacements = {
+            let (parts, attempt) = (parts.clone(), attempt.to_owned());
+            let (doomed, progress) = (doomed.clone(), progress.clone());
+            blocking(move || write_rests(&parts, &attempt, &dataset, &runs, &doomed, &progress)).await?
+        };
+        // An import or a compaction may have taken a run away meanwhile; then the new list is worked on.
+        if parts.catalog.replace_runs(lease, dataset_id, &replacements).await? {
+            let deleted: u64 = replacements.iter().map(|r| r.deleted).sum();
+            info!(job.arn = %lease.arn, dataset.arn = %arn, "deleted {deleted} records");
+            return Ok(());
+        }
+    }
+}
+
+fn write_rests(
+    parts: &Parts,
+    attempt: &str,
+    dataset: &DatasetRow,
+    runs: &[RunRow],
+    doomed: &Doomed,
+    progress: &Progress,
+) -> Result<Vec<Replacement>> {
+    let mut replacements = Vec::new();
+    for row in runs {
+        let object = format!("{attempt}-{}.parquet", parts.clock.hex(8));
+        let rest = remove(&parts.objects, &object, &dataset.layout, &input(row), doomed, progress)?;
+        let Some(rest) = rest else { continue };
+        if rest.file.records + rest.deleted != row.run.records {
+            return Err(Error::corrupt("a run holds another number of records than the catalog says"));
+        }
+        let deleted = rest.deleted;
+        // A run without records would say nothing; its object is cleared away like any that no row names.
+        let rest = (rest.file.rows > 0).then(|| new_run(&dataset.layout, row.run.origin, rest.file));
+        replacements.push(Replacement { id: row.id, rest, deleted });
+    }
+    Ok(replacements)
+}
+
+/// Ends the job once no file holds a deleted record: exports that read them are through, their segments and runs gone.
+async fn clear_away(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, plan: &DeletionPlan) -> Result<Outcome> {
+    // A segment goes as a whole, so the frames of all groups have to leave it.
+    for dataset in parts.catalog.all_datasets().await? {
+        flush_before(parts, dataset.id, plan.log_position).await?;
+    }
+    if parts.catalog.is_deletion_awaited(&job.subject_arn, plan).await? {
+        return Ok(Outcome::Waiting);
+    }
+    trim_log(parts).await?;
+    clear_objects(parts).await?;
+    if parts.log.start() < plan.log_position {
+        return Ok(Outcome::Waiting);
+    }
+    parts.catalog.finish_deletion(lease).await?;
+    Ok(Outcome::Ended)
+}
