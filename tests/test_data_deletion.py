@@ -5,7 +5,9 @@ import os
 import random
 import re
 import secrets
+import threading
 import time
+from collections import Counter
 
 import pyarrow.parquet as parquet
 import pytest
@@ -302,6 +304,51 @@ def test_jobs_of_one_group_run_in_their_order(workshop):
     assert [end_of(workshop, arn)["numDeleted"] for arn in jobs] == [1, 2, 1]
 
 
+def test_beside_writers_each_record_is_kept_or_counted(tmp_path, note):
+    seed = int(os.environ.get("LADE_TEST_SEED") or random.randrange(1 << 32))
+    note(f"test_data_deletion: LADE_TEST_SEED={seed}")
+    # Flushed all the time, so that flushes and compactions meet the jobs.
+    server = Server(tmp_path / "own", env={"LADE_FLUSH_AFTER_S": "0"}).start()
+    workshop = Workshop(server.endpoint)
+    group = workshop.make_group(interactions=INTERACTIONS, tracker=True)
+    users = [f"u{n}" for n in range(12)]
+    stop, arrived, failed = threading.Event(), Counter(), []
+
+    def repeat(name, step):
+        chance = random.Random(f"{seed} {name}")
+        try:
+            while not stop.is_set():
+                arrived[name] += step(chance)
+        except Exception as error:  # the test's own thread tells of it
+            failed.append(error)
+
+    def put(chance):
+        # Few different events, so that equal ones meet.
+        events = [{"eventType": "e", "itemId": f"i{chance.randrange(3)}", "sentAt": n} for n in range(5)]
+        workshop.events.put_events(
+            trackingId=group.tracking_id, userId=chance.choice(users), sessionId="s", eventList=events)
+        return len(events)
+
+    def load(chance):
+        rows = [f"{chance.choice(users)},b{chance.randrange(3)},e,{n}" for n in range(50)]
+        workshop.import_csv(group.interactions, "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP\n" + "\n".join(rows), "INCREMENTAL")
+        return len(rows)
+
+    workshop.import_csv(group.interactions, "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP\n")
+    threads = [threading.Thread(target=repeat, args=task) for task in (("put a", put), ("put b", put), ("load", load))]
+    for thread in threads:
+        thread.start()
+    chance = random.Random(seed)
+    counts = [delete(workshop, group, *chance.sample(users, 4)) for _ in range(10)]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failed and any(counts), (seed, failed, counts)
+    ledger = workshop.export(group.interactions, "ALL").ledger
+    assert ledger["readBulk"] + ledger["readPut"] + sum(counts) == arrived.total(), (seed, ledger, counts, arrived)
+    assert server.stop() == 0
+
+
 @pytest.mark.timeout(600)
 def test_kills_leave_the_right_count_and_nothing_half_deleted(tmp_path, note):
     seed = int(os.environ.get("LADE_TEST_SEED") or random.randrange(1 << 32))
@@ -323,7 +370,7 @@ def test_kills_leave_the_right_count_and_nothing_half_deleted(tmp_path, note):
                 workshop.put_event(group.tracking_id, user, "i1", "click", 1)
             arn = start(workshop, group, workshop.upload(listing(*ids)))
             for _ in range(chance.randrange(1, 4)):
-                time.sleep(chance.uniform(0, 0.4))
+                time.sleep(chance.uniform(0, 0.2))
                 kills += describe(workshop, arn)["status"] not in ENDS
                 server.kill()
                 server.start()

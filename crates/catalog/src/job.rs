@@ -148,7 +148,8 @@ pub struct JobRow {
     /// How many times work on it was begun.
     pub attempts: i64,
     snapshot: Option<String>,
-    /// What an export that is completing has to complete; its presence means: only forward from here.
+    /// What an export that is completing has to complete, or what a data deletion job still waits for; its presence
+    /// means: only forward from here.
     pub plan: Option<String>,
     /// What a finished job tells of itself, as JSON.
     pub report: Option<String>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use csv::Header;
 use model::Layout;
-use model::error::Result;
+use model::error::{Error, Result};
 use model::record::Value;
 use store::compact::Input;
 use store::{Arrivals, Objects, Rows, RunFile, RunReader, RunWriter};
@@ -188,21 +188,24 @@ struct Cursor {
     /// None at the end.
     rows: Option<Arc<Rows>>,
     row: usize,
+    /// The hash of the record at this place.
+    hash: u64,
 }
 
 impl Cursor {
     fn open(batches: RunReader) -> Result<Cursor> {
-        let mut cursor = Cursor { batches, rows: None, row: 0 };
+        let mut cursor = Cursor { batches, rows: None, row: 0, hash: 0 };
         cursor.next_batch()?;
+        cursor.check_order()?;
         Ok(cursor)
     }
 
     fn advance(&mut self) -> Result<()> {
         self.row += 1;
-        match &self.rows {
-            Some(rows) if self.row < rows.len() => Ok(()),
-            _ => self.next_batch(),
+        if self.rows.as_ref().is_none_or(|rows| self.row >= rows.len()) {
+            self.next_batch()?;
         }
+        self.check_order()
     }
 
     fn next_batch(&mut self) -> Result<()> {
@@ -213,6 +216,13 @@ impl Cursor {
                 return Ok(());
             }
         }
+    }
+
+    // Out of order, the two would be read past each other, and records would stay that have to go.
+    fn check_order(&mut self) -> Result<()> {
+        let Some(rows) = &self.rows else { return Ok(()) };
+        let last = std::mem::replace(&mut self.hash, rows.hashes[self.row]);
+        if self.hash < last { Err(Error::corrupt("a run is out of order")) } else { Ok(()) }
     }
 }
 
