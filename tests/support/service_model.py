@@ -21,14 +21,13 @@ DATA_SIDE = frozenset("""
     CreateMetricAttribution DescribeMetricAttribution ListMetricAttributions ListMetricAttributionMetrics
     UpdateMetricAttribution DeleteMetricAttribution
     TagResource UntagResource ListTagsForResource
-    PutEvents PutItems PutUsers PutActions PutActionInteractions
+    PutEvents PutItems PutUsers
 """.split())
 
 # Those that this version lacks still. An operation is covered by every suite as soon as it is not named here.
 NOT_YET = frozenset("""
-    UpdateDataset CreateDataDeletionJob DescribeDataDeletionJob ListDataDeletionJobs
     CreateMetricAttribution DescribeMetricAttribution ListMetricAttributions ListMetricAttributionMetrics
-    UpdateMetricAttribution DeleteMetricAttribution PutActions PutActionInteractions
+    UpdateMetricAttribution DeleteMetricAttribution
 """.split())
 
 _VERSIONS = {
