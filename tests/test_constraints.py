@@ -1,4 +1,4 @@
-"""Every constraint of the service's model, at its borders and beyond: each request gets the answer the model asks for."""
+"""Every constraint of the service's model, at its borders and beyond: each request gets the answer that is due."""
 
 import json
 import random
