@@ -8,11 +8,10 @@ import itertools
 import json
 import math
 import re
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from support import service_model
+from support.patterns import ARN, PATTERNS, WIDE, numbers
 from support.schemas import ITEMS, avro
 
 # Required beyond the model: without these there is nothing to read, to act as, or to change.
@@ -29,83 +28,6 @@ LENGTH_MIN_TOO = {"EventType": 1, "MetricName": 1, "MetricExpression": 1}
 SHOWN_CHARACTERS_MAX = 1024
 # The place of any element of a list, in the path of a member.
 ELEMENT = "[]"
-WIDE = "\U0001F600"
-ARN = "arn:aws:personalize:us-east-1:000000000000:"
-_numbers = itertools.count(1)
-
-
-# Patterns
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """What the suite knows of one pattern of the model; Python's own expressions lack some of its classes."""
-
-    accepts: Callable[[str], bool]
-    # A text that matches, of the given length where it can be that short, made long with the given character.
-    make: Callable[[int, str], str]
-    # Characters that texts may be made long with, the last of them as many bytes as it can.
-    fills: tuple
-    breakers: tuple
-
-
-def _matching(expression):
-    return lambda text: re.fullmatch(expression, text) is not None
-
-
-def _behind(prefix, shortest=None):
-    shortest = shortest or prefix
-    return lambda length, fill: (prefix if length >= len(prefix) else shortest[:length]).ljust(length, fill)
-
-
-def _name(length, fill):
-    return f"n{next(_numbers):06}"[-length:].ljust(length, fill) if length else ""
-
-
-def _is_tag(text):
-    return all(unicodedata.category(c)[0] in "LZN" or c in "_.:/=+-@" for c in text)
-
-
-PATTERNS = {
-    r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*": Pattern(
-        _matching("[a-zA-Z0-9][a-zA-Z0-9_-]*"), _name, ("a", "_", "-"),
-        ("", "-a", "_a", "a b", " a", "a ", "a.b", "a/b", "\u00e4", "a\u0661", "a\n", "\na", "a\0", WIDE)),
-    r"arn:([a-z\d-]+):personalize:.*:.*:.+": Pattern(
-        _matching("arn:[a-z0-9-]+:personalize:.*:.*:.+"),
-        _behind(ARN + "schema/x", "arn:a:personalize:::x"), ("x", ":", WIDE),
-        ("", "nonsense", "arn:aws:s3:::bucket", ARN, f" {ARN}schema/x", f"{ARN}schema/x\n", f"urn{ARN}schema/x",
-         "arn:AWS:personalize:::schema/x", "arn::personalize:::schema/x", "arn:aws:personalize:us-east-1:schema",
-         "arn:aws:personalize::\n:schema/x", "arn:a\u0661:personalize:::schema/x")),
-    r"arn:([a-z\d-]+):iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+": Pattern(
-        _matching(r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/?[a-zA-Z_0-9+=,.@/-]+"),
-        _behind("arn:aws:iam::000000000000:role/nobody", "arn:a:iam::000000000000:rolex"), ("x", "/", "="),
-        ("", "nobody", "arn:aws:iam::00000000000:role/r", "arn:aws:iam::0000000000000:role/r",
-         "arn:aws:iam::000000000000:user/u", "arn:aws:iam::000000000000:role", "arn:aws:iam:x:000000000000:role/r",
-         "arn:aws:iam::000000000000:role/r r", "arn:aws:iam::000000000000:role/\u00e4",
-         "arn:aws:iam::" + "\u0661" * 12 + ":role/r", "arn:aws:iam::000000000000:role/r\n")),
-    r"arn:aws.*:kms:.*:[0-9]{12}:key/.*": Pattern(
-        _matching("arn:aws.*:kms:.*:[0-9]{12}:key/.*"),
-        _behind("arn:aws:kms:us-east-1:000000000000:key/", "arn:aws:kms::000000000000:key/"), ("x", WIDE),
-        ("", "key", "arn:aws:kms:us-east-1:00000000000:key/k", "arn:aws:kms:us-east-1:000000000000:alias/k",
-         "arn:aws:s3:us-east-1:000000000000:key/k", " arn:aws:kms:us-east-1:000000000000:key/k",
-         "arn:aws:kms:us-east-1:000000000000:key/\n", "arn:aws:kms:us-east-1:" + "\u0661" * 12 + ":key/k")),
-    r"(s3|http|https)://.+": Pattern(
-        _matching("(s3|http|https)://.+"), _behind("s3://nobody/", "s3://b"), ("x", "/", WIDE),
-        ("", "bucket", "s3://", "S3://b", "s3:/b", "ftp://b", "httpss://b", " s3://b", "s3://b\n", "s3://a\nb")),
-    r"^[A-Za-z_]+$": Pattern(
-        _matching("[A-Za-z_]+"), _behind("Items", "x"), ("x", "_", "Z"),
-        ("", "Items!", "Items2", "\u00cdtems", "Items\n", " Items", "Items Users")),
-    r"\p{ASCII}{0,1500}": Pattern(
-        lambda text: text.isascii() and len(text) <= 1500, _behind(""), ("x", "\0", "\n", "\x7f"),
-        ("\u0080", "\u00e4", "x\u00e4", WIDE)),
-    r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$": Pattern(
-        _is_tag, lambda length, fill: f"{next(_numbers)}"[-length:].ljust(length, fill) if length else "",
-        ("k", " ", "\u00e4", "\u0661", "\U00010330"),
-        ("a;b", "a\tb", "a\n", "\n", "a\0", "a*", "e\u0301", WIDE)),
-    r"^[\x20-\x7E]*[\x21-\x7E]+[\x20-\x7E]*$": Pattern(
-        _matching("[\x20-\x7e]*[\x21-\x7e]+[\x20-\x7e]*"), _behind("x"), ("x", " ", "~"),
-        ("", " ", "   ", "\u00e4", "a\t", "a\n", "\na", "a\x7f", "a\0b", WIDE)),
-}
 
 
 def unknown_patterns(name):
@@ -195,13 +117,13 @@ def _good(shape, path):
 
 
 _GOOD = {
-    "Name": lambda: f"n-{next(_numbers)}",
+    "Name": lambda: f"n-{next(numbers)}",
     "RoleArn": lambda: "arn:aws:iam::000000000000:role/nobody",
     "KmsKeyArn": lambda: "arn:aws:kms:us-east-1:000000000000:key/k",
     "S3Location": lambda: "s3://nobody/data.csv",
     "AvroSchema": lambda: avro("ITEMS", ITEMS),
     "DatasetType": lambda: "Items",
-    "TagKey": lambda: f"k{next(_numbers)}",
+    "TagKey": lambda: f"k{next(numbers)}",
     "MetricExpression": lambda: "SAMPLECOUNT()",
 }
 
