@@ -1,4 +1,4 @@
-"""Every constraint of the service's model, at its borders and beyond: each request gets the answer the model asks for."""
+"""Every constraint of the service's model, at its borders and beyond: each request gets the answer that is due."""
 
 import json
 import random
@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support import constraints, service_model
+from support.patterns import PATTERNS
 from support.raw import Line
 from support.schemas import ACTION_INTERACTIONS, EVENTS, ITEMS_NULLABLE
 from support.server import Server
@@ -101,7 +102,7 @@ class TestTheWalk:
 
     def test_knows_every_pattern_of_the_model(self):
         unknown = {pattern for name in service_model.DATA_SIDE for pattern in constraints.unknown_patterns(name)}
-        assert not unknown, f"add these to support/constraints.py: {sorted(unknown)}"
+        assert not unknown, f"add these to support/patterns.py: {sorted(unknown)}"
 
     @pytest.mark.parametrize("name", sorted(service_model.DATA_SIDE))
     def test_breaks_and_keeps_every_constraint(self, name):
@@ -117,9 +118,9 @@ class TestTheWalk:
         assert not breakable - broken
         assert not constraints.judge(name, constraints.valid(name)) and whole >= len(constraints.nodes(name)) - 1
 
-    @pytest.mark.parametrize("pattern", sorted(constraints.PATTERNS))
+    @pytest.mark.parametrize("pattern", sorted(PATTERNS))
     def test_makes_texts_that_match_and_texts_that_do_not(self, pattern):
-        known = constraints.PATTERNS[pattern]
+        known = PATTERNS[pattern]
         for fill in known.fills:
             assert known.accepts(known.make(60, fill)), fill
         assert not any(known.accepts(text) for text in known.breakers)

@@ -1,18 +1,17 @@
 """The constraints of the service's inputs, walked from its model: what to send, and what has to come back.
 
-`cases` makes the requests that lie on the borders of every constraint of an operation and just beyond, `mixtures` breaks
-several at once, and `judge` says what the model makes of any of them. Nothing here knows the server's own tables.
+`cases` makes the requests on the borders of every constraint of an operation and just beyond, `mixtures` breaks several
+at once, and `judge` says what the model makes of any of them. Nothing here knows the server's own tables.
 """
 
 import itertools
 import json
 import math
 import re
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from support import service_model
+from support.patterns import ARN, PATTERNS, WIDE, numbers
 from support.schemas import ITEMS, avro
 
 # Required beyond the model: without these there is nothing to read, to act as, or to change.
@@ -29,81 +28,6 @@ LENGTH_MIN_TOO = {"EventType": 1, "MetricName": 1, "MetricExpression": 1}
 SHOWN_CHARACTERS_MAX = 1024
 # The place of any element of a list, in the path of a member.
 ELEMENT = "[]"
-WIDE = "\U0001F600"
-ARN = "arn:aws:personalize:us-east-1:000000000000:"
-_numbers = itertools.count(1)
-
-
-# Patterns
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """What the suite knows of one pattern of the model; Python's own expressions lack some of its classes."""
-
-    accepts: Callable[[str], bool]
-    # A text that matches, of the given length where it can be that short, made long with the given character.
-    make: Callable[[int, str], str]
-    # Characters that texts may be made long with, the last of them as many bytes as it can.
-    fills: tuple
-    breakers: tuple
-
-
-def _matching(expression):
-    return lambda text: re.fullmatch(expression, text) is not None
-
-
-def _behind(prefix, shortest=None):
-    shortest = shortest or prefix
-    return lambda length, fill: (prefix if length >= len(prefix) else shortest[:length]).ljust(length, fill)
-
-
-def _name(length, fill):
-    return f"n{next(_numbers):06}"[-length:].ljust(length, fill) if length else ""
-
-
-def _is_tag(text):
-    return all(unicodedata.category(c)[0] in "LZN" or c in "_.:/=+-@" for c in text)
-
-
-PATTERNS = {
-    r"^[a-zA-Z0-9][a-zA-Z0-9\-_]*": Pattern(
-        _matching("[a-zA-Z0-9][a-zA-Z0-9_-]*"), _name, ("a", "_", "-"),
-        ("", "-a", "_a", "a b", " a", "a ", "a.b", "a/b", "\u00e4", "a\u0661", "a\n", "\na", "a\0", WIDE)),
-    r"arn:([a-z\d-]+):personalize:.*:.*:.+": Pattern(
-        _matching("arn:[a-z0-9-]+:personalize:.*:.*:.+"),
-        _behind(ARN + "schema/x", "arn:a:personalize:::x"), ("x", ":", WIDE),
-        ("", "nonsense", "arn:aws:s3:::bucket", ARN, " " + ARN + "schema/x", ARN + "schema/x\n", "urn" + ARN + "schema/x",
-         "arn:AWS:personalize:::schema/x", "arn::personalize:::schema/x", "arn:aws:personalize:us-east-1:schema",
-         "arn:aws:personalize::\n:schema/x", "arn:a\u0661:personalize:::schema/x")),
-    r"arn:([a-z\d-]+):iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+": Pattern(
-        _matching(r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/?[a-zA-Z_0-9+=,.@/-]+"),
-        _behind("arn:aws:iam::000000000000:role/nobody", "arn:a:iam::000000000000:rolex"), ("x", "/", "="),
-        ("", "nobody", "arn:aws:iam::00000000000:role/r", "arn:aws:iam::0000000000000:role/r",
-         "arn:aws:iam::000000000000:user/u", "arn:aws:iam::000000000000:role", "arn:aws:iam:us-east-1:000000000000:role/r",
-         "arn:aws:iam::000000000000:role/r r", "arn:aws:iam::000000000000:role/\u00e4",
-         "arn:aws:iam::" + "\u0661" * 12 + ":role/r", "arn:aws:iam::000000000000:role/r\n")),
-    r"arn:aws.*:kms:.*:[0-9]{12}:key/.*": Pattern(
-        _matching("arn:aws.*:kms:.*:[0-9]{12}:key/.*"),
-        _behind("arn:aws:kms:us-east-1:000000000000:key/", "arn:aws:kms::000000000000:key/"), ("x", WIDE),
-        ("", "key", "arn:aws:kms:us-east-1:00000000000:key/k", "arn:aws:kms:us-east-1:000000000000:alias/k",
-         "arn:aws:s3:us-east-1:000000000000:key/k", " arn:aws:kms:us-east-1:000000000000:key/k",
-         "arn:aws:kms:us-east-1:000000000000:key/\n", "arn:aws:kms:us-east-1:" + "\u0661" * 12 + ":key/k")),
-    r"(s3|http|https)://.+": Pattern(
-        _matching("(s3|http|https)://.+"), _behind("s3://nobody/", "s3://b"), ("x", "/", WIDE),
-        ("", "bucket", "s3://", "S3://b", "s3:/b", "ftp://b", "httpss://b", " s3://b", "s3://b\n", "s3://\n", "s3://a\nb")),
-    r"^[A-Za-z_]+$": Pattern(
-        _matching("[A-Za-z_]+"), _behind("Items", "x"), ("x", "_", "Z"),
-        ("", "Items!", "Items2", "\u00cdtems", "Items\n", " Items", "Items Users")),
-    r"\p{ASCII}{0,1500}": Pattern(
-        lambda text: text.isascii() and len(text) <= 1500, _behind(""), ("x", "\0", "\n", "\x7f"), ("\u0080", "\u00e4", "x\u00e4", WIDE)),
-    r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$": Pattern(
-        _is_tag, lambda length, fill: f"{next(_numbers)}"[-length:].ljust(length, fill) if length else "",
-        ("k", " ", "\u00e4", "\u0661", "\U00010330"), ("a;b", "a\tb", "a\n", "\n", "a\0", "a*", "e\u0301", WIDE)),
-    r"^[\x20-\x7E]*[\x21-\x7E]+[\x20-\x7E]*$": Pattern(
-        _matching("[\x20-\x7e]*[\x21-\x7e]+[\x20-\x7e]*"), _behind("x"), ("x", " ", "~"),
-        ("", " ", "   ", "\u00e4", "a\t", "a\n", "\na", "a\x7f", "a\0b", WIDE)),
-}
 
 
 def unknown_patterns(name):
@@ -135,7 +59,8 @@ def points(name):
     found = set()
     for path, shape in nodes(name):
         if shape.type_name == "structure":
-            found |= {(path + (member,), "required") for member in shape.members if _is_required(name, shape, path, member)}
+            required = [member for member in shape.members if _is_required(name, shape, path, member)]
+            found |= {(path + (member,), "required") for member in required}
         found |= {(path, rule) for rule in ("min", "max", "pattern") if rule in shape.metadata}
         found |= {(path, "min")} if shape.name in LENGTH_MIN_TOO else set()
         found |= {(path, "enum")} if shape.metadata.get("enum") else set()
@@ -184,19 +109,21 @@ def _good(shape, path):
         return _arn_of_nothing(path[-1])
     if shape.metadata.get("enum"):
         return shape.metadata["enum"][0]
+    if shape.type_name == "string" and path[-1] == "eventType":
+        return "Taken"
     if shape.type_name == "string":
         return _GOOD.get(shape.name, lambda: _made(shape, max(1, _low(shape)), "x"))()
     return {"integer": 10, "float": 1.5, "boolean": False, "timestamp": 1553631760}[shape.type_name]
 
 
 _GOOD = {
-    "Name": lambda: f"n-{next(_numbers)}",
+    "Name": lambda: f"n-{next(numbers)}",
     "RoleArn": lambda: "arn:aws:iam::000000000000:role/nobody",
     "KmsKeyArn": lambda: "arn:aws:kms:us-east-1:000000000000:key/k",
     "S3Location": lambda: "s3://nobody/data.csv",
     "AvroSchema": lambda: avro("ITEMS", ITEMS),
     "DatasetType": lambda: "Items",
-    "TagKey": lambda: f"k{next(_numbers)}",
+    "TagKey": lambda: f"k{next(numbers)}",
     "MetricExpression": lambda: "SAMPLECOUNT()",
 }
 
@@ -241,7 +168,7 @@ def cases(name):
 
 
 def place(name, path, value, absent=False):
-    """A right request with `value` at `path`: in lists as the last element, so that its place has a number to be told."""
+    """A right request with `value` at `path`; in lists as the second element, so that its number has to be told."""
     body = valid(name, path)
     holder = _find(body, path[:-1])
     if absent:
@@ -277,7 +204,8 @@ def _texts(shape, path):
     pattern = PATTERNS[shape.metadata["pattern"]] if "pattern" in shape.metadata else None
     low, high = _low(shape), shape.metadata.get("max")
     lengths = {low - 1, low, low + 1} | ({high - 1, high, high + 1} if high else set())
-    for length, fill in itertools.product(sorted(n for n in lengths if n >= 0), pattern.fills if pattern else ("x", WIDE)):
+    fills = pattern.fills if pattern else ("x", WIDE)
+    for length, fill in itertools.product(sorted(n for n in lengths if n >= 0), fills):
         yield _made(shape, length, fill)
     yield _good(shape, path)
     if pattern:
@@ -430,7 +358,8 @@ def _judge_integer(_, shape, value, path, at):
 def _judge_plain(_, shape, value, path, at):
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     is_written = isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?(e\d+)?", value) is not None
-    _check_type({"boolean": isinstance(value, bool), "float": is_number, "timestamp": is_number or is_written}[shape.type_name])
+    is_right = {"boolean": isinstance(value, bool), "float": is_number, "timestamp": is_number or is_written}
+    _check_type(is_right[shape.type_name])
     return ()
 
 
@@ -458,13 +387,15 @@ def complaint(name, body, answer):
     try:
         findings = judge(name, body)
     except WrongType:
-        return _unless(answer.status == 400 and answer.code == "SerializationException", "SerializationException", answer)
+        expected = "SerializationException"
+        return _unless((answer.status, answer.code) == (400, expected), expected, answer)
     if findings:
         return _unless(_tells(answer, findings), " and ".join(f.text for f in findings), answer)
     if answer.status == 200:
         return "; ".join(service_model.output_faults(name, answer.body)) or None
     is_modelled = service_model.errors(name).get(answer.code) == answer.status
-    return _unless(is_modelled and "failed to satisfy constraint" not in answer.message, "no constraint failure", answer)
+    is_whole = "failed to satisfy constraint" not in answer.message
+    return _unless(is_modelled and is_whole, "no constraint failure", answer)
 
 
 def _tells(answer, findings):
@@ -473,7 +404,8 @@ def _tells(answer, findings):
     if (answer.status, answer.code) != (400, "InvalidInputException") or not answer.message.startswith(head):
         return False
     told = f"{answer.message}; "
-    return told.count(" failed to satisfy constraint: ") == len(findings) and all(f"{f.text}; " in told for f in findings)
+    is_all = told.count(" failed to satisfy constraint: ") == len(findings)
+    return is_all and all(f"{finding.text}; " in told for finding in findings)
 
 
 def _unless(is_right, expected, answer):

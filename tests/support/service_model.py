@@ -1,4 +1,4 @@
-"""The service's own description, as botocore brings it: operations, their inputs, and whether an answer is one of theirs."""
+"""The service's own description, as botocore brings it: operations, inputs, and whether an answer is one of theirs."""
 
 import functools
 import json

@@ -325,3 +325,25 @@ async fn a_session_is_denied_before_it_learns_what_exists() {
     let response = f.send(f.session(), Method::POST, "/", "AmazonPersonalize.ListSchemas", "{}").await;
     assert!(body(&response)["message"].as_str().unwrap().ends_with("on resource: *"));
 }
+
+#[tokio::test]
+async fn a_request_has_to_be_right_before_permission_is_asked() {
+    let f = Fixture::new().await;
+    f.role(crate::fixture::TRUST).await;
+    let event = r#"{"trackingId":"t","sessionId":"s","eventList":[{"eventType":"e","sentAt":1}]}"#;
+    let cases = [
+        ("/", "AmazonPersonalize.CreateDatasetGroup", "[]", "SerializationException"),
+        ("/", "AmazonPersonalize.CreateDatasetGroup", r#"{"name":"a b"}"#, "InvalidInputException"),
+        ("/", "AmazonPersonalize.CreateDatasetGroup", r#"{"name":"a"}"#, "AccessDeniedException"),
+        ("/", "AmazonPersonalize.ListSolutions", "[]", "SerializationException"),
+        ("/", "AmazonPersonalize.ListSolutions", "{}", "AccessDeniedException"),
+        ("/", "AmazonPersonalize.MakeCoffee", "[]", "UnknownOperationException"),
+        ("/events", "", "[]", "SerializationException"),
+        ("/events", "", "{}", "InvalidInputException"),
+        ("/events", "", event, "AccessDeniedException"),
+    ];
+    for (path, target, text, code) in cases {
+        let response = f.send(f.session(), Method::POST, path, target, text).await;
+        assert_eq!(body(&response)["__type"], code, "{path}{target} {text}");
+    }
+}
