@@ -1,11 +1,12 @@
 """The benchmarks' command line; `cargo xtask bench` builds the server and calls it.
 
-Writes `last.json` into the bench folder after every section. Exit code 1 when an answer was wrong or a job failed; times
-never fail a run.
+Writes `last.json` into the bench folder after every section. Exit code 1 when an answer was wrong or a job failed;
+times never fail a run.
 """
 
 import argparse
 import datetime
+import fcntl
 import json
 import re
 import shlex
@@ -42,7 +43,8 @@ def memory(text):
 def sections(text):
     names = text.split(",")
     if unknown := set(names) - set(SECTIONS):
-        raise argparse.ArgumentTypeError(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+        unknown = ", ".join(sorted(unknown))
+        raise argparse.ArgumentTypeError(f"no such section: {unknown}; there are {', '.join(SECTIONS)}")
     return names
 
 
@@ -72,8 +74,15 @@ def chosen(given):
 def measure(given):
     """Runs the sections; what was found, as JSON."""
     machine.hold_to_cores()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    lock = open(given.folder / "lock", "w")  # held until the process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run of the benchmarks uses {given.folder}")
     rounds = given.rounds or (1 if given.quick else 3)
-    bench = Workbench(given.folder, given.rows or (QUICK_ROWS if given.quick else ROWS), rounds, given.scaling, given.cgroup)
+    rows = given.rows or (QUICK_ROWS if given.quick else ROWS)
+    bench = Workbench(given.folder, rows, rounds, given.scaling, given.cgroup)
     found = {"date": given.date, "command": command(), "commit": machine.commit(), "machine": machine.machine(),
              "versions": machine.versions(), "rounds": rounds}
     try:

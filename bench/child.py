@@ -1,7 +1,7 @@
 """Work done in a process of its own, so that its memory and CPU time are its own: the peers, and checking answers.
 
-`run_child(NAME, …)` runs the function NAME of bench.peers in a fresh interpreter. Only the work is timed, not the start of
-the interpreter or the loading of libraries.
+`run_child(NAME, …)` runs the function NAME of bench.peers in a fresh interpreter. Only the work is timed, not the
+start of the interpreter or the loading of libraries.
 """
 
 import importlib

@@ -75,6 +75,7 @@ class Ours:
             self.import_full(data)
 
     def export(self, data, mode):
+        """`export_of` the dataset that holds this data."""
         return self.export_of(self.place(data), mode)
 
     def export_of(self, place, mode="BULK"):

@@ -65,15 +65,17 @@ def _preface(found):
     machine = found["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return [
-        "All run in turns in the same run, on the same disk and the same cores, the order turned round every second round. "
-        "The last column says how many times our time a contestant took: above 1 we are faster. Memory is the peak of the "
-        "resident set of the whole process.",
+        "All run in turns in the same run, on the same disk and the same cores, the order turned round every second "
+        "round. The last column says how many times our time a contestant took: above 1 we are faster. Memory is the "
+        "peak of the resident set of the whole process.",
         "",
-        f"- {machine['cpu']}, {machine['cores']} cores used, {machine['memory_gib']:.0f} GiB, Linux {machine['kernel']}",
+        f"- {machine['cpu']}, {machine['cores']} cores used, {machine['memory_gib']:.0f} GiB, "
+        f"Linux {machine['kernel']}",
         f"- {versions}",
         f"- {found['date']}, commit {found['commit']}: `{found['command']}`",
-        f"- {found['checked']} answers compared with DuckDB's rows, manifest and ledger included; {len(found['failures'])} "
-        "wrong or failed" + "".join(f"; {failure}" for failure in found["failures"]),
+        f"- {found['checked']} answers compared with DuckDB's rows, manifest and ledger included; "
+        f"{len(found['failures'])} wrong or failed",
+        *(f"- failed: {failure}" for failure in found["failures"]),
     ]
 
 

@@ -6,7 +6,7 @@ from bench import data as shapes
 from bench.cgroup import MemoryLimit
 from bench.measure import Section, Series
 from bench.ours import small_place
-from bench.puts import put_all
+from bench.puts import CONNECTIONS, put_all
 from bench.workbench import Exports
 
 SMALL_IMPORT_ROWS = 158_371
@@ -34,8 +34,8 @@ def _total(bench, data, name, title, goal=None):
 
     section = bench.compare(
         name, title,
-        f"{data.rows:,} rows, {data.size_bytes / 1e6:,.0f} MB of CSV. Ours: import job FULL and export job BULK, each from "
-        "its creation to ACTIVE, everything synced. Peers: one query, CSV to distinct CSV, nothing synced.",
+        f"{data.rows:,} rows, {data.size_bytes / 1e6:,.0f} MB of CSV. Ours: import job FULL and export job BULK, each "
+        "from its creation to ACTIVE, everything synced. Peers: one query, CSV to distinct CSV, nothing synced.",
         data, [(Series("Lade", data.rows, ours=True), run),
                bench.peer("DuckDB", "duckdb_distinct", [data.path], data, goal=goal),
                bench.peer("Polars", "polars_distinct", [data.path], data)])
@@ -50,11 +50,11 @@ def imports(bench):
     data = shapes.uniform(bench.data_folder, bench.rows).made()
     bench.ours.place(data)
     bench.compare(
-        "import", "Import", "Ours: a FULL import job, which checks, orders and deduplicates. Peers: CSV to Parquet.", data,
-        [(Series("Lade, FULL", data.rows, ours=True), lambda: bench.ours.import_full(data)),
-         bench.peer("DuckDB, unsorted", "duckdb_parquet", [data.path], data, goal=1),
-         bench.peer("DuckDB, ORDER BY ALL", "duckdb_parquet", [data.path], data, goal=2.5, ordered=True),
-         bench.peer("Polars, unsorted", "polars_parquet", [data.path], data)])
+        "import", "Import", "Ours: a FULL import job, which checks, orders and deduplicates. Peers: CSV to Parquet.",
+        data, [(Series("Lade, FULL", data.rows, ours=True), lambda: bench.ours.import_full(data)),
+               bench.peer("DuckDB, unsorted", "duckdb_parquet", [data.path], data, goal=1),
+               bench.peer("DuckDB, ORDER BY ALL", "duckdb_parquet", [data.path], data, goal=2.5, ordered=True),
+               bench.peer("Polars, unsorted", "polars_parquet", [data.path], data)])
 
 
 def exports(bench):
@@ -71,9 +71,10 @@ def _export_bulk(bench, data):
     bulk, again = Exports(bench, data, "BULK"), Exports(bench, data, "BULK")
     bench.compare(
         "export", "Export BULK",
-        "Ours: an export job of imported data, with manifest and hashes. Peers: distinct rows of DuckDB's Parquet as CSV. "
-        "Written plainly: the bytes of the result, written and synced.",
-        data, [(Series("Lade, BULK", data.rows, ours=True), bulk.run), (Series("Lade, BULK once more", data.rows), again.run),
+        "Ours: an export job of imported data, with manifest and hashes. Peers: distinct rows of DuckDB's Parquet as "
+        "CSV. Written plainly: the bytes of the result, written and synced.",
+        data, [(Series("Lade, BULK", data.rows, ours=True), bulk.run),
+               (Series("Lade, BULK once more", data.rows), again.run),
                bench.peer("DuckDB, distinct", "duckdb_distinct", parquet, data, goal=5),
                bench.peer("Polars, distinct", "polars_distinct", parquet, data, goal=4),
                bench.peer("DuckDB, with duplicates", "duckdb_csv", parquet, data),
@@ -91,12 +92,13 @@ def _export_all(bench, data):
     parquet = [bench.parquet(data), bench.parquet(put)]
     everything = Exports(bench, data, "ALL")
     section = bench.compare(
-        "export-all", "Export ALL", f"The same after {rows:,} rows were put one by one, half of them equal to imported ones.",
+        "export-all", "Export ALL",
+        f"The same after {rows:,} rows were put one by one, half of them equal to imported ones.",
         data, [(Series("Lade, ALL", data.rows + rows, ours=True), everything.run),
                bench.peer("DuckDB, distinct of both", "duckdb_distinct", parquet, data, goal=5),
                bench.peer("Polars, distinct of both", "polars_distinct", parquet, data, goal=4)])
-    section.facts.append(f"PutEvents before: {rows:,} events in {seconds:.1f} s, {rows / seconds:,.0f} a second from the "
-                         "Python clients on the same cores (no measure of the server).")
+    section.facts.append(f"Put before: {rows:,} events in {seconds:.1f} s by {CONNECTIONS} Python clients on the same "
+                         "cores, their start included (no measure of the server).")
     everything.check("Lade, ALL", expected)
 
 
@@ -127,17 +129,19 @@ def footprint(bench):
     ours, section = bench.ours, Section("footprint", "Memory and disk", "Each job as the first one of a fresh process.")
     bench.sections.append(section)
     ours.place(data)
-    jobs = {"import FULL": (256, lambda: ours.import_full(data)), "export BULK": (64, lambda: ours.export(data, "BULK")[0])}
+    jobs = {"import FULL": (256, lambda: ours.import_full(data)),
+            "export BULK": (64, lambda: ours.export(data, "BULK")[0])}
     for name, (goal, run) in jobs.items():
         ours.restart()
         idle = ours.rss_mib()
         series = Series(f"Lade, {name}", data.rows, samples=[run()])
         section.series.append(series)
-        section.facts.append(f"{name}: {series.of('peak_mib') - idle:.0f} MiB at most over the {idle:.0f} MiB of the idle "
-                             f"server (goal: at most {goal} MiB).")
+        section.facts.append(f"{name}: {series.of('peak_mib') - idle:.0f} MiB at most over the {idle:.0f} MiB of the "
+                             f"idle server (goal: at most {goal} MiB).")
     rest, parquet = ours.bytes_of_runs(), bench.parquet(data).stat().st_size
-    section.facts.append(f"At rest: {rest / 1e6:,.1f} MB, {rest / data.size_bytes:.3f} of the CSV's {data.size_bytes / 1e6:,.1f} "
-                         f"MB; DuckDB's unsorted Parquet with duplicates: {parquet / 1e6:,.1f} MB.")
+    section.facts.append(f"At rest: {rest / 1e6:,.1f} MB, {rest / data.size_bytes:.3f} of the CSV's "
+                         f"{data.size_bytes / 1e6:,.1f} MB; DuckDB's unsorted Parquet with duplicates: "
+                         f"{parquet / 1e6:,.1f} MB.")
     bench.stop_ours()
 
 
@@ -177,11 +181,12 @@ def cgroup(bench):
 
 def _held(bench, data, expected):
     exports = Exports(bench, data, "BULK")
-    bench.compare("cgroup", f"Held in {bench.memory // MIB} MiB", "The server in a memory cgroup, page cache included.", data,
+    bench.compare("cgroup", f"Held in {bench.memory // MIB} MiB",
+                  "The server in a memory cgroup: what it allocates and caches from the start of the import on.", data,
                   [(Series("Lade, import FULL", data.rows), lambda: bench.ours.import_full(data)),
                    (Series("Lade, export BULK", data.rows), exports.run)], rounds=1)
     exports.check("Lade, export BULK", expected)
 
 
-SECTIONS = {"total": total, "import": imports, "export": exports, "small": small, "footprint": footprint, "shapes": shape,
-            "scaling": scaling, "cgroup": cgroup}
+SECTIONS = {"total": total, "import": imports, "export": exports, "small": small, "footprint": footprint,
+            "shapes": shape, "scaling": scaling, "cgroup": cgroup}

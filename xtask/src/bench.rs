@@ -31,3 +31,15 @@ fn bench(tools: &Tools, venv: &Path, arguments: &[String]) -> Command {
     }
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::measures;
+
+    #[test]
+    fn help_and_earlier_runs_need_no_server() {
+        let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        assert!(measures(&words("--quick --rows 1M")) && measures(&[]));
+        assert!(!measures(&words("--from last.json --write")) && !measures(&words("--help")));
+    }
+}
