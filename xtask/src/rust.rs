@@ -12,9 +12,13 @@ pub fn run(tools: &Tools, report: &mut Report) {
 
 /// Builds the server and the Rust SDK flow, which the other parts start.
 pub fn build_what_suites_start(tools: &Tools, report: &mut Report) {
-    // The targets are those of `cargo test`, so that features unify in the same way and nothing is built twice.
+    report.part("build", |_| build(tools));
+}
+
+/// Builds all targets as `cargo test` does, so that features unify in the same way and nothing is built twice.
+pub fn build(tools: &Tools) -> bool {
     let build = ["build", "--release", "--workspace", "--all-targets", "--locked"];
-    report.part("build", |_| tools::run(&mut tools.cargo(&build), |_| {}));
+    tools::run(&mut tools.cargo(&build), |_| {})
 }
 
 fn check(tools: &Tools, report: &mut Report) {
