@@ -6,7 +6,10 @@ use model::{Arn, DatasetType, ErrorKind, Layout};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, page, stored_arn, tag, unknown_word};
+use crate::{
+    Catalog, Page, failed, in_use, metric_attribution, not_found, not_inserted, page, stored_arn, tag,
+    unknown_word,
+};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS dataset (
@@ -132,7 +135,7 @@ impl Catalog {
     /// Source: "Deleting a dataset".
     ///
     /// # Errors
-    /// `NotFound`; `InUse` while a job of it runs, or an event tracker feeds it.
+    /// `NotFound`; `InUse` while a job of it runs, an event tracker feeds it, or a metric attribution refers to it.
     pub async fn delete_dataset(&self, arn: &Arn) -> Result<()> {
         let dataset = self.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
         let mut tx = self.write().await?;
@@ -153,6 +156,15 @@ impl Catalog {
             .map_err(failed)?;
         if trackers > 0 && dataset.dataset_type == DatasetType::Interactions {
             return Err(in_use(format!("Delete the event tracker of the dataset group first: {arn}")));
+        }
+        let (interactions, items) = metric_attribution::needed_datasets(&mut tx, &dataset.group_arn).await?;
+        let is_needed = match dataset.dataset_type {
+            DatasetType::Interactions => interactions,
+            DatasetType::Items => items,
+            _ => false,
+        };
+        if is_needed {
+            return Err(in_use(format!("Delete the metric attribution of the dataset group first: {arn}")));
         }
         sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ?")
             .bind(dataset.id)

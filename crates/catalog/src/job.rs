@@ -3,6 +3,7 @@
 mod claim;
 mod dataset_export_job;
 mod dataset_import_job;
+mod snapshot;
 mod upload;
 
 use model::error::{Error, Result};
@@ -76,7 +77,7 @@ pub struct NewJob<R> {
     pub tags: Vec<(String, String)>,
 }
 
-/// The state of a dataset that an export takes; its runs are pinned beside it.
+/// The state of a dataset that a job reads; its runs are pinned beside it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Snapshot {
     pub layout: Layout,

@@ -5,6 +5,7 @@ pub mod dataset_group;
 pub mod event_tracker;
 mod format;
 pub mod job;
+pub mod metric_attribution;
 pub mod page;
 pub mod policy;
 pub mod role;
@@ -17,6 +18,10 @@ pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
 pub use job::{ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress, Snapshot};
+pub use metric_attribution::{
+    MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
+    PromisedReport,
+};
 pub use page::Page;
 pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
