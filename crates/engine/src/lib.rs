@@ -2,6 +2,7 @@
 
 pub mod export;
 pub mod import;
+pub mod metrics;
 pub mod progress;
 
 pub use progress::Progress;

@@ -4,6 +4,7 @@ mod dataset_export_job;
 mod dataset_import_job;
 mod lease;
 mod manifest;
+mod metric_attribution;
 mod upkeep;
 mod upload;
 
