@@ -143,6 +143,14 @@ impl Access {
         Ok(Bucket::open(bucket, &self.s3, &self.realm.region, self.http.clone(), keys))
     }
 
+    /// Checks that the service can act as the role.
+    ///
+    /// # Errors
+    /// As `open_bucket`.
+    pub async fn check_role(&self, role_arn: &str) -> Result<()> {
+        self.trusting_role(role_arn).await.map(drop)
+    }
+
     async fn trusting_role(&self, role_arn: &str) -> Result<RoleRow> {
         let refused =
             |why: &str| Error::invalid(format!("Personalize can't assume the role {role_arn}. {why}"));

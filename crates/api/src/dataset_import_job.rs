@@ -10,7 +10,7 @@ use crate::door::Api;
 use crate::paging::{PageOfDataset, Pager};
 use crate::reply::{Answer, Seconds, already_exists, not_found};
 use crate::tag::{self, Tag};
-use crate::{dataset, probe, shapes};
+use crate::{dataset, metric_attribution, probe, shapes};
 
 static DATA_SOURCE: Structure = Structure::new(&[required("dataLocation", shapes::s3_location())]);
 // The service model does not require the role; without one there is nothing to read the bucket as.
@@ -99,11 +99,8 @@ pub struct Listed {
 /// Creates a job after all checks that need no more than the files' first lines.
 ///
 /// # Errors
-/// `NotFound`, `InUse` and `Invalid` for the dataset, the place and the files; `AlreadyExists`.
+/// `NotFound`, `InUse` and `Invalid` for the dataset, the place, the files and the report; `AlreadyExists`.
 pub async fn create(api: &Api, input: Create) -> Answer<Created> {
-    if input.publish_attribution_metrics_to_s3 == Some(true) {
-        return Err(Error::invalid("Metric attributions are not offered by this version.").into());
-    }
     let tags = tag::of_new(input.tags)?;
     let arn = api.realm.import_job(&input.job_name);
     let import_mode = input.import_mode.unwrap_or(ImportMode::Full);
@@ -119,6 +116,9 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     };
     let location = &input.data_source.data_location;
     check_source(api, &arn, &input.role_arn, location, &dataset, bytes_max).await?;
+    if input.publish_attribution_metrics_to_s3 == Some(true) {
+        metric_attribution::can_publish(api, &arn, &dataset, import_mode).await?;
+    }
     let request = ImportRequest {
         data_location: input.data_source.data_location,
         import_mode,

@@ -10,6 +10,7 @@ pub mod door;
 pub mod event_tracker;
 pub mod events;
 pub mod iam;
+pub mod metric_attribution;
 pub mod operation;
 pub mod paging;
 pub mod permission;

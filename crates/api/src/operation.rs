@@ -15,7 +15,7 @@ use crate::permission::Subject;
 use crate::reply::{self, Answer};
 use crate::{
     data_deletion_job, dataset, dataset_export_job, dataset_group, dataset_import_job, event_tracker, events,
-    schema, shapes, tag,
+    metric_attribution, schema, shapes, tag,
 };
 
 /// One operation of Personalize or of its events service.
@@ -209,6 +209,37 @@ pub static OPERATIONS: &[Operation] = &[
         answers!(data_deletion_job::describe),
     ),
     control("ListDataDeletionJobs", &shapes::PAGE_OF_GROUP, Any, answers!(data_deletion_job::list)),
+    control(
+        "CreateMetricAttribution",
+        &metric_attribution::CREATE,
+        Named("name", Realm::metric_attribution),
+        answers!(metric_attribution::create),
+    ),
+    control(
+        "DescribeMetricAttribution",
+        &metric_attribution::BY_ARN,
+        Member("metricAttributionArn"),
+        answers!(metric_attribution::describe),
+    ),
+    control("ListMetricAttributions", &shapes::PAGE_OF_GROUP, Any, answers!(metric_attribution::list)),
+    control(
+        "ListMetricAttributionMetrics",
+        &metric_attribution::METRICS_PAGE,
+        Any,
+        answers!(metric_attribution::list_metrics),
+    ),
+    control(
+        "UpdateMetricAttribution",
+        &metric_attribution::UPDATE,
+        Member("metricAttributionArn"),
+        answers!(metric_attribution::update),
+    ),
+    control(
+        "DeleteMetricAttribution",
+        &metric_attribution::BY_ARN,
+        Member("metricAttributionArn"),
+        empty!(metric_attribution::delete),
+    ),
     control("TagResource", &tag::TAG, Member("resourceArn"), answers!(tag::tag)),
     control("UntagResource", &tag::UNTAG, Member("resourceArn"), answers!(tag::untag)),
     control("ListTagsForResource", &tag::LIST, Member("resourceArn"), answers!(tag::list)),
@@ -231,8 +262,6 @@ const EMPTY_LISTS: &[(&str, &str)] = &[
     ("ListBatchSegmentJobs", "batchSegmentJobs"),
     ("ListCampaigns", "campaigns"),
     ("ListFilters", "Filters"),
-    ("ListMetricAttributionMetrics", "metrics"),
-    ("ListMetricAttributions", "metricAttributions"),
     ("ListRecipes", "recipes"),
     ("ListRecommenders", "recommenders"),
     ("ListSolutionVersions", "solutionVersions"),
@@ -241,10 +270,6 @@ const EMPTY_LISTS: &[(&str, &str)] = &[
 
 const NOT_OFFERED: &[&str] = &[
     // data side
-    "CreateMetricAttribution",
-    "DeleteMetricAttribution",
-    "DescribeMetricAttribution",
-    "UpdateMetricAttribution",
     // training, recommenders, batch jobs
     "CreateBatchInferenceJob",
     "CreateBatchSegmentJob",

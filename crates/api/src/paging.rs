@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use catalog::Page;
 use model::{Arn, Error, ErrorKind, Realm, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Rows on a page when the request does not say.
 const PAGE_SIZE: usize = 100;
@@ -83,15 +83,21 @@ impl Pager<'_> {
     }
 
     /// The rows to show, and the token for those behind them.
-    pub fn cut<R>(&self, mut rows: Vec<R>, place: impl Fn(&R) -> (i64, &Arn)) -> (Vec<R>, Option<String>) {
+    ///
+    /// `place` is that of a row as `Page` takes it: the number and the text that order the list.
+    pub fn cut<R, T: Serialize>(
+        &self,
+        mut rows: Vec<R>,
+        place: impl Fn(&R) -> (i64, &T),
+    ) -> (Vec<R>, Option<String>) {
         let has_more = rows.len() > self.shown;
         rows.truncate(self.shown);
         let token = rows.last().filter(|_| has_more).map(|row| self.token(place(row)));
         (rows, token)
     }
 
-    fn token(&self, (created_ms, arn): (i64, &Arn)) -> String {
-        let place = serde_json::json!([created_ms, arn]).to_string();
+    fn token(&self, (number, text): (i64, &impl Serialize)) -> String {
+        let place = serde_json::json!([number, text]).to_string();
         let mark = self.key.mark(&self.list, place.as_bytes());
         URL_SAFE_NO_PAD.encode([&mark[..], place.as_bytes()].concat())
     }

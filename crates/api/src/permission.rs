@@ -40,10 +40,18 @@ pub async fn check(api: &Api, principal: &Principal, operation: &Operation, inpu
     if is_create && has_tags {
         authorize(api, principal, "personalize:TagResource", &resource).await?;
     }
-    match text(input, "roleArn") {
-        Some(role) if is_create => authorize(api, principal, "iam:PassRole", role).await,
-        _ => Ok(()),
+    if is_create || operation.name.starts_with("Update") {
+        for role in roles(input) {
+            authorize(api, principal, "iam:PassRole", role).await?;
+        }
     }
+    Ok(())
+}
+
+/// The roles that a request hands over.
+fn roles(input: &Value) -> impl Iterator<Item = &str> {
+    let places = [Some(input), input.get("metricsOutputConfig")];
+    places.into_iter().flatten().filter_map(|place| text(place, "roleArn"))
 }
 
 /// Asks for one permission; `resource` is an ARN, or `*`.
@@ -70,4 +78,19 @@ fn everything(realm: &Realm) -> Arn {
 
 fn text<'a>(input: &'a Value, member: &str) -> Option<&'a str> {
     input.get(member).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_role_that_is_handed_over_is_asked_for() {
+        let input =
+            json!({"roleArn": "a", "metricsOutputConfig": {"roleArn": "b"}, "jobOutput": {"roleArn": "c"}});
+        assert_eq!(roles(&input).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(roles(&json!({"metricsOutputConfig": null})).count(), 0);
+    }
 }

@@ -121,14 +121,26 @@ pub async fn export_destination(
     bucket.probe_list().await.map_err(|e| no_privileges(e, bucket))?;
     // The name that a policy is least likely to admit: one for *.csv alone is found out here.
     let key = last_key(&place.key, job_name, if with_manifest { MANIFEST } else { "probe.csv" });
-    let begun = bucket.create_multipart(&key, "application/json", HashMap::new()).await;
+    try_upload(bucket, &key, "application/json").await
+}
+
+/// Begins, then gives up, the upload of a report; the role needs no right to list.
+///
+/// # Errors
+/// As `export_destination`.
+pub async fn report_destination(bucket: &Bucket, key: &str) -> Result<()> {
+    try_upload(bucket, key, "text/csv; charset=utf-8").await
+}
+
+async fn try_upload(bucket: &Bucket, key: &str, content_type: &str) -> Result<()> {
+    let begun = bucket.create_multipart(key, content_type, HashMap::new()).await;
     let upload_id = begun.map_err(|e| no_privileges(e, bucket))?;
     // The documented role may not abort; what is left behind then is an upload without a part.
-    if let Err(e) = bucket.abort(&key, &upload_id).await {
+    if let Err(e) = bucket.abort(key, &upload_id).await {
         warn!(
             bucket = bucket.name(),
             cause = e.chain(),
-            "could not abort the upload that tried the privileges of an export"
+            "could not abort the upload that tried the privileges"
         );
     }
     Ok(())

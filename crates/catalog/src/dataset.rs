@@ -9,8 +9,8 @@ use sqlx::sqlite::SqliteRow;
 use crate::job::data_deletion_job::not_deleting;
 use crate::job::read_note;
 use crate::{
-    Catalog, DatasetUpdate, Page, failed, in_use, not_found, not_inserted, page, stored_arn, tag,
-    unknown_word,
+    Catalog, DatasetUpdate, Page, failed, in_use, metric_attribution, not_found, not_inserted, page,
+    stored_arn, tag, unknown_word,
 };
 
 pub(crate) const TABLES: &str = "
@@ -177,8 +177,8 @@ impl Catalog {
     /// Source: "Deleting a dataset".
     ///
     /// # Errors
-    /// `NotFound`; `InUse` while a job of it or a data deletion job of its group runs, it is being updated, or an event
-    /// tracker feeds it.
+    /// `NotFound`; `InUse` while a job of it or a data deletion job of its group runs, it is being updated, an event
+    /// tracker feeds it, or a metric attribution refers to it.
     pub async fn delete_dataset(&self, arn: &Arn) -> Result<()> {
         let dataset = self.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
         dataset.check_settled()?;
@@ -201,6 +201,15 @@ impl Catalog {
             .map_err(failed)?;
         if trackers > 0 && dataset.dataset_type == DatasetType::Interactions {
             return Err(in_use(format!("Delete the event tracker of the dataset group first: {arn}")));
+        }
+        let (interactions, items) = metric_attribution::needed_datasets(&mut tx, &dataset.group_arn).await?;
+        let is_needed = match dataset.dataset_type {
+            DatasetType::Interactions => interactions,
+            DatasetType::Items => items,
+            _ => false,
+        };
+        if is_needed {
+            return Err(in_use(format!("Delete the metric attribution of the dataset group first: {arn}")));
         }
         sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ?")
             .bind(dataset.id)

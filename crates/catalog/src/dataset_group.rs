@@ -1,4 +1,4 @@
-//! Dataset groups: what datasets and an event tracker belong to.
+//! Dataset groups: what datasets, an event tracker and a metric attribution belong to.
 
 use model::error::Result;
 use model::status::Status;
@@ -82,12 +82,14 @@ impl Catalog {
     }
 
     /// # Errors
-    /// `NotFound`; `InUse` while it has datasets, an event tracker, or a data deletion job that is open.
+    /// `NotFound`; `InUse` while it has datasets, an event tracker, a metric attribution, or a data deletion job that is
+    /// open.
     pub async fn delete_dataset_group(&self, arn: &Arn) -> Result<()> {
         let mut tx = self.write().await?;
         not_deleting(&mut tx, arn).await?;
         let held: i64 = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM dataset WHERE group_arn = ?1) + (SELECT count(*) FROM event_tracker WHERE group_arn = ?1)",
+            "SELECT (SELECT count(*) FROM dataset WHERE group_arn = ?1) + (SELECT count(*) FROM event_tracker WHERE group_arn = ?1)
+             + (SELECT count(*) FROM metric_attribution WHERE group_arn = ?1)",
         )
         .bind(arn.as_str())
         .fetch_one(&mut *tx)
@@ -95,7 +97,7 @@ impl Catalog {
         .map_err(failed)?;
         if held > 0 {
             return Err(in_use(format!(
-                "Delete the event tracker and the datasets of the dataset group first: {arn}"
+                "Delete the metric attribution, the event tracker and the datasets of the dataset group first: {arn}"
             )));
         }
         let done =

@@ -3,15 +3,19 @@
 use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
-use crate::{dataset, dataset_group, event_tracker, failed, job, policy, role, run, schema, sequencer, tag};
+use crate::{
+    dataset, dataset_group, event_tracker, failed, job, metric_attribution, policy, role, run, schema,
+    sequencer, tag,
+};
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
     dataset::TABLES,
     event_tracker::TABLES,
+    metric_attribution::TABLES,
     run::TABLES,
     job::TABLES,
     tag::TABLES,

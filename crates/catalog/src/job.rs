@@ -5,6 +5,7 @@ pub(crate) mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
+mod snapshot;
 mod upload;
 
 pub(crate) use dataset_update::read_note;
@@ -100,7 +101,7 @@ pub struct NewJob<R> {
     pub tags: Vec<(String, String)>,
 }
 
-/// The state of a dataset that an export takes; its runs are pinned beside it.
+/// The state of a dataset that a job reads; its runs are pinned beside it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Snapshot {
     pub layout: Layout,

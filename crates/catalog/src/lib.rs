@@ -5,6 +5,7 @@ pub mod dataset_group;
 pub mod event_tracker;
 mod format;
 pub mod job;
+pub mod metric_attribution;
 pub mod page;
 pub mod policy;
 pub mod role;
@@ -20,6 +21,10 @@ pub use job::data_deletion_job::{DeletionPlan, Replacement};
 pub use job::{
     DatasetUpdate, DeletionRequest, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress,
     Snapshot, UpdateRequest,
+};
+pub use metric_attribution::{
+    MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
+    PromisedReport,
 };
 pub use page::Page;
 pub use run::{NewRun, RunRow};

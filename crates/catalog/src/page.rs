@@ -5,7 +5,7 @@ use model::Arn;
 /// Which part of a list is wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The last row of the page before: its creation time and ARN.
+    /// The last row of the page before: its creation time and ARN; of a metric, its number and name.
     pub after: Option<(i64, String)>,
     /// The most rows to return; one more than shown tells whether another page follows.
     pub limit: usize,
@@ -22,6 +22,10 @@ impl Page {
 
     pub(crate) fn after_arn(&self) -> &str {
         self.after.as_ref().map_or("", |(_, arn)| arn)
+    }
+
+    pub(crate) fn after_number(&self) -> i64 {
+        self.after.as_ref().map_or(0, |(number, _)| *number)
     }
 
     pub(crate) fn rows(&self) -> i64 {

@@ -487,3 +487,40 @@ async fn a_newer_format_is_refused() {
     assert_eq!(refused.kind, ErrorKind::Corrupt);
     assert!(refused.message().contains("format 99"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_state_that_an_import_reads_is_pinned_once_and_until_its_end() {
+    let stage = Stage::set().await;
+    stage.import("a").await;
+    stage.finish_import(ImportMode::Full, "old").await;
+    stage.import("b").await;
+    let (job, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
+    let dataset = stage.catalog.dataset(&stage.dataset).await.unwrap().unwrap();
+    let pinned = stage.catalog.pin(&lease, &dataset, || 5).await.unwrap();
+    assert_eq!((pinned.log_from, pinned.log_to), (0, 5));
+    assert!(stage.catalog.finish_flush(dataset.id, 0, 7, Some(&run(Origin::Put, "put"))).await.unwrap());
+    // A later attempt reads what the first one did.
+    let again = stage.catalog.pin(&lease, &dataset, || 9).await.unwrap();
+    assert_eq!((again.log_from, again.log_to), (0, 5));
+    let runs = stage.catalog.pinned_runs(&job.arn).await.unwrap();
+    assert_eq!(runs.into_iter().map(|row| row.run.object).collect::<Vec<_>>(), ["old"]);
+    assert_eq!(stage.catalog.lowest_pinned_position().await.unwrap(), Some(0));
+    let runs = [run(Origin::Bulk, "new")];
+    stage.catalog.finish_import(&lease, dataset.id, ImportMode::Full, &runs, "{}").await.unwrap();
+    assert_eq!(stage.catalog.lowest_pinned_position().await.unwrap(), None);
+    let retired = stage.catalog.retired_runs().await.unwrap();
+    assert_eq!(retired.into_iter().map(|row| row.run.object).collect::<Vec<_>>(), ["old"]);
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_pins_nothing() {
+    let stage = Stage::set().await;
+    stage.import("a").await;
+    let (job, lost) = stage.catalog.claim(1000).await.unwrap().unwrap();
+    stage.clock.advance_ms(2000);
+    stage.catalog.claim(1000).await.unwrap().unwrap();
+    let dataset = stage.catalog.dataset(&stage.dataset).await.unwrap().unwrap();
+    let refused = stage.catalog.pin(&lost, &dataset, || 5).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::InUse);
+    assert!(stage.catalog.pinned_runs(&job.arn).await.unwrap().is_empty());
+}

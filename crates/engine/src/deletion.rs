@@ -42,7 +42,7 @@ pub fn read_list(
     target: &Target<'_>,
     progress: &Progress,
 ) -> Result<RunFile> {
-    write_run(&Layout::of_user_ids(), Header::match_columns_only, files, target, progress)
+    write_run(&Layout::of_user_ids(), Header::match_columns_only, files, target, None, progress)
 }
 
 /// Writes what is left of a run to `object`; `None`, and no object, when nothing of it goes.

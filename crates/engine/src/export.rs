@@ -1,6 +1,6 @@
 //! Export: a snapshot's runs → merged, chosen by the rules of the mode → CSV in files of equal hash ranges.
 
-mod choose;
+pub(crate) mod choose;
 mod encode;
 
 use model::error::{Error, Result};

@@ -10,6 +10,7 @@ use model::record::{Codec, Value};
 use store::{Arrivals, Objects, RunFile, RunWriter, Sorter};
 
 use crate::Progress;
+use crate::metrics::Aggregator;
 
 /// A file to be read, opened with the permission to do so.
 pub struct SourceFile {
@@ -36,18 +37,19 @@ const READ_BYTES: usize = 1 << 20;
 const CHECK_EVERY_ROWS: u64 = 8192;
 
 /// Reads all files, checks every record, and writes one run; its sequence numbers count from 0 in file order, then
-/// in row order.
+/// in row order. Shows every record to `metrics` where there are some.
 ///
 /// # Errors
 /// `Invalid` for the first record that breaks a rule, with the sentence for the job's `failureReason` naming file,
-/// line and column; nothing stays behind. `Unavailable` when a read or write fails.
+/// line and column; nothing stays behind. `Unavailable` when a read or write fails. Those of `metrics`.
 pub fn import(
     layout: &Layout,
     files: impl IntoIterator<Item = Result<SourceFile>>,
     target: &Target<'_>,
+    metrics: Option<&mut Aggregator>,
     progress: &Progress,
 ) -> Result<RunFile> {
-    write_run(layout, Header::match_columns, files, target, progress)
+    write_run(layout, Header::match_columns, files, target, metrics, progress)
 }
 
 pub(crate) fn write_run(
@@ -55,12 +57,13 @@ pub(crate) fn write_run(
     matching: Matching,
     files: impl IntoIterator<Item = Result<SourceFile>>,
     target: &Target<'_>,
+    mut metrics: Option<&mut Aggregator>,
     progress: &Progress,
 ) -> Result<RunFile> {
     let mut sorter = Sorter::new(&target.scratch, target.memory_bytes);
     let mut rows = 0;
     for file in files {
-        read_file(layout, matching, file?, &mut sorter, &mut rows, progress)?;
+        read_file(layout, matching, file?, &mut sorter, &mut rows, metrics.as_deref_mut(), progress)?;
     }
     let mut sorted = sorter.finish()?;
     let mut run = RunWriter::create(target.objects, &target.object, layout)?;
@@ -81,11 +84,19 @@ fn read_file(
     mut file: SourceFile,
     sorter: &mut Sorter,
     rows: &mut u64,
+    metrics: Option<&mut Aggregator>,
     progress: &Progress,
 ) -> Result<()> {
     let mut splitter = Splitter::new(file.dialect, csv::Settings::default());
-    let codec = Codec::new(layout);
-    let mut records = Records { key: &file.key, layout, matching, codec, columns: None, encoded: Vec::new() };
+    let mut records = Records {
+        key: &file.key,
+        layout,
+        matching,
+        codec: Codec::new(layout),
+        columns: None,
+        encoded: Vec::new(),
+        metrics,
+    };
     let mut buffer = vec![0; READ_BYTES];
     loop {
         progress.check()?;
@@ -112,6 +123,7 @@ struct Records<'a> {
     /// Set by the header.
     columns: Option<ColumnMap>,
     encoded: Vec<u8>,
+    metrics: Option<&'a mut Aggregator>,
 }
 
 impl Records<'_> {
@@ -125,6 +137,9 @@ impl Records<'_> {
             };
             let mut values = csv::value::recycle(std::mem::take(&mut spare));
             columns.read_values(&record, &mut values).map_err(|v| violated(self.key, &v))?;
+            if let Some(metrics) = &mut self.metrics {
+                metrics.push(&values)?;
+            }
             self.encoded.clear();
             self.codec.encode(&values, &mut self.encoded);
             sorter.push(&self.encoded, Arrivals::once(*rows))?;

@@ -3,6 +3,7 @@
 pub mod deletion;
 pub mod export;
 pub mod import;
+pub mod metrics;
 pub mod progress;
 
 pub use progress::Progress;

@@ -87,7 +87,7 @@ fn merge(
     pieces: &mpsc::Sender<Piece>,
 ) -> Result<Ledger> {
     let mode = job.export_request()?.ingestion_mode;
-    let source = open_source(parts, job, snapshot, runs, mode)?;
+    let source = open_source(parts, job.dataset_id, snapshot, runs, mode)?;
     let settings =
         Settings { file_size_bytes_max: parts.settings.file_size_bytes_max, part_size_bytes: PART_BYTES };
     let mut emit =
@@ -100,15 +100,17 @@ fn merge(
     Ok(ledger)
 }
 
-struct Counted {
-    opened: Source,
+/// What a snapshot holds of the origins that a mode takes.
+pub(crate) struct Counted {
+    pub opened: Source,
     bulk: u64,
     put: u64,
 }
 
-fn open_source(
+/// Opens the pinned runs of a dataset, and the pinned piece of the log.
+pub(crate) fn open_source(
     parts: &Parts,
-    job: &JobRow,
+    dataset_id: i64,
     snapshot: &Snapshot,
     runs: &[RunRow],
     mode: IngestionMode,
@@ -124,7 +126,7 @@ fn open_source(
     if mode.takes(Origin::Put) {
         let scratch = parts.scratch.join(format!("{}-export", parts.clock.hex(16)));
         let mut sorter = Sorter::new(&scratch, parts.settings.job_memory_bytes / 4);
-        let id = job.dataset_id.cast_unsigned();
+        let id = dataset_id.cast_unsigned();
         let tail =
             read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
         let batches = into_batches(sorter.finish()?, &snapshot.layout);

@@ -1,4 +1,4 @@
-//! Dataset import jobs: files opened as the role, read into a run, listed in one transaction.
+//! Dataset import jobs: files opened as the role, read into a run, listed in one transaction; a report goes before it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use store::RunFile;
 use tokio::runtime::Handle;
 use tracing::info;
 
+use crate::metric_attribution::{self, Finished, Report};
 use crate::{Parts, blocking, dataset_of, explain_denial, new_run};
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
@@ -26,14 +27,12 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
     let source =
         Source::find(&bucket, &place.key, Depth::FirstLevel).await.map_err(explain_denial(&place.bucket))?;
+    let report = metric_attribution::begin(parts, job, lease, &layout, progress).await?;
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
-    let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, progress).await;
+    let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, report, progress).await;
     let listed = match written {
-        Ok(file) => match enough(&layout, &file, parts.catalog.quotas().interactions_min) {
-            Ok(()) => list_run(parts, job, lease, &layout, file).await,
-            Err(cause) => Err(cause),
-        },
+        Ok((file, report)) => publish_and_list(parts, job, lease, &layout, file, report).await,
         Err(cause) => Err(explain_denial(&place.bucket)(cause)),
     };
     parts.catalog.end_attempt(&attempt).await?;
@@ -54,8 +53,9 @@ async fn read_and_sort(
     layout: Layout,
     bucket: Bucket,
     source: Source,
+    mut report: Option<Report>,
     progress: &Arc<Progress>,
-) -> Result<RunFile> {
+) -> Result<(RunFile, Option<Finished>)> {
     let (parts, progress) = (parts.clone(), progress.clone());
     let object = format!("{attempt}-0.parquet");
     let scratch = parts.scratch.join(attempt);
@@ -63,11 +63,31 @@ async fn read_and_sort(
     blocking(move || {
         let files =
             source.files.iter().map(|file| open(&bucket, &file.key, &file.etag, source.is_exported, &handle));
-        let memory_bytes = parts.settings.job_memory_bytes;
+        let job_memory_bytes = parts.settings.job_memory_bytes;
+        let memory_bytes =
+            report.as_ref().map_or(job_memory_bytes, |_| Report::sort_memory_bytes(job_memory_bytes));
         let target = Target { objects: &parts.objects, object, scratch, memory_bytes };
-        import(&layout, files, &target, &progress)
+        let metrics = report.as_mut().map(|report| &mut report.aggregator);
+        let file = import(&layout, files, &target, metrics, &progress)?;
+        Ok((file, report.map(Report::finish).transpose()?))
     })
     .await
+}
+
+// The report comes first: a job that can't write it fails, and has then imported nothing.
+async fn publish_and_list(
+    parts: &Parts,
+    job: &JobRow,
+    lease: &Lease,
+    layout: &Layout,
+    file: RunFile,
+    report: Option<Finished>,
+) -> Result<()> {
+    enough(layout, &file, parts.catalog.quotas().interactions_min)?;
+    if let Some(report) = report {
+        report.write().await?;
+    }
+    list_run(parts, job, lease, layout, file).await
 }
 
 async fn list_run(parts: &Parts, job: &JobRow, lease: &Lease, layout: &Layout, file: RunFile) -> Result<()> {

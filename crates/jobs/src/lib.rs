@@ -6,6 +6,7 @@ mod dataset_import_job;
 mod dataset_update;
 mod lease;
 mod manifest;
+mod metric_attribution;
 mod upkeep;
 mod upload;
 

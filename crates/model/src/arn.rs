@@ -102,6 +102,10 @@ impl Realm {
         self.personalize(&format!("event-tracker/{id}"))
     }
 
+    pub fn metric_attribution(&self, name: &str) -> Arn {
+        self.personalize(&format!("metric-attribution/{name}"))
+    }
+
     /// `path` begins and ends with a slash.
     pub fn role(&self, path: &str, name: &str) -> Arn {
         Arn(format!("arn:aws:iam::{}:role{path}{name}", self.account))

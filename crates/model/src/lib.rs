@@ -6,6 +6,7 @@ pub mod dataset;
 pub mod error;
 pub mod layout;
 pub mod manifest;
+pub mod metric;
 pub mod quota;
 pub mod record;
 pub mod schema;

@@ -2,9 +2,8 @@
 
 use model::error::Result;
 use model::status::Status;
-use sqlx::Row;
 
-use super::{ExportRequest, JobKind, Lease, NewJob, Snapshot, claim, insert, within_open};
+use super::{ExportRequest, JobKind, Lease, NewJob, claim, insert, snapshot, within_open};
 use crate::{Catalog, failed};
 
 impl Catalog {
@@ -24,30 +23,10 @@ impl Catalog {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
-        let schema: String = sqlx::query("SELECT document FROM schema WHERE arn = ?")
-            .bind(dataset.schema_arn.as_str())
-            .fetch_one(&mut *tx)
-            .await
-            .and_then(|row| row.try_get(0))
-            .map_err(failed)?;
-        // A dataset made after the log's last flush starts at the beginning: the log knows which frames are its own.
-        let log_to = durable().max(dataset.flushed_position);
-        let snapshot = Snapshot {
-            layout: dataset.layout,
-            schema,
-            log_from: dataset.flushed_position,
-            log_to,
-            sequence: self.sequencer.next(),
-            taken_ms: now_ms,
-        };
+        let snapshot = snapshot::take(&mut tx, &dataset, self.sequencer.next(), durable(), now_ms).await?;
         insert(&mut tx, JobKind::Export, new, dataset.id, Some(&snapshot), now_ms).await?;
         within_open(&mut tx, JobKind::Export, None, self.quotas.open_export_jobs).await?;
-        sqlx::query("INSERT INTO run_pin SELECT ?, id FROM run WHERE dataset_id = ? AND listed = 1")
-            .bind(new.arn.as_str())
-            .bind(dataset.id)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
+        snapshot::pin_runs(&mut tx, &new.arn, dataset.id).await?;
         tx.commit().await.map_err(failed)
     }
 

@@ -5,18 +5,22 @@ use model::status::Status;
 use model::{Arn, ImportMode, Origin};
 
 use super::{ImportRequest, JobKind, Lease, NewJob, claim, insert, within_open};
-use crate::{Catalog, NewRun, failed, in_use, not_found, run};
+use crate::{Catalog, NewRun, failed, in_use, metric_attribution, not_found, run};
 
 impl Catalog {
     /// # Errors
     /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken;
-    /// `LimitExceeded`.
+    /// `LimitExceeded`; `Invalid` when there is no metric attribution whose report it could publish.
     pub async fn create_import_job(&self, new: &NewJob<ImportRequest>) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
         insert(&mut tx, JobKind::Import, new, dataset.id, None, now_ms).await?;
         within_open(&mut tx, JobKind::Import, None, self.quotas.open_import_jobs).await?;
+        if new.request.publish_attribution_metrics_to_s3 == Some(true) {
+            let mode = new.request.import_mode;
+            metric_attribution::promise(&mut tx, &new.arn, &dataset, mode, now_ms).await?;
+        }
         tx.commit().await.map_err(failed)
     }
 

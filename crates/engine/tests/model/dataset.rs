@@ -180,7 +180,7 @@ impl TestDataset {
         let file = SourceFile { key: "in.csv".to_owned(), dialect: Dialect::Rfc4180, bytes };
         let target =
             Target { objects: &self.objects, object: name(), scratch: scratch(), memory_bytes: 1 << 20 };
-        import(&self.layout, [Ok(file)], &target, &Progress::default())
+        import(&self.layout, [Ok(file)], &target, None, &Progress::default())
     }
 
     pub fn flush(&mut self) {

@@ -1,0 +1,68 @@
+//! Snapshots: the state of a dataset that a job reads, pinned until the job ends.
+
+use model::Arn;
+use model::error::Result;
+use sqlx::{Row, Sqlite, Transaction};
+
+use super::{Lease, Snapshot, claim, parse, text};
+use crate::{Catalog, DatasetRow, dataset, failed, not_found};
+
+impl Catalog {
+    /// Pins the state of a dataset for a job that runs; what an earlier attempt pinned stays as it is.
+    ///
+    /// `durable` is asked inside the transaction, as for an export.
+    ///
+    /// # Errors
+    /// `NotFound` when the dataset is gone; `InUse` when the lease was lost.
+    pub async fn pin(
+        &self,
+        lease: &Lease,
+        dataset: &DatasetRow,
+        durable: impl Fn() -> u64 + Send,
+    ) -> Result<Snapshot> {
+        let mut tx = self.write().await?;
+        let query = sqlx::query_scalar("SELECT snapshot FROM job WHERE arn = ?").bind(lease.arn.as_str());
+        let pinned: Option<Option<String>> = query.fetch_optional(&mut *tx).await.map_err(failed)?;
+        if let Some(pinned) = pinned.flatten() {
+            return parse(&pinned);
+        }
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset.id);
+        let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
+        let dataset = dataset::read(&row.ok_or_else(|| not_found("dataset", &dataset.arn))?)?;
+        let snapshot = take(&mut tx, &dataset, self.sequencer.next(), durable(), self.now_ms()).await?;
+        let query = sqlx::query(
+            "UPDATE job SET snapshot = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+        );
+        let query = query.bind(text(&snapshot)?).bind(lease.arn.as_str()).bind(lease.fence);
+        claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
+        pin_runs(&mut tx, &lease.arn, dataset.id).await?;
+        tx.commit().await.map_err(failed)?;
+        Ok(snapshot)
+    }
+}
+
+/// The state of a dataset in this transaction; `durable` is the log's durable position.
+pub(super) async fn take(
+    tx: &mut Transaction<'static, Sqlite>,
+    dataset: &DatasetRow,
+    sequence: u64,
+    durable: u64,
+    taken_ms: i64,
+) -> Result<Snapshot> {
+    let query = sqlx::query("SELECT document FROM schema WHERE arn = ?").bind(dataset.schema_arn.as_str());
+    let schema: String = query.fetch_one(&mut **tx).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+    // A dataset made after the log's last flush starts at the beginning: the log knows which frames are its own.
+    let log_to = durable.max(dataset.flushed_position);
+    let (layout, log_from) = (dataset.layout.clone(), dataset.flushed_position);
+    Ok(Snapshot { layout, schema, log_from, log_to, sequence, taken_ms })
+}
+
+/// Pins the runs of a dataset: their objects stay until the job ends.
+pub(super) async fn pin_runs(
+    tx: &mut Transaction<'static, Sqlite>,
+    job: &Arn,
+    dataset_id: i64,
+) -> Result<()> {
+    let query = sqlx::query("INSERT INTO run_pin SELECT ?, id FROM run WHERE dataset_id = ? AND listed = 1");
+    query.bind(job.as_str()).bind(dataset_id).execute(&mut **tx).await.map_err(failed).map(drop)
+}
