@@ -3,10 +3,12 @@
 use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
-use crate::{dataset, dataset_group, event_tracker, failed, job, policy, role, run, schema, sequencer, tag};
+use crate::{
+    dataset, dataset_group, event_tracker, failed, grant, job, key, policy, role, run, schema, sequencer, tag,
+};
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 12] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -17,6 +19,8 @@ const TABLES: [&str; 10] = [
     tag::TABLES,
     role::TABLES,
     policy::TABLES,
+    key::TABLES,
+    grant::TABLES,
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.

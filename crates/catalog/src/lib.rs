@@ -4,7 +4,9 @@ pub mod dataset;
 pub mod dataset_group;
 pub mod event_tracker;
 mod format;
+pub mod grant;
 pub mod job;
+pub mod key;
 pub mod page;
 pub mod policy;
 pub mod role;
@@ -16,7 +18,9 @@ pub mod tag;
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
+pub use grant::GrantRow;
 pub use job::{ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress, Snapshot};
+pub use key::{AliasRow, KeyName, KeyRow};
 pub use page::Page;
 pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
@@ -71,6 +75,7 @@ impl Catalog {
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
         let catalog = Catalog { writer, readers, clock, sequencer };
         catalog.release_all_leases().await?;
+        catalog.delete_due_keys().await?;
         Ok(catalog)
     }
 
