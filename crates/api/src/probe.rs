@@ -90,7 +90,8 @@ pub async fn export_destination(bucket: &Bucket, place: &S3Location, job_name: &
     Ok(())
 }
 
-fn manifest_key(prefix: &str, job_name: &str) -> String {
+/// The key of the last object that an export writes.
+pub fn manifest_key(prefix: &str, job_name: &str) -> String {
     let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
     format!("{prefix}{slash}{job_name}/{MANIFEST}")
 }
