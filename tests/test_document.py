@@ -179,7 +179,7 @@ def test_policies_are_given_back_as_they_were_put(reader):
     assert json.loads(got["Policy"]) == json.loads(reader.fill_in(BUCKET_POLICY, ""))
 
 
-def test_an_export_with_a_key_is_refused(reader):
+def test_an_export_with_a_key_that_is_not_there_is_refused(reader):
     personalize = Clients(reader.server.endpoint).personalize
     with pytest.raises(personalize.exceptions.InvalidInputException) as refused:
         personalize.create_dataset_export_job(

@@ -273,7 +273,7 @@ class TestRefusals:
         tags = [{"tagKey": "lade:no-such-thing", "tagValue": "1"}]
         refused(lambda: workshop.start_export(items, tags=tags), workshop.personalize.exceptions.InvalidInputException)
 
-    def test_a_kms_key_is_refused(self, workshop):
+    def test_a_key_that_is_not_there_is_refused(self, workshop):
         items = workshop.make_group(items=ITEMS).items
         destination = {"path": f"s3://{workshop.target}/out",
                        "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000"}

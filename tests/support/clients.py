@@ -46,6 +46,10 @@ class Clients:
     def sts(self):
         return self.client("sts")
 
+    @cached_property
+    def kms(self):
+        return self.client("kms")
+
 
 AWS = str(Path(sys.executable).parent / "aws")
 

@@ -16,7 +16,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Config, ResponseChecksumValidation};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -34,6 +34,8 @@ pub struct Bucket {
     client: Client,
     /// Whether the signature covers the bodies that are sent; else only their checksums protect them.
     signs_bodies: bool,
+    /// The key of KMS under which objects are written.
+    key: Option<String>,
     /// The session's keys work while a bucket is open with them.
     _keys: Arc<SessionKeys>,
 }
@@ -60,6 +62,17 @@ pub struct ObjectHead {
 impl Bucket {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same bucket, in which objects are written under a key of KMS; without one nothing is said, so that the
+    /// bucket's own default holds.
+    #[must_use]
+    pub fn with_key(self, kms_key_arn: Option<String>) -> Bucket {
+        Bucket { key: kms_key_arn, ..self }
+    }
+
+    fn encryption(&self) -> Option<ServerSideEncryption> {
+        self.key.as_ref().map(|_| ServerSideEncryption::AwsKms)
     }
 
     /// Checks that the bucket is there and may be listed.
@@ -150,6 +163,7 @@ impl Bucket {
     ) -> Result<String> {
         let call = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
         let call = call.set_metadata(Some(metadata)).body(ByteStream::from(bytes));
+        let call = call.set_server_side_encryption(self.encryption()).set_ssekms_key_id(self.key.clone());
         let call = call.set_checksum_crc64_nvme(crc64nvme.map(crc_text));
         let call = call.set_checksum_algorithm(crc64nvme.is_none().then_some(ChecksumAlgorithm::Crc64Nvme));
         let call = call.customize();

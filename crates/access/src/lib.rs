@@ -2,16 +2,20 @@
 
 pub mod bucket;
 pub mod denial;
+pub mod key;
 pub mod location;
 pub mod policy;
 pub mod principal;
+pub mod seal;
 mod session;
 pub mod source;
 
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};
+pub use key::{EncryptionContext, KeyFault};
 pub use location::S3Location;
 pub use principal::{Principal, RoleSession};
+pub use seal::SealingKey;
 
 use std::sync::Arc;
 
@@ -35,6 +39,8 @@ pub struct Access {
     root: RootKey,
     s3: S3Endpoint,
     http: SharedHttpClient,
+    /// Seals the keys of KMS.
+    master: SealingKey,
     sessions: Arc<Sessions>,
 }
 
@@ -59,10 +65,11 @@ impl Access {
         realm: Realm,
         root: RootKey,
         s3: S3Endpoint,
+        master: SealingKey,
     ) -> Access {
         // One pool of connections for all buckets; it asks no proxy, whatever the environment says.
         let http = aws_smithy_http_client::Builder::new().build_http();
-        Access { realm, catalog, clock, root, s3, http, sessions: Arc::default() }
+        Access { realm, catalog, clock, root, s3, http, master, sessions: Arc::default() }
     }
 
     /// The secret and the principal behind an access key id; `None` when no live key bears it.
@@ -131,16 +138,20 @@ impl Access {
         if !location::is_bucket_name(bucket) {
             return Err(Error::invalid(format!("No bucket can have the name {bucket}.")));
         }
+        let session = self.assume(role_arn, source).await?;
+        let keys: SessionKeys = self.sessions.mint(session, &self.clock);
+        Ok(Bucket::open(bucket, &self.s3, &self.realm.region, self.http.clone(), keys))
+    }
+
+    async fn assume(&self, role_arn: &str, source: &Arn) -> Result<RoleSession> {
         let role = self.trusting_role(role_arn).await?;
-        let session = RoleSession {
+        Ok(RoleSession {
             session: self.realm.assumed_role(&role.name, &session_name(source)),
             role: role.arn,
             service: PERSONALIZE.to_owned(),
             source: source.clone(),
             expires_ms: self.clock.now_ms() + LIFE_MS,
-        };
-        let keys: SessionKeys = self.sessions.mint(session, &self.clock);
-        Ok(Bucket::open(bucket, &self.s3, &self.realm.region, self.http.clone(), keys))
+        })
     }
 
     /// Checks that the service can act as the role.
@@ -185,7 +196,7 @@ fn mends_policy(action: &str) -> bool {
 }
 
 // An explicit deny is told first: to allow the action elsewhere would not help.
-fn both(by_identity: &Decision, by_resource: &Decision) -> Option<Reason> {
+pub(crate) fn both(by_identity: &Decision, by_resource: &Decision) -> Option<Reason> {
     match (by_identity, by_resource) {
         (Decision::ExplicitDeny { .. }, _) => Some(Reason::DeniedByIdentityPolicy),
         (_, Decision::ExplicitDeny { .. }) => Some(Reason::DeniedByResourcePolicy),
@@ -196,7 +207,7 @@ fn both(by_identity: &Decision, by_resource: &Decision) -> Option<Reason> {
 }
 
 // The policy passed its checks when it was put; a text that no longer does was changed behind our back.
-fn unreadable(error: Error) -> Error {
+pub(crate) fn unreadable(error: Error) -> Error {
     Error::new(ErrorKind::Corrupt, "a stored policy can't be read").caused_by(error)
 }
 

@@ -22,6 +22,8 @@ pub const MANAGED_POLICY_SIZE_MAX: usize = 6_144;
 pub const TRUST_POLICY_SIZE_MAX: usize = 2_048;
 /// The most bytes of a bucket policy.
 pub const BUCKET_POLICY_SIZE_MAX: usize = 20 * 1024;
+/// The most bytes of a key's policy.
+pub const KEY_POLICY_SIZE_MAX: usize = 32 * 1024;
 
 /// A policy that was read and whose every element is evaluated.
 ///
@@ -85,6 +87,14 @@ impl Document {
     /// As `parse_identity_policy`.
     pub fn parse_resource_policy(text: &str, bucket: &str) -> Result<Document> {
         read::document(text, read::Kind::Bucket(bucket))
+    }
+
+    /// Reads the policy of a key of KMS, whose resource `*` is that key.
+    ///
+    /// # Errors
+    /// As `parse_identity_policy`.
+    pub fn parse_key_policy(text: &str) -> Result<Document> {
+        read::document(text, read::Kind::Key)
     }
 }
 

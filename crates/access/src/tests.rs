@@ -22,7 +22,7 @@ async fn fixture() -> Fixture {
     let realm = Realm { region: "us-east-1".into(), account: "111122223333".into() };
     let root = RootKey { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() };
     let s3 = S3Endpoint { url: "http://127.0.0.1:1".into() };
-    let access = Access::new(catalog.clone(), clock.clone(), realm, root, s3);
+    let access = Access::new(catalog.clone(), clock.clone(), realm, root, s3, SealingKey::new([7; 32]));
     Fixture { access, clock, catalog, _folder: folder }
 }
 

@@ -120,7 +120,8 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     check_destination(api, &arn, &input.job_name, &input.role_arn, &destination, &options).await?;
     // Source: the service model: without a mode, put records are exported.
     let ingestion_mode = input.ingestion_mode.unwrap_or(IngestionMode::Put);
-    let request = ExportRequest { path: destination.path, ingestion_mode, manifest: options.manifest };
+    let Destination { path, kms_key_arn } = destination;
+    let request = ExportRequest { path, ingestion_mode, kms_key_arn, manifest: options.manifest };
     let (name, subject_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
     let new = NewJob { arn: arn.clone(), name, subject_arn, role_arn, request, tags };
     api.catalog.create_export_job(&new, || api.log.durable()).await?;
@@ -149,13 +150,15 @@ async fn check_destination(
 ) -> Result<()> {
     let place =
         S3Location::parse(&destination.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
-    if destination.kms_key_arn.is_some() {
-        return Err(Error::invalid(
-            "Exports under a key are not offered by this version yet: leave out kmsKeyArn.",
-        ));
-    }
     let bucket = api.access.open_bucket(role, job, &place.bucket).await?;
-    probe::export_destination(&bucket, &place, job_name, options.manifest).await
+    let last = probe::last_key(&place.key, job_name, options.manifest);
+    let Some(key) = &destination.kms_key_arn else {
+        return probe::export_destination(&bucket, &last).await;
+    };
+    let usable = api.access.probe_key(role, job, key, &model::arn::object(&place.bucket, &last)).await;
+    // A key that can't be used is told behind what is wrong with the bucket.
+    let bucket = if usable.is_ok() { bucket.with_key(Some(key.clone())) } else { bucket };
+    probe::export_destination(&bucket, &last).await.and(usable)
 }
 
 pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {
@@ -163,7 +166,7 @@ pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {
     let job = api.catalog.job(arn).await?.filter(|job| job.kind == JobKind::Export);
     let job = job.ok_or_else(|| not_found("dataset export job", arn))?;
     let request = job.export_request()?;
-    let destination = Destination { path: request.path, kms_key_arn: None };
+    let destination = Destination { path: request.path, kms_key_arn: request.kms_key_arn };
     let description = Description {
         dataset_arn: job.subject_arn.clone(),
         ingestion_mode: request.ingestion_mode,

@@ -73,17 +73,25 @@ pub struct Listed {
 /// # Errors
 /// `Invalid` when a key is asked for, which this version does not offer; `AlreadyExists`.
 pub async fn create(api: &Api, input: Create) -> Answer<Created> {
-    if input.role_arn.is_some() || input.kms_key_arn.is_some() {
-        return Err(Error::invalid(
-            "Dataset groups with a key of their own are not offered by this version yet: leave out kmsKeyArn and roleArn.",
-        )
-        .into());
-    }
+    refuse_key(input.role_arn.as_deref(), input.kms_key_arn.as_deref())?;
     let tags = tag::of_new(input.tags)?;
     let arn = api.realm.dataset_group(&input.name);
     let new = NewDatasetGroup { arn: arn.clone(), name: input.name, domain: input.domain, tags };
     api.catalog.create_dataset_group(&new).await?;
     Ok(Created { dataset_group_arn: arn, domain: input.domain })
+}
+
+// Source: CreateDatasetGroup; a role is given to use the key.
+fn refuse_key(role: Option<&str>, key: Option<&str>) -> Result<(), Error> {
+    let text = match (role, key) {
+        (None, None) => return Ok(()),
+        (Some(_), None) => "roleArn is valid together with kmsKeyArn alone: give both or neither.",
+        (None, Some(_)) => "kmsKeyArn needs a roleArn, the role that may use the key: give both or neither.",
+        (Some(_), Some(_)) => {
+            "Dataset groups with a key of their own are not offered by this version yet: leave out kmsKeyArn and roleArn."
+        }
+    };
+    Err(Error::invalid(text))
 }
 
 pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {

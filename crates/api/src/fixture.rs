@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::store::log::{Log, LogSettings};
-use access::{Access, Principal, RoleSession, RootKey, S3Endpoint};
+use access::{Access, Principal, RoleSession, RootKey, S3Endpoint, SealingKey};
 use bytes::Bytes;
 use catalog::Catalog;
 use catalog::role::RoleRow;
@@ -49,7 +49,9 @@ impl Fixture {
         let store = Store::start().await;
         let root = RootKey { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() };
         let endpoint = S3Endpoint { url: store.url.clone() };
-        let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint));
+        let master = SealingKey::new([7; 32]);
+        let access =
+            Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master));
         let api = Api::new(ApiParts {
             catalog: catalog.clone(),
             log: log.clone(),

@@ -1,4 +1,4 @@
-//! The operations of Personalize and of IAM/STS: verified call → decode → permit → do → encode.
+//! The operations of Personalize, of IAM/STS and of KMS: verified call → decode → permit → do → encode.
 
 pub mod call;
 pub mod data_deletion_job;
@@ -10,6 +10,7 @@ pub mod door;
 pub mod event_tracker;
 pub mod events;
 pub mod iam;
+pub mod kms;
 pub mod metric_attribution;
 pub mod operation;
 pub mod paging;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use access::bucket::ObjectEntry;
 use access::source::{Depth, MANIFEST, Source};
-use access::{Bucket, S3Location};
+use access::Bucket;
 use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -112,16 +112,9 @@ async fn read_header(bucket: &Bucket, file: &ObjectEntry, dialect: Dialect) -> R
 /// # Errors
 /// `Invalid` with the words of the service when the role lacks a privilege; `Unavailable` when the store does not
 /// answer.
-pub async fn export_destination(
-    bucket: &Bucket,
-    place: &S3Location,
-    job_name: &str,
-    with_manifest: bool,
-) -> Result<()> {
+pub async fn export_destination(bucket: &Bucket, last_key: &str) -> Result<()> {
     bucket.probe_list().await.map_err(|e| no_privileges(e, bucket))?;
-    // The name that a policy is least likely to admit: one for *.csv alone is found out here.
-    let key = last_key(&place.key, job_name, if with_manifest { MANIFEST } else { "probe.csv" });
-    try_upload(bucket, &key, "application/json").await
+    try_upload(bucket, last_key, "application/json").await
 }
 
 /// Begins, then gives up, the upload of a report; the role needs no right to list.
@@ -146,7 +139,9 @@ async fn try_upload(bucket: &Bucket, key: &str, content_type: &str) -> Result<()
     Ok(())
 }
 
-fn last_key(prefix: &str, job_name: &str, name: &str) -> String {
+/// The key whose upload tries an export's privileges: that of its last object, which a policy is least likely to admit.
+pub fn last_key(prefix: &str, job_name: &str, with_manifest: bool) -> String {
+    let name = if with_manifest { MANIFEST } else { "probe.csv" };
     let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
     format!("{prefix}{slash}{job_name}/{name}")
 }
@@ -181,7 +176,7 @@ mod tests {
         for (prefix, key) in
             [("", "j/_manifest.json"), ("out", "out/j/_manifest.json"), ("a/b/", "a/b/j/_manifest.json")]
         {
-            assert_eq!(last_key(prefix, "j", MANIFEST), key);
+            assert_eq!(last_key(prefix, "j", true), key);
         }
     }
 }

@@ -4,12 +4,12 @@ use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
 use crate::{
-    dataset, dataset_group, event_tracker, failed, job, metric_attribution, policy, role, run, schema,
-    sequencer, tag,
+    dataset, dataset_group, event_tracker, failed, grant, job, key, metric_attribution, policy, role, run,
+    schema, sequencer, tag,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 13] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -21,6 +21,8 @@ const TABLES: [&str; 11] = [
     tag::TABLES,
     role::TABLES,
     policy::TABLES,
+    key::TABLES,
+    grant::TABLES,
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.

@@ -75,6 +75,9 @@ pub struct ExportRequest {
     /// Exactly as it was sent.
     pub path: String,
     pub ingestion_mode: IngestionMode,
+    /// The key under which the files are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_arn: Option<String>,
     /// Whether a manifest is written; jobs of older versions all write one.
     #[serde(default = "yes")]
     pub manifest: bool,

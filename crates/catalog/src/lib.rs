@@ -4,7 +4,9 @@ pub mod dataset;
 pub mod dataset_group;
 pub mod event_tracker;
 mod format;
+pub mod grant;
 pub mod job;
+pub mod key;
 pub mod metric_attribution;
 pub mod page;
 pub mod policy;
@@ -17,11 +19,13 @@ pub mod tag;
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
+pub use grant::GrantRow;
 pub use job::data_deletion_job::{DeletionPlan, Replacement};
 pub use job::{
     DatasetUpdate, DeletionRequest, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress,
     Snapshot, UpdateRequest,
 };
+pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{
     MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
     PromisedReport,
@@ -82,6 +86,7 @@ impl Catalog {
         let catalog = Catalog { writer, readers, clock, sequencer, quotas: Quotas::OPEN };
         catalog.release_all_leases().await?;
         catalog.give_tracking_ids().await?;
+        catalog.delete_due_keys().await?;
         Ok(catalog)
     }
 

@@ -72,8 +72,12 @@ impl Stage {
     }
 
     async fn export(&self, name: &str, durable: u64) {
-        let request =
-            ExportRequest { path: "s3://b/out".into(), ingestion_mode: IngestionMode::All, manifest: true };
+        let request = ExportRequest {
+            path: "s3://b/out".into(),
+            ingestion_mode: IngestionMode::All,
+            kms_key_arn: None,
+            manifest: true,
+        };
         let new = self.job(self.realm.export_job(name), name, request);
         self.catalog.create_export_job(&new, || durable).await.unwrap();
     }

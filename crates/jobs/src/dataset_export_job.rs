@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::key::insufficient;
 use access::source::MANIFEST;
 use access::{Bucket, S3Location};
 use bytes::Bytes;
@@ -34,20 +35,40 @@ struct Plan {
 }
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
-    let path = job.export_request()?.path;
-    let place = S3Location::parse(&path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
+    let request = job.export_request()?;
+    let place = S3Location::parse(&request.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let bucket = bucket.with_key(request.kms_key_arn.clone());
+    let done = export_to(parts, job, lease, progress, (&bucket, &place)).await;
+    done.map_err(explain_key(request.kms_key_arn.as_deref())).map_err(explain_denial(&place.bucket))
+}
+
+async fn export_to(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    progress: &Arc<Progress>,
+    (bucket, place): (&Bucket, &S3Location),
+) -> Result<()> {
     let plan = match &job.plan {
         Some(plan) => serde_json::from_str(plan).corrupt(|| "an export's plan can't be read".to_owned())?,
         None => {
             upload::abandon(parts, job).await;
             let stem = format!("{}{}/", place.prefix(), job.name);
-            upload_all(parts, job, lease, progress, &bucket, &stem)
-                .await
-                .map_err(explain_denial(&place.bucket))?
+            upload_all(parts, job, lease, progress, bucket, &stem).await?
         }
     };
-    complete(parts, lease, &bucket, &plan).await
+    complete(parts, lease, bucket, &plan).await
+}
+
+// The store names the key where it is the key that can't be used.
+fn explain_key(key: Option<&str>) -> impl FnOnce(Error) -> Error {
+    move |cause| match key {
+        Some(key) if cause.kind != ErrorKind::Unavailable && cause.message().contains(key) => {
+            Error::invalid(insufficient(key, cause.message())).caused_by(cause)
+        }
+        _ => cause,
+    }
 }
 
 async fn upload_all(

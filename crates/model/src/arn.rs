@@ -124,6 +124,16 @@ impl Realm {
         Arn(format!("arn:aws:sts::{}:assumed-role/{role_name}/{session_name}", self.account))
     }
 
+    /// A key of KMS.
+    pub fn key(&self, id: &str) -> Arn {
+        Arn(format!("arn:aws:kms:{}:{}:key/{id}", self.region, self.account))
+    }
+
+    /// An alias of a key; `name` begins with `alias/`.
+    pub fn alias(&self, name: &str) -> Arn {
+        Arn(format!("arn:aws:kms:{}:{}:{name}", self.region, self.account))
+    }
+
     fn personalize(&self, resource: &str) -> Arn {
         Arn(format!("arn:aws:personalize:{}:{}:{resource}", self.region, self.account))
     }

@@ -60,6 +60,7 @@ pub fn assemble(upload: &Upload, parts: &[Part], claim: &Claim, now_ms: i64) -> 
         headers: upload.headers.clone(),
         checksum: checksum(upload, &chosen)?,
         upload: Some(upload.id.clone()),
+        encryption: upload.encryption.clone(),
         pieces: chosen.into_iter().map(piece).collect(),
     };
     check_claim(&draft, claim)?;
@@ -160,6 +161,7 @@ mod tests {
             algorithm: Algorithm::Crc64Nvme,
             kind: Kind::FullObject,
             asked: false,
+            encryption: None,
         }
     }
 

@@ -77,6 +77,9 @@ operations! {
     get_bucket_policy: GetBucketPolicyInput => GetBucketPolicyOutput = ops::policy::get;
     put_bucket_policy: PutBucketPolicyInput => PutBucketPolicyOutput = ops::policy::put;
     delete_bucket_policy: DeleteBucketPolicyInput => DeleteBucketPolicyOutput = ops::policy::delete;
+    get_bucket_encryption: GetBucketEncryptionInput => GetBucketEncryptionOutput = ops::encryption::get;
+    put_bucket_encryption: PutBucketEncryptionInput => PutBucketEncryptionOutput = ops::encryption::put;
+    delete_bucket_encryption: DeleteBucketEncryptionInput => DeleteBucketEncryptionOutput = ops::encryption::delete;
     list_objects: ListObjectsInput => ListObjectsOutput = ops::list::objects;
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output = ops::list::objects_v2;
     list_parts: ListPartsInput => ListPartsOutput = ops::list_uploads::parts;

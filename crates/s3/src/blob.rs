@@ -1,5 +1,6 @@
 //! Object bytes at rest: files under random names, never a path made from a key.
 
+pub mod cipher;
 mod pin;
 mod read;
 mod sweep;
@@ -37,6 +38,8 @@ pub struct Slice {
     pub blob: String,
     pub start: u64,
     pub size: u64,
+    /// The bytes of the whole blob.
+    pub blob_size: u64,
 }
 
 impl Blobs {

@@ -28,9 +28,17 @@ pub struct Index {
 }
 
 /// The version of the tables; a newer one is refused.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = include_str!("index/tables.sql");
+
+/// What brings tables of version 1 to version 2.
+const TO_VERSION_2: &str = "
+    ALTER TABLE bucket ADD COLUMN encryption TEXT;
+    ALTER TABLE object ADD COLUMN encryption TEXT;
+    ALTER TABLE upload ADD COLUMN encryption TEXT;
+    PRAGMA user_version = 2;
+";
 
 impl Index {
     /// # Errors
@@ -81,6 +89,7 @@ async fn set_up(writer: &SqlitePool) -> Result<()> {
         sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.unavailable(doing)?;
     match version {
         0 => sqlx::raw_sql(TABLES).execute(&mut *tx).await.map(|_| ()).unavailable(doing)?,
+        1 => sqlx::raw_sql(TO_VERSION_2).execute(&mut *tx).await.map(|_| ()).unavailable(doing)?,
         VERSION => {}
         newer => {
             let text =
@@ -99,4 +108,25 @@ pub async fn settle<T: Send + 'static>(
     change: impl Future<Output = S3Result<T>> + Send + 'static,
 ) -> S3Result<T> {
     tokio::spawn(change).await.doing("change its index")?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_index_of_version_1_is_brought_forward() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("index.db");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let old = SqlitePool::connect_with(options).await.unwrap();
+        sqlx::raw_sql(include_str!("index/version_1.sql")).execute(&old).await.unwrap();
+        old.close().await;
+        let index = Index::open(&file).await.unwrap();
+        assert_eq!(index.bucket("old").await.unwrap().encryption, None);
+        index.set_encryption("old", Some("{}")).await.unwrap();
+        drop(index);
+        let again = Index::open(&file).await.unwrap();
+        assert_eq!(again.bucket("old").await.unwrap().encryption.as_deref(), Some("{}"));
+    }
 }

@@ -11,6 +11,7 @@ mod body;
 mod checksum;
 mod digest;
 mod door;
+mod encryption;
 mod error;
 mod headers;
 mod host;

@@ -26,8 +26,12 @@ pub fn check(headers: &HeaderMap, query: &str, account: &str) -> S3Result<()> {
 
 fn check_header(name: &str, value: &str, account: &str) -> S3Result<()> {
     match name {
+        "x-amz-server-side-encryption"
+        | "x-amz-server-side-encryption-aws-kms-key-id"
+        | "x-amz-server-side-encryption-context"
+        | "x-amz-server-side-encryption-bucket-key-enabled" => Ok(()),
         _ if name.contains("server-side-encryption") => Err(not_offered(format!(
-            "This server does not encrypt objects for S3: send the request without {name}."
+            "This server does not encrypt objects with keys of customers: send the request without {name}."
         ))),
         "x-amz-acl" if matches!(value, "private" | "bucket-owner-full-control") => Ok(()),
         "x-amz-acl" => Err(no_lists()),
@@ -59,6 +63,9 @@ fn check_header(name: &str, value: &str, account: &str) -> S3Result<()> {
 
 fn check_parameter(name: &str, value: &str) -> S3Result<()> {
     match name {
+        _ if name.to_ascii_lowercase().contains("server-side-encryption") => {
+            Err(not_offered("Encryption is asked for by headers, not in the address of a request."))
+        }
         "versionId" if value == "null" => Ok(()),
         "versionId" => Err(not_offered("This server's object store keeps one version of an object.")),
         _ if COUNTS.contains(&name) => {
@@ -85,10 +92,9 @@ mod tests {
     }
 
     #[test]
-    fn encryption_is_refused_and_never_ignored() {
+    fn keys_of_customers_are_refused_and_never_ignored() {
         for name in [
-            "x-amz-server-side-encryption",
-            "x-amz-server-side-encryption-aws-kms-key-id",
+            "x-amz-server-side-encryption-customer-algorithm",
             "x-amz-server-side-encryption-customer-key",
             "x-amz-copy-source-server-side-encryption-customer-key",
         ] {

@@ -4,6 +4,7 @@ pub mod attributes;
 pub mod bucket;
 pub mod copy;
 pub mod delete;
+pub mod encryption;
 pub mod get;
 pub mod list;
 pub mod list_uploads;

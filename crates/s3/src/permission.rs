@@ -12,6 +12,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
+use crate::encryption;
 use crate::error::{chain, damaged, not_offered, refuse};
 use crate::index::Index;
 use crate::offer;
@@ -54,6 +55,8 @@ fn need(operation: &str) -> Option<Need> {
         "GetBucketPolicy" => Need::Bucket("s3:GetBucketPolicy"),
         "PutBucketPolicy" => Need::Bucket("s3:PutBucketPolicy"),
         "DeleteBucketPolicy" => Need::Bucket("s3:DeleteBucketPolicy"),
+        "GetBucketEncryption" => Need::Bucket("s3:GetEncryptionConfiguration"),
+        "PutBucketEncryption" | "DeleteBucketEncryption" => Need::Bucket("s3:PutEncryptionConfiguration"),
         "ListMultipartUploads" => Need::Bucket("s3:ListBucketMultipartUploads"),
         "GetObject" | "HeadObject" => Need::Object(&["s3:GetObject"]),
         "GetObjectAttributes" => Need::Object(&["s3:GetObject", "s3:GetObjectAttributes"]),
@@ -189,7 +192,8 @@ impl S3Access for Gate {
                     tracing::error!(s3.operation = operation, cause = %chain(error), "{operation} could not be decided");
                 }
             })?;
-            offer::check(cx.headers(), cx.uri().query().unwrap_or_default(), &self.access.realm.account)
+            offer::check(cx.headers(), cx.uri().query().unwrap_or_default(), &self.access.realm.account)?;
+            encryption::admit(operation, cx.headers())
         })
     }
 }

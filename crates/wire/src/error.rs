@@ -1,5 +1,7 @@
 //! Errors on the wire: which code and status a kind of error has in each protocol; bodies are made in `protocol`.
 
+mod kms;
+
 use http::StatusCode;
 use model::{Error, ErrorKind};
 
@@ -56,6 +58,7 @@ type Code = (&'static str, StatusCode);
 pub fn code(kind: ErrorKind, protocol: Protocol) -> Code {
     match protocol {
         Protocol::Json11 => (json_code(kind), json11_status(kind)),
+        Protocol::Kms => kms::code(kind),
         Protocol::RestJson => (json_code(kind), rest_json_status(kind)),
         Protocol::Query => query_code(kind),
         Protocol::S3 => s3_code(kind),
@@ -128,7 +131,7 @@ fn s3_code(kind: ErrorKind) -> Code {
 /// The code and the status with which a protocol refuses a caller.
 pub fn auth_code(kind: Auth, protocol: Protocol) -> Code {
     match protocol {
-        Protocol::Json11 => auth_json_code(kind, StatusCode::BAD_REQUEST),
+        Protocol::Json11 | Protocol::Kms => auth_json_code(kind, StatusCode::BAD_REQUEST),
         Protocol::RestJson => auth_json_code(kind, StatusCode::FORBIDDEN),
         Protocol::Query => auth_query_code(kind),
         Protocol::S3 => auth_s3_code(kind),

@@ -13,6 +13,8 @@ use crate::error::{AuthError, Fault};
 pub enum Protocol {
     /// Personalize's control plane.
     Json11,
+    /// KMS: AWS JSON 1.1 with codes of its own.
+    Kms,
     /// Personalize's events.
     RestJson,
     /// IAM and STS.
@@ -34,7 +36,7 @@ impl Protocol {
 
     pub fn fault(self, fault: &Fault, request_id: &str) -> Response<Bytes> {
         match self {
-            Protocol::Json11 => json11(fault.status, json_body(fault), request_id),
+            Protocol::Json11 | Protocol::Kms => json11(fault.status, json_body(fault), request_id),
             Protocol::RestJson => {
                 let mut response = rest_json(fault.status, json_body(fault), request_id);
                 response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(fault.code));

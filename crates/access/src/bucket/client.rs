@@ -51,6 +51,7 @@ impl Bucket {
             name: name.to_owned(),
             client: Client::from_conf(config),
             signs_bodies: signs_bodies(&endpoint.url),
+            key: None,
             _keys: Arc::new(keys),
         }
     }

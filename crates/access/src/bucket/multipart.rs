@@ -30,6 +30,7 @@ impl Bucket {
             self.client.create_multipart_upload().bucket(&self.name).key(key).content_type(content_type);
         let call =
             call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
+        let call = call.set_server_side_encryption(self.encryption()).set_ssekms_key_id(self.key.clone());
         let sent = call.set_metadata(Some(metadata)).send().await;
         let output = sent.map_err(|e| self.fault(e, "begin an upload of", key))?;
         output

@@ -36,6 +36,12 @@ impl Caller {
         let denied_as = vec![service.clone(), Identity::Arn(session.clone()), Identity::Arn(role.clone())];
         Caller { allowed_as: vec![service], denied_as }
     }
+
+    /// A session as the policy of a key sees it: it may be allowed as the service, as the session or as the role.
+    pub fn key_session(service: &str, session: &Arn, role: &Arn) -> Caller {
+        let Caller { denied_as, .. } = Caller::role_session(service, session, role);
+        Caller { allowed_as: denied_as.clone(), denied_as }
+    }
 }
 
 /// One name in a `Principal` or `NotPrincipal` element.

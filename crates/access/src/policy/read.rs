@@ -3,7 +3,10 @@
 use model::{Arn, Error, Result};
 
 use super::json::{self, Node};
-use super::{ActionPattern, BUCKET_POLICY_SIZE_MAX, Choice, Document, Effect, Entry, Statement, Wildcard};
+use super::{
+    ActionPattern, BUCKET_POLICY_SIZE_MAX, Choice, Document, Effect, Entry, KEY_POLICY_SIZE_MAX, Statement,
+    Wildcard,
+};
 
 /// What a policy hangs on; it decides which elements there are.
 #[derive(Clone, Copy, Debug)]
@@ -11,11 +14,15 @@ pub(super) enum Kind<'a> {
     Identity,
     Trust,
     Bucket(&'a str),
+    Key,
 }
 
 pub(super) fn document(text: &str, kind: Kind<'_>) -> Result<Document> {
     if matches!(kind, Kind::Bucket(_)) && text.len() > BUCKET_POLICY_SIZE_MAX {
         return Err(Error::invalid(format!("A bucket policy has at most {BUCKET_POLICY_SIZE_MAX} bytes.")));
+    }
+    if matches!(kind, Kind::Key) && text.len() > KEY_POLICY_SIZE_MAX {
+        return Err(Error::invalid(format!("A key policy has at most {KEY_POLICY_SIZE_MAX} bytes.")));
     }
     let Node::Object(members) = json::parse(text)? else {
         return Err(Error::invalid("A policy is a JSON object."));
@@ -32,7 +39,7 @@ pub(super) fn document(text: &str, kind: Kind<'_>) -> Result<Document> {
         }
     }
     let statements = statements.ok_or_else(|| Error::invalid("A policy has a Statement."))?;
-    if !matches!(kind, Kind::Bucket(_)) {
+    if !matches!(kind, Kind::Bucket(_) | Kind::Key) {
         check_sids(&statements)?;
     }
     Ok(Document { statements })
@@ -95,6 +102,7 @@ fn must(element: &str, wanted: bool, kind: Kind<'_>) -> String {
         Kind::Identity => "an identity-based policy",
         Kind::Trust => "a trust policy",
         Kind::Bucket(_) => "a bucket policy",
+        Kind::Key => "a key policy",
     };
     if wanted { format!("{element} is missing.") } else { format!("{policy} has no {element}.") }
 }
@@ -105,7 +113,7 @@ fn not_evaluated(what: &str) -> String {
 
 fn read_sid(node: &Node, kind: Kind<'_>) -> Result<String, String> {
     match node {
-        Node::Text(sid) if matches!(kind, Kind::Bucket(_)) => Ok(sid.clone()),
+        Node::Text(sid) if matches!(kind, Kind::Bucket(_) | Kind::Key) => Ok(sid.clone()),
         Node::Text(sid) if sid.bytes().all(|b| b.is_ascii_alphanumeric()) => Ok(sid.clone()),
         _ => Err("Sid consists of letters and digits.".to_owned()),
     }
@@ -164,6 +172,9 @@ fn read_action(text: &str, kind: Kind<'_>) -> Result<ActionPattern, String> {
         Kind::Bucket(_) if service != "s3" && service != "*" => {
             Err(format!("{text}: a bucket policy may only have S3 actions."))
         }
+        Kind::Key if service != "kms" && service != "*" => {
+            Err(format!("{text}: a key policy may only have KMS actions."))
+        }
         _ => Ok(pattern),
     }
 }
@@ -177,7 +188,7 @@ fn read_resource(text: &str, kind: Kind<'_>) -> Result<Wildcard, String> {
             let rest = text.strip_prefix("arn:aws:s3:::").and_then(|rest| rest.strip_prefix(bucket));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         }
-        Kind::Identity | Kind::Trust => text == "*" || is_arn_pattern(text),
+        Kind::Identity | Kind::Trust | Kind::Key => text == "*" || is_arn_pattern(text),
     };
     match (is_resource, kind) {
         (true, _) => Ok(Wildcard::new(text)),

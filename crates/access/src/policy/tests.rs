@@ -305,3 +305,27 @@ fn a_bucket_policy_names_its_bucket_and_whom_it_means() {
     let long = format!("{}{}", r#"{"Statement":[]}"#, " ".repeat(BUCKET_POLICY_SIZE_MAX));
     assert!(Document::parse_resource_policy(&long, "b").unwrap_err().message().contains("at most"));
 }
+
+#[test]
+fn the_policy_of_a_key_speaks_of_this_key_and_of_kms_alone() {
+    let statement = |action: &str, resource: &str| {
+        format!(
+            r#"{{"Statement":[{{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{{"AWS":"111122223333"}},"Action":"{action}"{resource}}}]}}"#
+        )
+    };
+    let key = "arn:aws:kms:us-east-1:111122223333:key/k";
+    let document = Document::parse_key_policy(&statement("kms:*", r#","Resource":"*""#)).unwrap();
+    let decided = |caller: &Caller| decide([&document], &Request::new(caller, "kms:Decrypt", key));
+    let arn = arn("arn:aws:iam::111122223333:role/Export");
+    assert_eq!(decided(&root()), Decision::Allow);
+    assert_eq!(decided(&Caller::key_session(SERVICE, &arn, &arn)), Decision::Allow);
+    assert_eq!(decided(&session()), Decision::NotAllowed, "as a bucket's policy sees it");
+    for text in [
+        statement("s3:GetObject", r#","Resource":"*""#),
+        statement("kms:*", ""),
+        statement("kms:*", r#","Resource":"k""#),
+        format!("{{\"Statement\":[],\"Id\":\"{}\"}}", "x".repeat(KEY_POLICY_SIZE_MAX)),
+    ] {
+        assert_eq!(Document::parse_key_policy(&text).unwrap_err().kind, ErrorKind::Invalid, "{text:.100}");
+    }
+}

@@ -49,10 +49,19 @@ async fn destinations_that_can_not_be_are_refused() {
         let (code, message) = f.refused("CreateDatasetExportJob", input(&dataset, path)).await;
         assert_eq!((code.as_str(), message.as_str()), ("InvalidInputException", "Invalid S3 output path"));
     }
-    let mut sealed = input(&dataset, "s3://out/a");
-    sealed["jobOutput"]["s3DataDestination"]["kmsKeyArn"] = json!("arn:aws:kms:us-east-1:000000000000:key/k");
-    assert!(f.refused("CreateDatasetExportJob", sealed).await.1.contains("not offered by this version yet"));
     assert!(f.store.done().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_can_not_be_used_is_told_by_its_name() {
+    let (f, dataset) = fixture().await;
+    let key = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-4000-8000-000000000000";
+    let mut sealed = input(&dataset, "s3://out/a");
+    sealed["jobOutput"]["s3DataDestination"]["kmsKeyArn"] = json!(key);
+    let (code, message) = f.refused("CreateDatasetExportJob", sealed).await;
+    assert_eq!(code, "InvalidInputException");
+    assert!(message.starts_with(&format!("Insufficient privileges for KMS key {key}.")), "{message}");
+    assert_eq!(f.ok("ListDatasetExportJobs", json!({})).await, json!({"datasetExportJobs": []}));
 }
 
 #[tokio::test]

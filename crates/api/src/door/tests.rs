@@ -69,9 +69,15 @@ async fn a_group_with_a_key_is_refused_in_plain_words() {
     let f = Fixture::new().await;
     let input = json!({"name": "g", "roleArn": "arn:aws:iam::000000000000:role/r",
         "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k"});
-    let (code, message) = f.refused("CreateDatasetGroup", input).await;
+    let (code, message) = f.refused("CreateDatasetGroup", input.clone()).await;
     assert_eq!(code, "InvalidInputException");
     assert!(message.contains("not offered by this version yet"), "{message}");
+    for member in ["roleArn", "kmsKeyArn"] {
+        let mut half = input.clone();
+        half.as_object_mut().unwrap().remove(member);
+        let (code, message) = f.refused("CreateDatasetGroup", half).await;
+        assert!(code == "InvalidInputException" && message.contains("both or neither"), "{message}");
+    }
 }
 
 #[tokio::test]

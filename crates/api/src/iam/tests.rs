@@ -25,7 +25,14 @@ async fn door() -> Door {
     let realm = Realm { region: "us-east-1".into(), account: "111122223333".into() };
     let root = RootKey { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() };
     let s3 = S3Endpoint { url: "http://127.0.0.1:1".into() };
-    let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, s3));
+    let access = Arc::new(Access::new(
+        catalog.clone(),
+        clock.clone(),
+        realm.clone(),
+        root,
+        s3,
+        access::SealingKey::new([7; 32]),
+    ));
     Door { iam: Iam::new(catalog, access, clock, realm), _folder: folder }
 }
 

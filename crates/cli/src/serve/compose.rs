@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::key::check_master;
 use access::{Access, RootKey, S3Endpoint};
-use api::{Api, ApiParts, iam::Iam};
+use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
 use http_body_util::BodyExt;
 use jobs::Jobs;
@@ -35,6 +36,7 @@ pub struct House {
     access: Arc<Access>,
     api: Arc<Api>,
     iam: Arc<Iam>,
+    kms: Arc<Kms>,
     s3: Door,
     jobs: Option<Jobs>,
 }
@@ -56,7 +58,10 @@ pub async fn compose(
     let log = Arc::new(open_log(&place("log"), &catalog).await?);
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };
-    let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root.clone(), endpoint));
+    let master = folder.master_key(&*clock)?;
+    check_master(&catalog, &master).await?;
+    let root = root.clone();
+    let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master));
     let hosts = settings.public_hosts.clone();
     let s3 = Door::open(&place("s3"), access.clone(), clock.clone(), hosts).await?;
     let bell = Arc::new(Notify::new());
@@ -70,6 +75,7 @@ pub async fn compose(
     }));
     let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let door = api.clone();
+    let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let jobs = Some(Jobs::start(jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
@@ -81,14 +87,14 @@ pub async fn compose(
         scratch: emptied(&place("scratch"))?,
         settings: job_settings(settings),
     }));
-    Ok(House { catalog, log, access, api, iam, s3, jobs })
+    Ok(House { catalog, log, access, api, iam, kms, s3, jobs })
 }
 
 impl House {
     /// The doors, for the dispatcher.
     pub fn doors(&self) -> Doors {
-        let (access, api, iam, s3) =
-            (self.access.clone(), self.api.clone(), self.iam.clone(), self.s3.clone());
+        let (access, api, iam, kms, s3) =
+            (self.access.clone(), self.api.clone(), self.iam.clone(), self.kms.clone(), self.s3.clone());
         Doors {
             credential: Box::new(move |access_key_id| access.credential(access_key_id)),
             personalize: Box::new(move |call| {
@@ -98,6 +104,10 @@ impl House {
             iam: Box::new(move |call| {
                 let iam = iam.clone();
                 Box::pin(async move { iam.call(call).await })
+            }),
+            kms: Box::new(move |call| {
+                let kms = kms.clone();
+                Box::pin(async move { kms.call(call).await })
             }),
             s3: Box::new(move |principal, id, request| {
                 let s3 = s3.clone();

@@ -26,7 +26,7 @@ use super::unsigned;
 
 /// The most that a request's target and headers may hold together.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-const SERVED: [&str; 4] = ["personalize", "s3", "iam", "sts"];
+const SERVED: [&str; 5] = ["personalize", "s3", "iam", "sts", "kms"];
 
 /// A future that a door answers with.
 pub type Answering<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
@@ -46,6 +46,7 @@ pub struct Doors {
     pub credential: Credentials,
     pub personalize: CallDoor,
     pub iam: CallDoor,
+    pub kms: CallDoor,
     pub s3: StreamDoor,
 }
 
@@ -170,8 +171,11 @@ impl Dispatch {
         let body = read_small(body).await.map_err(unread)?;
         let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
         verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
-        let door =
-            if claimed.scope.service == "personalize" { &self.doors.personalize } else { &self.doors.iam };
+        let door = match claimed.scope.service.as_str() {
+            "personalize" => &self.doors.personalize,
+            "kms" => &self.doors.kms,
+            _ => &self.doors.iam,
+        };
         let call = Call {
             principal: claimed.principal,
             service: claimed.scope.service.clone(),
@@ -195,6 +199,7 @@ fn protocol(parts: &Parts, scope: &Scope) -> Protocol {
     match scope.service.as_str() {
         "s3" => Protocol::S3,
         "iam" | "sts" => Protocol::Query,
+        "kms" => Protocol::Kms,
         "personalize" if parts.headers.contains_key("x-amz-target") || parts.uri.path() == "/" => {
             Protocol::Json11
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use access::RootKey;
+use access::{RootKey, SealingKey};
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 const LOCK: &str = "lock";
 const REALM: &str = "realm.json";
 const ROOT_KEY: &str = "root_key.json";
+const MASTER_KEY: &str = "master_key";
 const ADDRESS: &str = "address";
 const ACCESS_KEY_ID: &str = "access_key_id";
 
@@ -118,6 +119,24 @@ impl Folder {
             }
         };
         Ok(RootKey { access_key_id: key.access_key_id, secret_access_key: key.secret_access_key })
+    }
+
+    /// The key under which the keys of KMS are sealed: 32 random bytes, made at the first start.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses; `Corrupt` when the file has another size.
+    pub fn master_key(&self, clock: &dyn Clock) -> Result<SealingKey> {
+        let file = self.path.join(MASTER_KEY);
+        let bytes = match fs::read(&file) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                let key = SealingKey::random(clock);
+                write(&self.path, MASTER_KEY, key.as_bytes())?;
+                return Ok(key);
+            }
+            read => read.unavailable(|| format!("read {}", file.display()))?,
+        };
+        let damaged = || Error::corrupt(format!("{} does not hold a key of 32 bytes", file.display()));
+        SealingKey::from_slice(&bytes).ok_or_else(damaged)
     }
 
     /// Tells other commands where the server is, and by which key it is entered.

@@ -7,12 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::pin::Pin as Pinned;
 use std::task::{Context, Poll, ready};
 
+use access::SealingKey;
 use bytes::Bytes;
 use futures_util::Stream;
 use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::cipher::{self, CHUNK, Cipher};
 use super::pin::Pin;
 use super::{Blobs, Slice};
 
@@ -28,17 +30,24 @@ pub struct Reader {
 struct Source {
     blobs: Blobs,
     slices: VecDeque<Slice>,
-    open: Option<File>,
+    open: Option<Opened>,
+    key: Option<SealingKey>,
     // Held until the last byte is read.
     _pin: Pin,
 }
 
+// The file of the first slice, and what opens it where it is encrypted.
+struct Opened {
+    file: File,
+    cipher: Option<Cipher>,
+}
+
 impl Reader {
-    /// Starts to read; `pin` holds at least the blobs of `slices`.
-    pub fn new(blobs: &Blobs, slices: Vec<Slice>, pin: Pin) -> Reader {
+    /// Starts to read; `pin` holds at least the blobs of `slices`, `key` is the one that they were written with.
+    pub fn new(blobs: &Blobs, slices: Vec<Slice>, pin: Pin, key: Option<SealingKey>) -> Reader {
         let slices: VecDeque<Slice> = slices.into_iter().filter(|slice| slice.size > 0).collect();
         let remaining = slices.iter().map(|slice| slice.size).sum();
-        let source = Source { blobs: blobs.clone(), slices, open: None, _pin: pin };
+        let source = Source { blobs: blobs.clone(), slices, open: None, key, _pin: pin };
         let next = (remaining > 0).then(|| spawn_blocking(|| source.read()));
         Reader { next, remaining }
     }
@@ -47,21 +56,48 @@ impl Reader {
 impl Source {
     fn read(mut self) -> io::Result<(Source, Bytes)> {
         let Some(slice) = self.slices.front_mut() else { return Ok((self, Bytes::new())) };
-        let file = match self.open.take() {
-            Some(file) => file,
-            None => File::open(self.blobs.path(&slice.blob))?,
+        let opened = match self.open.take() {
+            Some(opened) => opened,
+            None => Opened {
+                file: File::open(self.blobs.path(&slice.blob))?,
+                cipher: self.key.as_ref().map(|key| Cipher::new(key, &slice.blob)),
+            },
         };
-        let size = slice.size.min(PIECE);
-        let mut piece = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-        file.read_exact_at(&mut piece, slice.start)?;
+        // Up to a border of pieces, which is one of chunks too.
+        let size = slice.size.min(PIECE - slice.start % PIECE);
+        let piece = opened.read(slice.start, size, slice.blob_size)?;
         slice.start += size;
         slice.size -= size;
         if slice.size == 0 {
             self.slices.pop_front();
         } else {
-            self.open = Some(file);
+            self.open = Some(opened);
         }
         Ok((self, piece.into()))
+    }
+}
+
+impl Opened {
+    fn read(&self, start: u64, size: u64, blob_size: u64) -> io::Result<Vec<u8>> {
+        let Some(cipher) = &self.cipher else { return self.bytes(start, start + size) };
+        let (first, end) = (start / CHUNK, (start + size).div_ceil(CHUNK));
+        let last = cipher::chunks(blob_size) - 1;
+        let file_end = cipher::position(end).min(cipher::sealed_size(blob_size));
+        let mut sealed = self.bytes(cipher::position(first), file_end)?;
+        let mut piece = Vec::with_capacity(sealed.len());
+        for (number, chunk) in (first..).zip(sealed.chunks_mut(cipher::position(1) as usize)) {
+            piece.extend_from_slice(cipher.open(number, number == last, chunk)?);
+        }
+        let skipped = (start - first * CHUNK) as usize;
+        piece.truncate(skipped + size as usize);
+        piece.drain(..skipped);
+        Ok(piece)
+    }
+
+    fn bytes(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut bytes, start)?;
+        Ok(bytes)
     }
 }
 

@@ -5,10 +5,12 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
+use access::SealingKey;
 use bytes::Bytes;
 use s3s::S3Result;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::cipher::{CHUNK, Cipher};
 use super::{Blobs, sync_folder};
 use crate::checksum::Algorithm;
 use crate::digest::{Digested, Digests};
@@ -39,15 +41,24 @@ struct Draft {
     id: String,
     file: Option<File>,
     digests: Digests,
+    cipher: Option<Sealer>,
     sealed: bool,
 }
 
+// Holds back what may be the last chunk, which is sealed as such.
+struct Sealer {
+    cipher: Cipher,
+    number: u64,
+    held: Vec<u8>,
+}
+
 impl Blobs {
-    /// Begins a blob whose MD5 and `algorithms` are computed on the way.
-    pub fn write(&self, algorithms: &[Algorithm]) -> Writer {
+    /// Begins a blob whose MD5 and `algorithms` are computed on the way; with a key its file is encrypted.
+    pub fn write(&self, algorithms: &[Algorithm], key: Option<&SealingKey>) -> Writer {
         let id = self.inner.clock.hex(32);
         let digests = Digests::new(algorithms);
-        let draft = Draft { blobs: self.clone(), id, file: None, digests, sealed: false };
+        let cipher = key.map(|key| Sealer { cipher: Cipher::new(key, &id), number: 0, held: Vec::new() });
+        let draft = Draft { blobs: self.clone(), id, file: None, digests, cipher, sealed: false };
         Writer { piece: Vec::new(), draft: Some(draft), busy: None }
     }
 }
@@ -98,15 +109,28 @@ impl Writer {
 impl Draft {
     fn absorb(&mut self, piece: &[u8]) -> std::io::Result<()> {
         self.digests.update(piece);
+        match &mut self.cipher {
+            None => self.write(piece),
+            Some(sealer) => {
+                let sealed = sealer.take(piece);
+                self.write(&sealed)
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let path = self.temp();
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?),
         };
-        file.write_all(piece)
+        file.write_all(bytes)
     }
 
     fn seal(mut self) -> std::io::Result<Stored> {
+        if let Some(sealer) = self.cipher.take() {
+            self.write(&sealer.finish())?;
+        }
         if let Some(file) = self.file.take() {
             file.sync_all()?;
         }
@@ -136,6 +160,28 @@ impl Drop for Draft {
             // There may be no file yet; what cannot be removed now goes at the next start.
             let _ = fs::remove_file(self.temp());
         }
+    }
+}
+
+impl Sealer {
+    fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(bytes);
+        let mut sealed = Vec::with_capacity(self.held.len() + 1024);
+        let mut done = 0;
+        while self.held.len() - done > CHUNK as usize {
+            let chunk = &self.held[done..done + CHUNK as usize];
+            self.cipher.seal(self.number, false, chunk, &mut sealed);
+            self.number += 1;
+            done += chunk.len();
+        }
+        self.held.drain(..done);
+        sealed
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(self.held.len() + 16);
+        self.cipher.seal(self.number, true, &self.held, &mut sealed);
+        sealed
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Bucket {
     pub created_ms: i64,
     /// The policy's text as it was put.
     pub policy: Option<String>,
+    /// The default encryption of its objects, as JSON.
+    pub encryption: Option<String>,
 }
 
 impl Index {
@@ -26,7 +28,7 @@ impl Index {
     /// # Errors
     /// `NoSuchBucket`.
     pub async fn bucket(&self, name: &str) -> S3Result<Bucket> {
-        sqlx::query("SELECT name, created_ms, policy FROM bucket WHERE name = ?")
+        sqlx::query("SELECT name, created_ms, policy, encryption FROM bucket WHERE name = ?")
             .bind(name)
             .fetch_optional(&self.reader)
             .await
@@ -38,7 +40,7 @@ impl Index {
     /// Up to `limit` buckets behind `after` whose names begin with `prefix`, by name.
     pub async fn buckets(&self, prefix: &str, after: &str, limit: i64) -> S3Result<Vec<Bucket>> {
         let rows = sqlx::query(
-            "SELECT name, created_ms, policy FROM bucket
+            "SELECT name, created_ms, policy, encryption FROM bucket
              WHERE name > ?2 AND substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT ?3",
         )
         .bind(prefix)
@@ -89,8 +91,19 @@ impl Index {
     }
 }
 
+impl Index {
+    /// # Errors
+    /// `NoSuchBucket`.
+    pub async fn set_encryption(&self, name: &str, encryption: Option<&str>) -> S3Result<()> {
+        let query = sqlx::query("UPDATE bucket SET encryption = ? WHERE name = ?");
+        let done = query.bind(encryption).bind(name).execute(&self.writer).await;
+        let done = done.doing("change the bucket's encryption")?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(no_such_bucket()) }
+    }
+}
+
 fn read(row: SqliteRow) -> Bucket {
-    Bucket { name: row.get(0), created_ms: row.get(1), policy: row.get(2) }
+    Bucket { name: row.get(0), created_ms: row.get(1), policy: row.get(2), encryption: row.get(3) }
 }
 
 pub fn no_such_bucket() -> s3s::S3Error {

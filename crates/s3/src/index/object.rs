@@ -9,6 +9,7 @@ use super::Index;
 use super::bucket::no_such_bucket;
 use crate::blob::{Slice, Stored};
 use crate::checksum::{Algorithm, Checksum, Kind};
+use crate::encryption::Encryption;
 use crate::error::{Doing, damaged, refuse};
 use crate::headers::Headers;
 
@@ -24,6 +25,7 @@ pub struct Object {
     pub checksum: Checksum,
     /// The multipart upload it came from.
     pub upload: Option<String>,
+    pub encryption: Option<Encryption>,
 }
 
 /// An object that is about to be named.
@@ -35,6 +37,7 @@ pub struct Draft {
     pub headers: Headers,
     pub checksum: Checksum,
     pub upload: Option<String>,
+    pub encryption: Option<Encryption>,
     pub pieces: Vec<Piece>,
 }
 
@@ -212,8 +215,8 @@ async fn remove(
 async fn insert(tx: &mut Transaction<'static, Sqlite>, bucket: &str, draft: &Draft) -> S3Result<i64> {
     sqlx::query_scalar(
         "INSERT INTO object (bucket, key, size, etag, modified_ms, headers, checksum_algorithm, checksum_type,
-                             checksum, upload)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                             checksum, upload, encryption)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
     )
     .bind(bucket)
     .bind(draft.key.as_bytes())
@@ -225,6 +228,7 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, bucket: &str, draft: &Dra
     .bind(draft.checksum.kind.as_str())
     .bind(&draft.checksum.value)
     .bind(&draft.upload)
+    .bind(draft.encryption.as_ref().map(Encryption::to_json))
     .fetch_one(&mut **tx)
     .await
     .doing("store the object")
@@ -252,7 +256,8 @@ async fn insert_pieces(tx: &mut Transaction<'static, Sqlite>, object: i64, piece
 
 async fn find(connection: &mut SqliteConnection, bucket: &str, key: &str) -> S3Result<Option<Object>> {
     let row = sqlx::query(
-        "SELECT id, size, etag, modified_ms, headers, checksum_algorithm, checksum_type, checksum, upload
+        "SELECT id, size, etag, modified_ms, headers, checksum_algorithm, checksum_type, checksum, upload,
+                encryption
          FROM object WHERE bucket = ? AND key = ?",
     )
     .bind(bucket)
@@ -272,6 +277,7 @@ fn read(row: &SqliteRow) -> S3Result<Object> {
         headers: Headers::from_json(row.get(4))?,
         checksum: checksum(row.get(5), row.get(6), row.get(7))?,
         upload: row.get(8),
+        encryption: row.get::<Option<&str>, _>(9).map(Encryption::from_json).transpose()?,
     })
 }
 
@@ -284,7 +290,7 @@ fn checksum(algorithm: &str, kind: &str, value: String) -> S3Result<Checksum> {
 fn slice(row: &SqliteRow, range: &std::ops::Range<u64>) -> Slice {
     let (start, size) = (unsigned(row.get(1)), unsigned(row.get(2)));
     let (from, to) = (range.start.max(start), range.end.min(start + size));
-    Slice { blob: row.get(0), start: from - start, size: to.saturating_sub(from) }
+    Slice { blob: row.get(0), start: from - start, size: to.saturating_sub(from), blob_size: size }
 }
 
 fn piece(row: &SqliteRow) -> Piece {

@@ -1,9 +1,10 @@
--- The tables of the object store's index, version 1. Keys are bytes, so that they sort as S3 sorts them.
+-- The tables of the object store's index, version 2. Keys are bytes, so that they sort as S3 sorts them.
 
 CREATE TABLE bucket (
     name       TEXT PRIMARY KEY,
     created_ms INTEGER NOT NULL,
-    policy     TEXT
+    policy     TEXT,
+    encryption TEXT
 ) STRICT;
 
 CREATE TABLE object (
@@ -18,6 +19,7 @@ CREATE TABLE object (
     checksum_type      TEXT NOT NULL,
     checksum           TEXT NOT NULL,
     upload             TEXT,
+    encryption         TEXT,
     UNIQUE (bucket, key)
 ) STRICT;
 
@@ -41,7 +43,8 @@ CREATE TABLE upload (
     headers            TEXT NOT NULL,
     checksum_algorithm TEXT NOT NULL,
     checksum_type      TEXT NOT NULL,
-    checksum_asked     INTEGER NOT NULL
+    checksum_asked     INTEGER NOT NULL,
+    encryption         TEXT
 ) STRICT;
 CREATE INDEX upload_key ON upload (bucket, key, id);
 
@@ -57,4 +60,4 @@ CREATE TABLE part (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX part_blob ON part (blob);
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

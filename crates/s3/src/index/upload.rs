@@ -9,6 +9,7 @@ use super::{Index, key};
 use crate::assembly::{Claim, assemble, left_over};
 use crate::blob::Stored;
 use crate::checksum::{Algorithm, Kind};
+use crate::encryption::Encryption;
 use crate::error::{Doing, damaged, refuse};
 use crate::headers::Headers;
 
@@ -25,6 +26,8 @@ pub struct Upload {
     pub kind: Kind,
     /// Whether the client named the algorithm; else it is ours, and parts may come with others.
     pub asked: bool,
+    /// With the data key that all its parts are encrypted under.
+    pub encryption: Option<Encryption>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,8 +48,8 @@ impl Index {
     pub async fn create_upload(&self, upload: &Upload) -> S3Result<()> {
         sqlx::query(
             "INSERT INTO upload (id, bucket, key, created_ms, creator, headers, checksum_algorithm, checksum_type,
-                                 checksum_asked)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                 checksum_asked, encryption)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&upload.id)
         .bind(&upload.bucket)
@@ -57,6 +60,7 @@ impl Index {
         .bind(upload.algorithm.as_str())
         .bind(upload.kind.as_str())
         .bind(upload.asked)
+        .bind(upload.encryption.as_ref().map(Encryption::to_json))
         .execute(&self.writer)
         .await
         .doing("begin the upload")?;
@@ -67,7 +71,8 @@ impl Index {
     /// `NoSuchUpload`, also when the upload is another bucket's or key's.
     pub async fn upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<Upload> {
         sqlx::query(
-            "SELECT id, bucket, key, created_ms, creator, headers, checksum_algorithm, checksum_type, checksum_asked
+            "SELECT id, bucket, key, created_ms, creator, headers, checksum_algorithm, checksum_type, checksum_asked,
+                    encryption
              FROM upload WHERE id = ? AND bucket = ? AND key = ?",
         )
         .bind(id)
@@ -201,6 +206,7 @@ fn read(row: &SqliteRow) -> S3Result<Upload> {
         algorithm: Algorithm::parse(row.get(6)).ok_or_else(|| damaged("an upload"))?,
         kind: Kind::parse(row.get(7)).ok_or_else(|| damaged("an upload"))?,
         asked: row.get(8),
+        encryption: row.get::<Option<&str>, _>(9).map(Encryption::from_json).transpose()?,
     })
 }
 

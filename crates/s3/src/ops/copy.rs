@@ -1,5 +1,6 @@
 //! CopyObject: a new object from the bytes of another, or other headers for the same.
 
+use access::SealingKey;
 use futures_util::StreamExt;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
@@ -11,6 +12,7 @@ use crate::assembly::PART_BYTES_MAX;
 use crate::backend::{Backend, principal};
 use crate::blob::{Reader, Stored};
 use crate::checksum::{Algorithm, Checksum, show_checksum};
+use crate::encryption::{self, Encryption, Wanted, show_encryption};
 use crate::error::{Doing, not_offered, refuse};
 use crate::headers::{Headers, stated_headers, timestamp};
 use crate::index::object::Object;
@@ -40,7 +42,7 @@ pub async fn object(
     backend.gate.permit_object(&principal, "s3:GetObject", &bucket, &key).await?;
     let replaces = replaces(input.metadata_directive.as_ref())?;
     let is_same = bucket == input.bucket && key == input.key;
-    if is_same && !replaces {
+    if is_same && !replaces && Wanted::of_request(&request.headers)?.is_none() {
         let text = "This copy request is illegal because it is trying to copy an object to itself without changing \
                     the object's metadata.";
         return Err(refuse(S3ErrorCode::InvalidRequest, text));
@@ -51,16 +53,20 @@ pub async fn object(
     let (source, _, reader) = open(backend, &principal, (&bucket, &key), choose).await?;
     let headers = stated.unwrap_or_else(|| source.headers.clone());
     let algorithm = algorithm(input.checksum_algorithm.as_ref(), &source)?;
-    if is_same && algorithm == source.checksum.algorithm {
+    let place = (input.bucket.as_str(), input.key.as_str());
+    let sealing = encryption::begin(backend, &principal, place, &request.headers).await?;
+    let is_plain = sealing.is_none() && source.encryption.is_none();
+    if is_same && is_plain && algorithm == source.checksum.algorithm {
         write_condition.check(Some(&source.etag))?;
         let modified_ms = restate(backend, source.id, headers).await?;
-        return shown(&source.etag, &source.checksum, modified_ms);
+        return shown(&source.etag, &source.checksum, modified_ms, None);
     }
-    let stored = copy_bytes(backend, reader, &[algorithm]).await?;
-    let draft = draft(backend, input.key.clone(), headers, &stored, algorithm);
+    let (encryption, data_key) = sealing.map(|sealing| (sealing.encryption, sealing.key)).unzip();
+    let stored = copy_bytes(backend, reader, &[algorithm], data_key.as_ref()).await?;
+    let draft = draft(backend, input.key.clone(), headers, &stored, algorithm, encryption.clone());
     let (tag, checksum, modified_ms) = (draft.etag.clone(), draft.checksum.clone(), draft.modified_ms);
     store(backend, input.bucket.clone(), draft, write_condition, stored).await?;
-    shown(&tag, &checksum, modified_ms)
+    shown(&tag, &checksum, modified_ms, encryption.as_ref())
 }
 
 /// Bucket and key of a copy's source.
@@ -77,9 +83,14 @@ pub fn source(source: &CopySource) -> S3Result<(String, String)> {
     }
 }
 
-/// Copies bytes to a new blob in constant memory.
-pub async fn copy_bytes(backend: &Backend, mut reader: Reader, algorithms: &[Algorithm]) -> S3Result<Stored> {
-    let mut writer = backend.blobs.write(algorithms);
+/// Copies bytes to a new blob, encrypted where there is a key, in constant memory.
+pub async fn copy_bytes(
+    backend: &Backend,
+    mut reader: Reader,
+    algorithms: &[Algorithm],
+    key: Option<&SealingKey>,
+) -> S3Result<Stored> {
+    let mut writer = backend.blobs.write(algorithms, key);
     while let Some(bytes) = reader.next().await {
         writer.push(&bytes.doing("read the source")?).await?;
     }
@@ -116,10 +127,17 @@ async fn restate(backend: &Backend, id: i64, headers: Headers) -> S3Result<i64> 
     Ok(now)
 }
 
-fn shown(tag: &str, checksum: &Checksum, modified_ms: i64) -> S3Result<S3Response<CopyObjectOutput>> {
+fn shown(
+    tag: &str,
+    checksum: &Checksum,
+    modified_ms: i64,
+    encryption: Option<&Encryption>,
+) -> S3Result<S3Response<CopyObjectOutput>> {
     let last_modified = Some(timestamp(modified_ms));
     let mut result = CopyObjectResult { e_tag: etag(tag), last_modified, ..Default::default() };
     show_checksum!(result, Some(checksum));
     result.checksum_type = Some(ChecksumType::from_static(checksum.kind.as_str()));
-    answer(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
+    let mut output = CopyObjectOutput { copy_object_result: Some(result), ..Default::default() };
+    show_encryption!(output, encryption);
+    answer(output)
 }

@@ -8,6 +8,7 @@ use super::source::{Condition, open, resolve};
 use super::{etag, missing};
 use crate::backend::{Backend, principal};
 use crate::checksum::show_checksum;
+use crate::encryption::{self, show_encryption};
 use crate::error::not_offered;
 use crate::headers::{show_headers, timestamp};
 use crate::index::object::Object;
@@ -29,6 +30,7 @@ macro_rules! show {
             show_checksum!($output, Some(&object.checksum));
             $output.checksum_type = Some(ChecksumType::from_static(object.checksum.kind.as_str()));
         }
+        show_encryption!($output, object.encryption.as_ref());
         show_headers!($output, object.headers);
     };
 }
@@ -71,6 +73,11 @@ pub async fn head(
         return Err(missing(backend, &principal, &input.bucket).await);
     };
     condition!(input).check(&object)?;
+    if input.checksum_mode.is_some() {
+        // Source: HeadObject; the checksum of an encrypted object is for who may read it.
+        let place = (input.bucket.as_str(), input.key.as_str());
+        encryption::open(backend, &principal, place, object.encryption.as_ref()).await?;
+    }
     let bytes = resolve(input.range, object.size)?;
     let mut output = HeadObjectOutput::default();
     show!(output, object, bytes, input);

@@ -11,6 +11,7 @@ use crate::assembly::{PART_BYTES_MAX, PARTS_MAX};
 use crate::backend::{Backend, principal};
 use crate::blob::Stored;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
+use crate::encryption::{self, show_encryption};
 use crate::error::refuse;
 use crate::headers::timestamp;
 use crate::index::object::Object;
@@ -22,9 +23,12 @@ pub async fn upload(
     backend: &Backend,
     mut request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
+    let principal = principal(&request)?;
     let input = &mut request.input;
     let number = check_number(input.part_number)?;
     let upload = backend.index.upload(&input.bucket, &input.key, &input.upload_id).await?;
+    let place = (input.bucket.as_str(), input.key.as_str());
+    let key = encryption::open(backend, &principal, place, upload.encryption.as_ref()).await?;
     let incoming = Incoming {
         body: input.body.take(),
         length: input.content_length,
@@ -35,11 +39,12 @@ pub async fn upload(
         Some(theirs) if upload.asked && theirs != upload.algorithm => Err(mismatch(theirs, upload.algorithm)),
         _ => Ok(upload.algorithm),
     };
-    let (stored, algorithm, stated) = receive(backend, incoming, ours).await?;
+    let (stored, algorithm, stated) = receive(backend, incoming, key.as_ref(), ours).await?;
     let shown = full_checksum(&stored.digested, stated.algorithm().unwrap_or(algorithm));
     let mut output =
         UploadPartOutput { e_tag: etag(&hex::encode(stored.digested.md5)), ..Default::default() };
     show_checksum!(output, Some(&shown));
+    show_encryption!(output, upload.encryption.as_ref());
     store(backend, &upload, number, stored).await?;
     answer(output)
 }
@@ -58,14 +63,18 @@ pub async fn copy(
     let choose =
         |object: &Object| condition.check_for_copy(object).and_then(|()| part_of(object, range.as_deref()));
     let (_, _, reader) = open(backend, &principal, (&bucket, &key), choose).await?;
-    let stored = copy_bytes(backend, reader, &[upload.algorithm]).await?;
+    let place = (input.bucket.as_str(), input.key.as_str());
+    let data_key = encryption::open(backend, &principal, place, upload.encryption.as_ref()).await?;
+    let stored = copy_bytes(backend, reader, &[upload.algorithm], data_key.as_ref()).await?;
     let (tag, checksum) =
         (hex::encode(stored.digested.md5), full_checksum(&stored.digested, upload.algorithm));
     let modified_ms = store(backend, &upload, number, stored).await?;
-    answer(UploadPartCopyOutput {
+    let mut output = UploadPartCopyOutput {
         copy_part_result: Some(result(&tag, &checksum, modified_ms)),
         ..Default::default()
-    })
+    };
+    show_encryption!(output, upload.encryption.as_ref());
+    answer(output)
 }
 
 async fn store(backend: &Backend, upload: &Upload, number: i64, stored: Stored) -> S3Result<i64> {

@@ -5,9 +5,10 @@ use s3s::{S3Request, S3Response, S3Result};
 
 use super::receive::{Incoming, receive};
 use super::{answer, condition, etag};
-use crate::backend::Backend;
+use crate::backend::{Backend, principal};
 use crate::blob::Stored;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
+use crate::encryption::{self, Encryption, show_encryption};
 use crate::headers::{Headers, stated_headers};
 use crate::index::object::{Condition, Draft, Piece};
 use crate::index::settle;
@@ -18,7 +19,11 @@ pub async fn object(
     mut request: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let condition = condition(&request.headers)?;
+    let principal = principal(&request)?;
     let headers = stated_headers!(request.input)?;
+    let place = (request.input.bucket.as_str(), request.input.key.as_str());
+    let sealing = encryption::begin(backend, &principal, place, &request.headers).await?;
+    let (encryption, key) = sealing.map(|sealing| (sealing.encryption, sealing.key)).unzip();
     let incoming = Incoming {
         body: request.input.body.take(),
         length: request.input.content_length,
@@ -26,11 +31,12 @@ pub async fn object(
         extensions: &request.extensions,
     };
     let ours = |theirs: Option<Algorithm>| Ok(theirs.unwrap_or(Algorithm::Crc64Nvme));
-    let (stored, algorithm, _) = receive(backend, incoming, ours).await?;
-    let draft = draft(backend, request.input.key, headers, &stored, algorithm);
+    let (stored, algorithm, _) = receive(backend, incoming, key.as_ref(), ours).await?;
+    let draft = draft(backend, request.input.key, headers, &stored, algorithm, encryption);
     let mut output = PutObjectOutput { e_tag: etag(&draft.etag), ..Default::default() };
     show_checksum!(output, Some(&draft.checksum));
     output.checksum_type = Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT));
+    show_encryption!(output, draft.encryption.as_ref());
     store(backend, request.input.bucket, draft, condition, stored).await?;
     answer(output)
 }
@@ -42,6 +48,7 @@ pub fn draft(
     headers: Headers,
     stored: &Stored,
     algorithm: Algorithm,
+    encryption: Option<Encryption>,
 ) -> Draft {
     let checksum = full_checksum(&stored.digested, algorithm);
     Draft {
@@ -53,6 +60,7 @@ pub fn draft(
         pieces: vec![piece(stored, &checksum)],
         checksum,
         upload: None,
+        encryption,
     }
 }
 

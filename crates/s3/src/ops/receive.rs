@@ -1,5 +1,6 @@
 //! Takes an object's or a part's bytes in: streamed to a blob, counted and checked.
 
+use access::SealingKey;
 use futures_util::StreamExt;
 use http::{Extensions, HeaderMap};
 use s3s::dto::StreamingBlob;
@@ -21,7 +22,7 @@ pub struct Incoming<'r> {
     pub extensions: &'r Extensions,
 }
 
-/// Writes the bytes to a blob and checks them; `choose` picks the checksum to keep from the one the client chose.
+/// Writes the bytes to a blob, encrypted where there is a key, and checks them; `choose` picks the checksum to keep from the one the client chose.
 ///
 /// # Errors
 /// `MissingContentLength`, `EntityTooLarge`, `IncompleteBody`, `BadDigest`, and what is wrong with the statements
@@ -29,6 +30,7 @@ pub struct Incoming<'r> {
 pub async fn receive(
     backend: &Backend,
     incoming: Incoming<'_>,
+    key: Option<&SealingKey>,
     choose: impl FnOnce(Option<Algorithm>) -> S3Result<Algorithm>,
 ) -> S3Result<(Stored, Algorithm, Stated)> {
     let mut stated = Stated::new(incoming.headers)?;
@@ -36,7 +38,7 @@ pub async fn receive(
     let length = check_length(incoming.length)?;
     let mut algorithms = stated.algorithms();
     algorithms.push(algorithm);
-    let mut writer = backend.blobs.write(&algorithms);
+    let mut writer = backend.blobs.write(&algorithms, key);
     let mut received = 0;
     let mut body = incoming.body;
     while let Some(bytes) = next(&mut body).await {

@@ -10,6 +10,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use super::missing;
 use crate::backend::Backend;
 use crate::blob::Reader;
+use crate::encryption;
 use crate::error::refuse;
 use crate::headers::{http_date, seconds, timestamp};
 use crate::index::object::{Object, precondition_failed};
@@ -82,7 +83,7 @@ pub fn resolve(range: Option<Range>, size: u64) -> S3Result<Span<u64>> {
 /// Opens an object's bytes: `choose` sees the row and says which.
 ///
 /// # Errors
-/// Those of `choose`; `NoSuchKey`, or `AccessDenied` for who may not list the bucket.
+/// Those of `choose` and of the object's key; `NoSuchKey`, or `AccessDenied` for who may not list the bucket.
 pub async fn open(
     backend: &Backend,
     principal: &Principal,
@@ -98,7 +99,11 @@ pub async fn open(
     });
     drop(gate);
     match pinned {
-        Some((object, bytes, slices, pin)) => Ok((object, bytes, Reader::new(&backend.blobs, slices, pin))),
+        Some((object, bytes, slices, pin)) => {
+            let sealed = object.encryption.as_ref();
+            let data_key = encryption::open(backend, principal, (bucket, key), sealed).await?;
+            Ok((object, bytes, Reader::new(&backend.blobs, slices, pin, data_key)))
+        }
         None => Err(missing(backend, principal, bucket).await),
     }
 }
@@ -134,6 +139,7 @@ mod tests {
             headers: Default::default(),
             checksum: Checksum::full(Algorithm::Crc32, &[0; 4]),
             upload: None,
+            encryption: None,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{answer, condition, etag};
 use crate::assembly::{Claim, Named, etag_of_parts};
 use crate::backend::{Backend, principal};
 use crate::checksum::{Algorithm, Checksum, Kind, show_checksum, stated_checksums};
+use crate::encryption::{self, Encryption, show_encryption};
 use crate::error::refuse;
 use crate::headers::stated_headers;
 use crate::index::settle;
@@ -17,30 +18,37 @@ pub async fn create(
     backend: &Backend,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-    let creator = creator(&principal(&request)?);
+    let principal = principal(&request)?;
+    let headers = request.headers;
     let input = request.input;
     let (algorithm, kind) = choose(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
+    let stated = stated_headers!(input)?;
+    let place = (input.bucket.as_str(), input.key.as_str());
+    let sealing = encryption::begin(backend, &principal, place, &headers).await?;
     let upload = Upload {
         id: backend.clock.hex(48),
         created_ms: backend.now_ms(),
-        creator,
-        headers: stated_headers!(input)?,
+        creator: creator(&principal),
+        headers: stated,
         algorithm,
         kind,
         asked: input.checksum_algorithm.is_some(),
         bucket: input.bucket.clone(),
         key: input.key.clone(),
+        encryption: sealing.map(|sealing| sealing.encryption),
     };
-    let (index, id) = (backend.index.clone(), upload.id.clone());
+    let (index, id, encryption) = (backend.index.clone(), upload.id.clone(), upload.encryption.clone());
     settle(async move { index.create_upload(&upload).await }).await?;
-    answer(CreateMultipartUploadOutput {
+    let mut output = CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id),
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(algorithm.as_str())),
         checksum_type: Some(ChecksumType::from_static(kind.as_str())),
         ..Default::default()
-    })
+    };
+    show_encryption!(output, encryption.as_ref());
+    answer(output)
 }
 
 pub async fn complete(
@@ -48,17 +56,21 @@ pub async fn complete(
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
     let condition = condition(&request.headers)?;
+    let principal = principal(&request)?;
     let input = request.input;
     let upload = match backend.index.upload(&input.bucket, &input.key, &input.upload_id).await {
         Ok(upload) => upload,
         Err(error) => return repeated(backend, &input, error).await,
     };
     let claim = read_claim(&input, &upload)?;
+    // Who may not read the parts may not make an object of them, as in S3.
+    let place = (input.bucket.as_str(), input.key.as_str());
+    encryption::open(backend, &principal, place, upload.encryption.as_ref()).await?;
     let (index, now) = (backend.index.clone(), backend.now_ms());
     let change = async move { index.complete_upload(&upload, &claim, &condition, now).await };
     let (draft, unnamed) = settle(change).await?;
     backend.discard(unnamed);
-    completed(input, &draft.etag, &draft.checksum)
+    completed(input, &draft.etag, &draft.checksum, draft.encryption.as_ref())
 }
 
 /// Whoever began an upload may abort it without a further right.
@@ -146,7 +158,7 @@ async fn repeated(
             if object.upload.as_ref() == Some(&input.upload_id)
                 && Some(&object.etag) == expected.as_ref() =>
         {
-            completed(input.clone(), &object.etag, &object.checksum)
+            completed(input.clone(), &object.etag, &object.checksum, object.encryption.as_ref())
         }
         _ => Err(error),
     }
@@ -156,6 +168,7 @@ fn completed(
     input: CompleteMultipartUploadInput,
     tag: &str,
     checksum: &Checksum,
+    encryption: Option<&Encryption>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
     let mut output = CompleteMultipartUploadOutput {
         location: Some(format!("/{}/{}", input.bucket, input.key)),
@@ -166,5 +179,6 @@ fn completed(
         ..Default::default()
     };
     show_checksum!(output, Some(checksum));
+    show_encryption!(output, encryption);
     answer(output)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Access, Principal, RoleSession, RootKey, S3Endpoint};
+use access::{Access, Principal, RoleSession, RootKey, S3Endpoint, SealingKey};
 use bytes::Bytes;
 use catalog::Catalog;
 use catalog::role::RoleRow;
@@ -69,7 +69,8 @@ impl Store {
         let realm = Realm { region: "us-east-1".into(), account: "111122223333".into() };
         let root = RootKey { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() };
         let s3 = S3Endpoint { url: "http://127.0.0.1:1".into() };
-        let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm, root, s3));
+        let master = SealingKey::new([7; 32]);
+        let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm, root, s3, master));
         let door = open(&folder, &access).await;
         Store { door, folder, access, catalog }
     }

@@ -184,7 +184,8 @@ async fn what_is_not_offered_is_refused_by_name() {
     store.put("/data/k", "x").await.ok();
     for (name, value, code) in [
         ("x-amz-server-side-encryption", "aws:kms", "NotImplemented"),
-        ("x-amz-server-side-encryption", "AES256", "NotImplemented"),
+        ("x-amz-server-side-encryption", "aws:kms:dsse", "NotImplemented"),
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256", "NotImplemented"),
         ("x-amz-tagging", "a=b", "NotImplemented"),
         ("x-amz-storage-class", "GLACIER", "InvalidStorageClass"),
         ("x-amz-acl", "public-read", "AccessControlListNotSupported"),

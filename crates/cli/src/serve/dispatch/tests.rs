@@ -39,8 +39,8 @@ pub fn dispatch() -> Dispatch {
             }
         })
     });
-    let doors =
-        Doors { credential: Box::new(credential), personalize: named("personalize"), iam: named("iam"), s3 };
+    let (personalize, iam, kms) = (named("personalize"), named("iam"), named("kms"));
+    let doors = Doors { credential: Box::new(credential), personalize, iam, kms, s3 };
     let clock = Arc::new(SimulatedClock::new(fixture["now_ms"].as_i64().unwrap(), 1));
     let cors = Cors { origins: vec!["https://shop.example".into()] };
     Dispatch { doors, realm, clock, cors }
@@ -112,7 +112,7 @@ async fn refusals_say_what_to_do() {
     for (from, to, status, parts) in [
         ("AKIDEXAMPLE", "AKIDUNKNOWN", 400, ["UnrecognizedClientException", "lade env"]),
         ("eu-central-1", "us-west-2", 400, ["us-west-2", "eu-central-1"]),
-        ("/personalize/", "/lambda/", 400, ["lambda", "personalize, s3, iam, sts"]),
+        ("/personalize/", "/lambda/", 400, ["lambda", "personalize, s3, iam, sts, kms"]),
         (
             "Signature=",
             "Signature=0",

@@ -1,0 +1,75 @@
+//! Sealed blobs: AES-256-GCM in chunks of 64 KiB, so that a range is read without the rest.
+//!
+//! Each blob has a key of its own, derived from the object's data key and the blob's id; the nonce is the chunk's
+//! number. With each chunk the blob's id, the number and whether it is the last are authenticated: a chunk that was
+//! changed, moved, taken from another blob or cut off is found.
+
+use std::io;
+
+use access::SealingKey;
+use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+
+/// Bytes of an object in one chunk.
+pub const CHUNK: u64 = 64 * 1024;
+const TAG: u64 = 16;
+
+/// Seals or opens the chunks of one blob.
+pub struct Cipher {
+    key: LessSafeKey,
+    id: String,
+}
+
+impl Cipher {
+    pub fn new(data_key: &SealingKey, blob: &str) -> Cipher {
+        Cipher { key: data_key.derive(blob.as_bytes()).cipher(), id: blob.to_owned() }
+    }
+
+    /// Appends a sealed chunk to `out`.
+    pub fn seal(&self, number: u64, is_last: bool, chunk: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(chunk);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce(number), self.about(number, is_last), &mut out[start..])
+            .expect("AES-GCM seals chunks of this size");
+        out.extend_from_slice(tag.as_ref());
+    }
+
+    /// Opens a chunk in its place and gives its bytes.
+    ///
+    /// # Errors
+    /// `InvalidData` when it is not the chunk that was written there.
+    pub fn open<'c>(&self, number: u64, is_last: bool, chunk: &'c mut [u8]) -> io::Result<&'c [u8]> {
+        let opened = self.key.open_in_place(nonce(number), self.about(number, is_last), chunk);
+        let damaged = |_| io::Error::new(io::ErrorKind::InvalidData, format!("chunk {number} is damaged"));
+        opened.map(|bytes| &*bytes).map_err(damaged)
+    }
+
+    fn about(&self, number: u64, is_last: bool) -> Aad<Vec<u8>> {
+        let mut bytes = self.id.as_bytes().to_vec();
+        bytes.extend_from_slice(&number.to_be_bytes());
+        bytes.push(u8::from(is_last));
+        Aad::from(bytes)
+    }
+}
+
+/// The number of chunks of a blob of `size` bytes: one also where there are none.
+pub fn chunks(size: u64) -> u64 {
+    size.div_ceil(CHUNK).max(1)
+}
+
+/// Where a chunk lies in the file.
+pub fn position(number: u64) -> u64 {
+    number * (CHUNK + TAG)
+}
+
+/// The size of the file of a blob of `size` bytes.
+pub fn sealed_size(size: u64) -> u64 {
+    size + chunks(size) * TAG
+}
+
+fn nonce(number: u64) -> Nonce {
+    let mut bytes = [0; NONCE_LEN];
+    bytes[NONCE_LEN - 8..].copy_from_slice(&number.to_be_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}
