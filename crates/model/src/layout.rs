@@ -38,9 +38,8 @@ impl Layout {
         Layout { dataset_type, schema_version: 1, columns }
     }
 
-    /// The layout of the schema that takes this one's place: in its order, with the old field ids, and higher ones
-    /// for the fields that it adds. So the new columns are the last in record order, where null comes first, and
-    /// records of this layout keep their order in the new one.
+    /// The layout of the schema that takes this one's place: columns in its order, the old ones under their field ids,
+    /// the added ones under higher ids. Record order follows the ids, so what is stored stays in order.
     ///
     /// Source: "Replacing a dataset's schema".
     ///

@@ -6,30 +6,32 @@ use super::*;
 use crate::log::{Batch, LogSettings};
 use crate::{Merge, Objects, RunReader, RunWriter};
 
-fn schema(more: &str) -> Schema {
+fn schema(fields: &str) -> Schema {
     let text = format!(
-        r#"{{"type":"record","name":"Items","fields":[{{"name":"ITEM_ID","type":"string"}},{more}
-            {{"name":"PRICE","type":"float"}}]}}"#
+        r#"{{"type":"record","name":"Items","fields":[{{"name":"ITEM_ID","type":"string"}},{fields}]}}"#
     );
     Schema::parse(&text, None).unwrap()
 }
 
 fn first() -> Layout {
-    Layout::new(DatasetType::Items, &schema(""))
+    let fields = r#"{"name":"PRICE","type":"float"},{"name":"NAME","type":"string"}"#;
+    Layout::new(DatasetType::Items, &schema(fields))
 }
 
-/// With a column between the two, as exports show them.
+/// The other way round, with a column in between.
 fn second() -> Layout {
-    first().replaced_by(&schema(r#"{"name":"COLOR","type":["string","null"]},"#)).unwrap()
+    let fields = r#"{"name":"NAME","type":"string"},{"name":"COLOR","type":["string","null"]},
+        {"name":"PRICE","type":"float"}"#;
+    first().replaced_by(&schema(fields)).unwrap()
 }
 
-fn old(id: &str) -> Vec<Value<'_>> {
-    vec![Value::String(id.into()), Value::Double(1.5)]
+fn old(price: f64, name: &str) -> Vec<Value<'_>> {
+    vec![Value::String("a".into()), Value::Double(price), Value::String(name.into())]
 }
 
-fn new<'a>(id: &'a str, color: Option<&'a str>) -> Vec<Value<'a>> {
+fn new<'a>(price: f64, name: &'a str, color: Option<&'a str>) -> Vec<Value<'a>> {
     let color = color.map_or(Value::Null, |text| Value::String(text.into()));
-    vec![Value::String(id.into()), color, Value::Double(1.5)]
+    vec![Value::String("a".into()), Value::String(name.into()), color, Value::Double(price)]
 }
 
 fn encoded(layout: &Layout, values: &[Value<'_>]) -> Vec<u8> {
@@ -69,10 +71,12 @@ impl Stage {
         Objects::open(&self.folder.path().join("runs")).unwrap()
     }
 
-    /// A run of one record.
-    fn write_run(&self, layout: &Layout, object: &str, values: &[Value<'_>]) {
+    /// A run of these records, in the layout's own order.
+    fn write_run(&self, layout: &Layout, object: &str, records: &[Vec<Value<'_>>]) {
+        let mut records: Vec<Vec<u8>> = records.iter().map(|values| encoded(layout, values)).collect();
+        records.sort();
         let mut run = RunWriter::create(&self.objects(), object, layout).unwrap();
-        run.push_record(&encoded(layout, values), Arrivals::once(100)).unwrap();
+        records.iter().for_each(|record| run.push_record(record, Arrivals::once(100)).unwrap());
         run.finish().unwrap();
     }
 }
@@ -80,17 +84,21 @@ impl Stage {
 #[tokio::test]
 async fn records_of_two_versions_merge_where_only_nothing_tells_them_apart() {
     let stage = Stage::set();
-    stage.put(&first(), &old("a")).await;
-    stage.put(&second(), &new("a", None)).await;
-    stage.put(&second(), &new("a", Some("red"))).await;
+    stage.put(&first(), &old(1.5, "z")).await;
+    stage.put(&second(), &new(1.5, "z", None)).await;
+    stage.put(&second(), &new(1.5, "z", Some("red"))).await;
     // Checked before the schema was replaced, written after.
-    stage.put(&first(), &old("b")).await;
-    stage.write_run(&first(), "old", &old("a"));
-    stage.write_run(&second(), "new", &new("b", None));
+    stage.put(&first(), &old(2.5, "y")).await;
+    stage.write_run(&first(), "old", &[old(1.5, "z"), old(2.5, "y"), old(3.5, "x")]);
+    stage.write_run(
+        &second(),
+        "new",
+        &[new(1.5, "z", None), new(2.5, "y", None), new(3.5, "x", Some("blue"))],
+    );
 
     let layout = second();
     let (tail, sorter) = stage.read(&layout).unwrap();
-    assert_eq!((tail.records, tail.csv_bytes), (4, 4 * (1 + 8 + 3) + 3));
+    assert_eq!((tail.records, tail.csv_bytes), (4, 4 * (1 + 1 + 8 + 4) + 3));
     let open = |object| Box::new(RunReader::open(&stage.objects(), object, &layout, 0).unwrap());
     let runs: Vec<(Origin, Batches)> = vec![
         (Origin::Put, into_batches(sorter.finish().unwrap(), &layout)),
@@ -103,8 +111,14 @@ async fn records_of_two_versions_merge_where_only_nothing_tells_them_apart() {
         let values: Vec<Value<'_>> = merged.rows.columns.iter().map(|c| c.get(merged.row)).collect();
         seen.push((encoded(&layout, &values), merged.arrivals.copies));
     }
-    let mut expected = [("a", None, 3), ("a", Some("red"), 1), ("b", None, 2)]
-        .map(|(id, color, copies)| (encoded(&layout, &new(id, color)), copies));
+    let mut expected = [
+        (new(1.5, "z", None), 4),
+        (new(1.5, "z", Some("red")), 1),
+        (new(2.5, "y", None), 3),
+        (new(3.5, "x", None), 1),
+        (new(3.5, "x", Some("blue")), 1),
+    ]
+    .map(|(values, copies)| (encoded(&layout, &values), copies));
     expected.sort();
     assert_eq!(seen, expected);
 }
@@ -112,8 +126,9 @@ async fn records_of_two_versions_merge_where_only_nothing_tells_them_apart() {
 #[tokio::test]
 async fn nothing_of_a_later_version_is_read_under_an_older_layout() {
     let stage = Stage::set();
-    stage.put(&second(), &new("a", Some("red"))).await;
-    stage.write_run(&second(), "new", &new("a", Some("red")));
+    let record = new(1.5, "z", Some("red"));
+    stage.put(&second(), &record).await;
+    stage.write_run(&second(), "new", &[record]);
     assert_eq!(stage.read(&first()).err().unwrap().kind, ErrorKind::Unavailable);
     let refused = RunReader::open(&stage.objects(), "new", &first(), 0).err().unwrap();
     assert_eq!(refused.kind, ErrorKind::Unavailable);
