@@ -73,7 +73,8 @@ const CALLS = {
     async (w) => ({ metricAttributionArn: await w.madeAttribution() }), nothing("metricAttributionArn"), NOT_FOUND],
   ListMetricAttributions: [(w) => ({ datasetGroupArn: w.group }), noToken, NO_TOKEN],
   ListMetricAttributionMetrics: [
-    async (w) => ({ metricAttributionArn: await w.madeAttribution() }), noToken, NO_TOKEN],
+    async (w) => ({ metricAttributionArn: await w.madeAttribution() }),
+    async (w) => ({ metricAttributionArn: await w.madeAttribution(), ...noToken() }), NO_TOKEN],
   UpdateMetricAttribution: [
     async (w) => ({ metricAttributionArn: await w.madeAttribution(), addMetrics: [w.metric("views")] }),
     () => ({ metricAttributionArn: NOTHING.metricAttributionArn, removeMetrics: ["clicks"] }), NOT_FOUND],

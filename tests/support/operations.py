@@ -225,7 +225,8 @@ CALLS = {
     "DescribeMetricAttribution": (
         lambda w: {"metricAttributionArn": w.attribution}, nothing("metricAttributionArn"), NOT_FOUND),
     "ListMetricAttributions": (lambda w: {"datasetGroupArn": w.group.arn}, no_token, NO_TOKEN),
-    "ListMetricAttributionMetrics": (lambda w: {"metricAttributionArn": w.attribution}, no_token, NO_TOKEN),
+    "ListMetricAttributionMetrics": (lambda w: {"metricAttributionArn": w.attribution},
+                                     lambda w: {"metricAttributionArn": w.attribution, **no_token(w)}, NO_TOKEN),
     "UpdateMetricAttribution": (
         lambda w: {"metricAttributionArn": w.made_attribution(), "addMetrics": [
             {"eventType": "view", "metricName": "views", "expression": "SAMPLECOUNT()"}]},

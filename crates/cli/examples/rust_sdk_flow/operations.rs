@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use aws_sdk_personalize::error::DisplayErrorContext;
 use aws_sdk_personalize::types::Tag;
 use aws_sdk_personalizeevents::types::{Action, ActionInteraction, Event, Item, User};
 
@@ -33,7 +34,7 @@ pub async fn run(flow: &Flow) -> Result {
 macro_rules! call {
     ($name:literal, $good:expr, $bad:expr, $refused:ident) => {
         report($name, async {
-            $good.send().await.map_err(|error| format!("{error:?}"))?;
+            $good.send().await?;
             match $bad.send().await {
                 Err(error) if error.as_service_error().is_some_and(|error| error.$refused()) => Ok(()),
                 other => Err(format!("what has to be refused is answered with {other:?}").into()),
@@ -46,7 +47,9 @@ macro_rules! call {
 async fn report(name: &str, called: impl Future<Output = Result>) {
     match called.await {
         Ok(()) => println!("ok {name}"),
-        Err(error) => println!("failed {name}: {}", error.to_string().replace('\n', " ")),
+        Err(error) => {
+            println!("failed {name}: {}", DisplayErrorContext(&*error).to_string().replace('\n', " "))
+        }
     }
 }
 
