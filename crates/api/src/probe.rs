@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use access::Bucket;
 use access::bucket::ObjectEntry;
 use access::source::{Depth, MANIFEST, Source};
-use access::Bucket;
 use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};

@@ -37,6 +37,9 @@ pub struct MetricsOutput {
     pub role_arn: String,
     /// Exactly as it was sent; without one there are no reports.
     pub path: Option<String>,
+    /// The key under which reports are written.
+    #[serde(default)]
+    pub kms_key_arn: Option<String>,
 }
 
 pub struct NewMetricAttribution {

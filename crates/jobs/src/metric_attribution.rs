@@ -89,6 +89,7 @@ async fn open(parts: &Parts, job: &JobRow, promised: &PromisedReport) -> Result<
         let text = format!("The report {location} can't be written: {}", cause.message());
         Error::new(cause.kind, text).caused_by(cause)
     })?;
+    let bucket = bucket.with_key(promised.attribution.output.kms_key_arn.clone());
     Ok(Place { bucket, key: place.key })
 }
 

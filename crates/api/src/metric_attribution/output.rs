@@ -35,11 +35,16 @@ struct Destination {
 
 impl OutputConfig {
     pub fn into_stored(self) -> MetricsOutput {
-        MetricsOutput { role_arn: self.role_arn, path: self.s3_data_destination.map(|d| d.path) }
+        let (path, kms_key_arn) = match self.s3_data_destination {
+            Some(Destination { path, kms_key_arn }) => (Some(path), kms_key_arn),
+            None => (None, None),
+        };
+        MetricsOutput { role_arn: self.role_arn, path, kms_key_arn }
     }
 
     pub fn from_stored(output: MetricsOutput) -> OutputConfig {
-        let s3_data_destination = output.path.map(|path| Destination { path, kms_key_arn: None });
+        let s3_data_destination =
+            output.path.map(|path| Destination { path, kms_key_arn: output.kms_key_arn });
         OutputConfig { s3_data_destination, role_arn: output.role_arn }
     }
 }
@@ -52,15 +57,7 @@ pub async fn check(api: &Api, attribution: &Arn, config: &OutputConfig) -> Resul
     let Some(destination) = &config.s3_data_destination else {
         return api.access.check_role(&config.role_arn).await;
     };
-    check_key(destination)?;
-    probe(api, attribution, &config.role_arn, &destination.path, ImportMode::Full).await
-}
-
-fn check_key(destination: &Destination) -> Result<()> {
-    if destination.kms_key_arn.is_none() {
-        return Ok(());
-    }
-    Err(Error::invalid("Reports under a key are not offered by this version yet: leave out kmsKeyArn."))
+    probe(api, attribution, &config.role_arn, destination, ImportMode::Full).await
 }
 
 /// Checks that an import job of this dataset can publish a report.
@@ -76,18 +73,34 @@ pub async fn can_publish(api: &Api, job: &Arn, dataset: &DatasetRow, mode: Impor
         )));
     }
     let attribution = api.catalog.metric_attribution_of(&dataset.group_arn).await?;
-    let Some(MetricsOutput { role_arn, path: Some(path) }) = attribution.map(|row| row.output) else {
+    let Some(MetricsOutput { role_arn, path: Some(path), kms_key_arn }) = attribution.map(|row| row.output)
+    else {
         return Err(Error::invalid(format!(
             "There is nothing to publish: the dataset group has no metric attribution with an S3 destination: {}",
             dataset.group_arn
         )));
     };
-    probe(api, job, &role_arn, &path, mode).await
+    probe(api, job, &role_arn, &Destination { path, kms_key_arn }, mode).await
 }
 
-async fn probe(api: &Api, source: &Arn, role: &str, path: &str, mode: ImportMode) -> Result<()> {
-    let place = S3Location::parse(path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
+async fn probe(
+    api: &Api,
+    source: &Arn,
+    role: &str,
+    destination: &Destination,
+    mode: ImportMode,
+) -> Result<()> {
+    let place =
+        S3Location::parse(&destination.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let bucket = api.access.open_bucket(role, source, &place.bucket).await?;
     let name = report_name(mode, api.clock.now_ms().div_euclid(1000));
-    probe::report_destination(&bucket, &format!("{}{name}", place.prefix())).await
+    let key = format!("{}{name}", place.prefix());
+    let Some(kms_key_arn) = &destination.kms_key_arn else {
+        return probe::report_destination(&bucket, &key).await;
+    };
+    let object = model::arn::object(&place.bucket, &key);
+    let usable = api.access.probe_key(role, source, kms_key_arn, &object).await;
+    // A key that can't be used is told behind what is wrong with the bucket.
+    let bucket = if usable.is_ok() { bucket.with_key(Some(kms_key_arn.clone())) } else { bucket };
+    probe::report_destination(&bucket, &key).await.and(usable)
 }

@@ -146,7 +146,6 @@ async fn outputs_that_would_not_work_are_refused() {
         (output("http://out/x"), "Invalid S3 output path"),
         (json!({"roleArn": nobody}), "can't assume the role"),
         (json!({"roleArn": nobody, "s3DataDestination": {"path": "s3://out"}}), "can't assume the role"),
-        (json!({"roleArn": ROLE, "s3DataDestination": sealed}), "leave out kmsKeyArn"),
         (json!({"roleArn": ROLE, "s3DataDestination": {}}), "'metricsOutputConfig.s3DataDestination.path'"),
         (json!({"s3DataDestination": {"path": "s3://out"}}), "'metricsOutputConfig.roleArn'"),
     ] {
@@ -156,6 +155,10 @@ async fn outputs_that_would_not_work_are_refused() {
         assert!(code == "InvalidInputException" && message.contains(text), "{message}");
     }
     assert!(f.store.done().is_empty());
+    let mut request = input(&f, "m", counts(&["a"]));
+    request["metricsOutputConfig"] = json!({"roleArn": ROLE, "s3DataDestination": sealed});
+    let (_, message) = f.refused("CreateMetricAttribution", request).await;
+    assert!(message.contains("Insufficient privileges for KMS key"), "{message}");
     f.store.deny("create");
     let (code, message) = f.refused("CreateMetricAttribution", input(&f, "m", counts(&["a"]))).await;
     assert!(code == "InvalidInputException" && message.contains("fix bucket policy on out."), "{message}");
