@@ -3,10 +3,13 @@
 use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
-use crate::{dataset, dataset_group, event_tracker, failed, job, policy, role, run, schema, sequencer, tag};
+use crate::{
+    access_key, dataset, dataset_group, event_tracker, failed, job, policy, role, run, schema, sequencer,
+    tag, user, user_policy,
+};
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 13] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -17,6 +20,9 @@ const TABLES: [&str; 10] = [
     tag::TABLES,
     role::TABLES,
     policy::TABLES,
+    user::TABLES,
+    access_key::TABLES,
+    user_policy::TABLES,
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.

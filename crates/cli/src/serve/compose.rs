@@ -57,6 +57,7 @@ pub async fn compose(
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };
     let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root.clone(), endpoint));
+    access.load_access_keys().await?;
     let hosts = settings.public_hosts.clone();
     let s3 = Door::open(&place("s3"), access.clone(), clock.clone(), hosts).await?;
     let bell = Arc::new(Notify::new());

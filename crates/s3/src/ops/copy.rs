@@ -8,8 +8,9 @@ use super::put::{draft, store};
 use super::source::open;
 use super::{answer, condition, etag};
 use crate::assembly::PART_BYTES_MAX;
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
 use crate::blob::{Reader, Stored};
+use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
 use crate::error::{Doing, not_offered, refuse};
 use crate::headers::{Headers, stated_headers, timestamp};
@@ -33,11 +34,11 @@ pub async fn object(
     backend: &Backend,
     mut request: S3Request<CopyObjectInput>,
 ) -> S3Result<S3Response<CopyObjectOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let write_condition = condition(&request.headers)?;
     let input = &mut request.input;
     let (bucket, key) = source(&input.copy_source)?;
-    backend.gate.permit_object(&principal, "s3:GetObject", &bucket, &key).await?;
+    backend.gate.permit_object(&caller, "s3:GetObject", &bucket, &key).await?;
     let replaces = replaces(input.metadata_directive.as_ref())?;
     let is_same = bucket == input.bucket && key == input.key;
     if is_same && !replaces {
@@ -48,7 +49,7 @@ pub async fn object(
     let stated = if replaces { Some(stated_headers!(input)?) } else { None };
     let read_condition = source_condition!(input);
     let choose = |object: &Object| read_condition.check_for_copy(object).and_then(|()| whole(object));
-    let (source, _, reader) = open(backend, &principal, (&bucket, &key), choose).await?;
+    let (source, _, reader) = open(backend, &caller, (&bucket, &key), choose).await?;
     let headers = stated.unwrap_or_else(|| source.headers.clone());
     let algorithm = algorithm(input.checksum_algorithm.as_ref(), &source)?;
     if is_same && algorithm == source.checksum.algorithm {

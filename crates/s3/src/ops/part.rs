@@ -8,8 +8,9 @@ use super::receive::{Incoming, receive};
 use super::source::open;
 use super::{answer, etag};
 use crate::assembly::{PART_BYTES_MAX, PARTS_MAX};
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
 use crate::blob::Stored;
+use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
 use crate::error::refuse;
 use crate::headers::timestamp;
@@ -48,16 +49,16 @@ pub async fn copy(
     backend: &Backend,
     mut request: S3Request<UploadPartCopyInput>,
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let input = &mut request.input;
     let number = check_number(input.part_number)?;
     let (bucket, key) = source(&input.copy_source)?;
-    backend.gate.permit_object(&principal, "s3:GetObject", &bucket, &key).await?;
+    backend.gate.permit_object(&caller, "s3:GetObject", &bucket, &key).await?;
     let upload = backend.index.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let (condition, range) = (source_condition!(input), input.copy_source_range.take());
     let choose =
         |object: &Object| condition.check_for_copy(object).and_then(|()| part_of(object, range.as_deref()));
-    let (_, _, reader) = open(backend, &principal, (&bucket, &key), choose).await?;
+    let (_, _, reader) = open(backend, &caller, (&bucket, &key), choose).await?;
     let stored = copy_bytes(backend, reader, &[upload.algorithm]).await?;
     let (tag, checksum) =
         (hex::encode(stored.digested.md5), full_checksum(&stored.digested, upload.algorithm));

@@ -2,7 +2,6 @@
 
 use std::ops::Range as Span;
 
-use access::Principal;
 use http::HeaderMap;
 use s3s::dto::{ETagCondition, Range, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result};
@@ -10,6 +9,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use super::missing;
 use crate::backend::Backend;
 use crate::blob::Reader;
+use crate::caller::Caller;
 use crate::error::refuse;
 use crate::headers::{http_date, seconds, timestamp};
 use crate::index::object::{Object, precondition_failed};
@@ -85,7 +85,7 @@ pub fn resolve(range: Option<Range>, size: u64) -> S3Result<Span<u64>> {
 /// Those of `choose`; `NoSuchKey`, or `AccessDenied` for who may not list the bucket.
 pub async fn open(
     backend: &Backend,
-    principal: &Principal,
+    caller: &Caller,
     (bucket, key): (&str, &str),
     choose: impl FnOnce(&Object) -> S3Result<Span<u64>>,
 ) -> S3Result<(Object, Span<u64>, Reader)> {
@@ -99,7 +99,7 @@ pub async fn open(
     drop(gate);
     match pinned {
         Some((object, bytes, slices, pin)) => Ok((object, bytes, Reader::new(&backend.blobs, slices, pin))),
-        None => Err(missing(backend, principal, bucket).await),
+        None => Err(missing(backend, caller, bucket).await),
     }
 }
 
