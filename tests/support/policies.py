@@ -36,3 +36,12 @@ def trust_policy(service="personalize.amazonaws.com"):
             "Action": "sts:AssumeRole",
         }],
     })
+
+
+def allow(actions, resources="*", **condition):
+    """A statement; `condition` is an operator and what it asks for, such as `StringEquals={...}`."""
+    return {"Effect": "Allow", "Action": actions, "Resource": resources, **({"Condition": condition} if condition else {})}
+
+
+def deny(actions, resources="*", **condition):
+    return {**allow(actions, resources, **condition), "Effect": "Deny"}
