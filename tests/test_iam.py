@@ -86,7 +86,7 @@ class TestRoles:
         '{"Version": "2012-10-17", "Statement": [{"Effect": "Perhaps", "Action": "*", "Resource": "*"}]}',
         json.dumps({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": "s3:*", "Resource": "*",
-            "Condition": {"StringEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}},
+            "Condition": {"StringSounds": {"s3:x-amz-server-side-encryption": "aws:kms"}},
         }]}),
     ], ids=["not-json", "not-an-object", "no-statement", "unknown-effect", "condition"])
     def test_what_is_not_evaluated_is_refused(self, workshop, document):
@@ -95,10 +95,10 @@ class TestRoles:
         put = lambda: workshop.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document)
         failure(put, workshop.iam.exceptions.MalformedPolicyDocumentException)
 
-    def test_a_bucket_policy_with_a_condition_is_refused(self, workshop):
+    def test_a_bucket_policy_with_an_unknown_condition_key_is_refused(self, workshop):
         bucket = workshop.make_bucket("bucket", policy="")
         policy = json.loads(bucket_policy(bucket))
-        policy["Statement"][0]["Condition"] = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+        policy["Statement"][0]["Condition"] = {"IpAddress": {"aws:SourceIpp": "10.0.0.0/8"}}
         put = lambda: workshop.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
         assert failure(put, workshop.s3.exceptions.ClientError)["Code"] == "MalformedPolicy"
 

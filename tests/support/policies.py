@@ -68,3 +68,10 @@ def denying(policy, action, resource):
     policy = json.loads(policy)
     policy["Statement"].append({"Effect": "Deny", "Action": action, "Resource": resource})
     return json.dumps(policy)
+def allow(actions, resources="*", **condition):
+    """A statement; `condition` is an operator and what it asks for, such as `StringEquals={...}`."""
+    return {"Effect": "Allow", "Action": actions, "Resource": resources, **({"Condition": condition} if condition else {})}
+
+
+def deny(actions, resources="*", **condition):
+    return {**allow(actions, resources, **condition), "Effect": "Deny"}

@@ -73,6 +73,21 @@ class Workshop(Clients):
             self.s3.put_bucket_policy(Bucket=bucket, Policy=document)
         return bucket
 
+    def make_user(self, prefix, *statements):
+        """A user with a key and, where there are statements, a policy `p`; its clients know its name and ARN."""
+        name = unique(prefix)
+        arn = self.iam.create_user(UserName=name)["User"]["Arn"]
+        key = self.iam.create_access_key(UserName=name)["AccessKey"]
+        user = Clients(self.endpoint, key["AccessKeyId"], key["SecretAccessKey"])
+        user.name, user.arn, user.key = name, arn, key["AccessKeyId"]
+        if statements:
+            self.set_policy(user, *statements)
+        return user
+
+    def set_policy(self, user, *statements):
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        self.iam.put_user_policy(UserName=user.name, PolicyName="p", PolicyDocument=document)
+
     # Groups, datasets, trackers
 
     def make_schema(self, dataset_type, fields, domain=None):

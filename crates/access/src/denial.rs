@@ -8,6 +8,8 @@ pub struct Denial {
     /// `Denied`, unless the policies could not be read.
     pub kind: ErrorKind,
     pub message: String,
+    /// `None` when the policies could not be read.
+    pub reason: Option<Reason>,
 }
 
 /// What stands against a call.
@@ -17,6 +19,13 @@ pub enum Reason {
     NoResourcePolicy,
     DeniedByIdentityPolicy,
     DeniedByResourcePolicy,
+}
+
+impl Reason {
+    /// Whether a statement denies the call; to be the owner of something does not help then.
+    pub fn is_explicit(self) -> bool {
+        matches!(self, Reason::DeniedByIdentityPolicy | Reason::DeniedByResourcePolicy)
+    }
 }
 
 impl Denial {
@@ -35,7 +44,7 @@ impl Denial {
         let message = format!(
             "User: {caller} is not authorized to perform: {action} on resource: {resource} {because}"
         );
-        Denial { kind: ErrorKind::Denied, message }
+        Denial { kind: ErrorKind::Denied, message, reason: Some(reason) }
     }
 }
 
@@ -48,6 +57,6 @@ impl From<Denial> for Error {
 /// What can't be decided is refused.
 impl From<Error> for Denial {
     fn from(error: Error) -> Denial {
-        Denial { kind: error.kind, message: error.message().to_owned() }
+        Denial { kind: error.kind, message: error.message().to_owned(), reason: None }
     }
 }

@@ -212,7 +212,7 @@ pub fn usable(key: &KeyRow) -> Result<(), KeyFault> {
 fn unknown_maker() -> KeyFault {
     let text = "The ciphertext refers to a customer master key that does not exist, does not exist in this region, \
                 or you are not allowed to access.";
-    KeyFault::Denied(crate::Denial { kind: model::ErrorKind::Denied, message: text.to_owned() })
+    KeyFault::Denied(crate::Denial { kind: model::ErrorKind::Denied, message: text.to_owned(), reason: None })
 }
 
 #[cfg(test)]

@@ -1,19 +1,27 @@
 //! Policy documents: read strictly, given back unchanged, evaluated.
 
+mod condition;
+mod context;
 mod decision;
 mod identity;
 mod json;
 mod pattern;
 mod read;
+mod template;
 
+pub use context::{Context, Surroundings};
 pub use decision::{Decision, Request, decide};
-pub use identity::{Caller, Identity};
+pub use identity::Caller;
 
 use model::Result;
 
+use condition::Condition;
 use identity::Entry;
-use pattern::{ActionPattern, Wildcard};
+use pattern::ActionPattern;
+use template::Template;
 
+/// The most characters of all policies written into one user, white space not counted.
+pub const USER_POLICIES_SIZE_MAX: usize = 2_048;
 /// The most characters of all policies written into one role, white space not counted.
 pub const ROLE_POLICIES_SIZE_MAX: usize = 10_240;
 /// The most characters of a managed policy, white space not counted.
@@ -42,7 +50,9 @@ struct Statement {
     principals: Option<Choice<Entry>>,
     actions: Choice<ActionPattern>,
     /// Absent in trust policies.
-    resources: Option<Choice<Wildcard>>,
+    resources: Option<Choice<Template>>,
+    /// All must hold.
+    conditions: Vec<Condition>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +75,7 @@ impl<T> Choice<T> {
 }
 
 impl Document {
-    /// Reads a policy that says what a role may do.
+    /// Reads a policy that says what a user or a role may do.
     ///
     /// # Errors
     /// `Invalid` with a sentence about the first element that is wrong or not evaluated.
@@ -95,6 +105,16 @@ impl Document {
     /// As `parse_identity_policy`.
     pub fn parse_key_policy(text: &str) -> Result<Document> {
         read::document(text, read::Kind::Key)
+    }
+
+    /// Whether its decision depends on the tags of the resource.
+    pub fn asks_for_resource_tags(&self) -> bool {
+        let family = "aws:resourcetag/";
+        self.statements.iter().any(|statement| {
+            let resources = statement.resources.iter().flat_map(|choice| &choice.items);
+            statement.conditions.iter().any(|condition| condition.asks_for(family))
+                || resources.into_iter().any(|template| template.asks_for(family))
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 use super::*;
 
 use catalog::policy::PolicyRow;
+use catalog::user::UserRow;
+use model::ErrorKind;
 use model::clock::SimulatedClock;
 use policy::Document;
 
@@ -44,6 +46,22 @@ impl Fixture {
         arn
     }
 
+    /// A user with a key: its id, and whoever bears it.
+    async fn user(&self, name: &str) -> (String, Principal) {
+        let row = UserRow {
+            arn: self.access.realm.user("/", name),
+            id: format!("AIDA{name}"),
+            name: name.into(),
+            path: "/".into(),
+            tags: vec![],
+            created_ms: 0,
+        };
+        self.catalog.create_user(&row).await.unwrap();
+        let (key, _) = self.access.create_access_key(name).await.unwrap();
+        let (_, principal) = self.access.credential(&key.id).unwrap();
+        (key.id, principal)
+    }
+
     fn source(&self) -> Arn {
         self.access.realm.export_job("nightly")
     }
@@ -51,6 +69,8 @@ impl Fixture {
     fn session(&self, role: &Arn) -> Principal {
         Principal::Session(Arc::new(RoleSession {
             role: role.clone(),
+            role_id: "AROAEXPORT".into(),
+            role_tags: vec![],
             session: self.access.realm.assumed_role(role.resource_name(), "nightly"),
             service: PERSONALIZE.into(),
             source: self.source(),
@@ -61,7 +81,10 @@ impl Fixture {
     async fn refusal(&self, principal: &Principal, action: &str, policy: Option<&str>) -> Option<String> {
         let policy = policy.map(|text| Document::parse_resource_policy(text, "out").unwrap());
         let resource = model::arn::object("out", "k");
-        self.access.permit(principal, action, &resource, policy.as_ref()).await.err().map(|d| d.message)
+        let context = Context::default();
+        let decision =
+            self.access.permit(principal, action, resource.as_str(), policy.as_ref(), &context).await;
+        decision.err().map(|denial| denial.message)
     }
 }
 
@@ -166,4 +189,75 @@ async fn a_role_that_can_not_be_assumed_is_refused_with_the_reason() {
         assert_eq!(error.kind, ErrorKind::Invalid);
         assert_eq!(error.message(), format!("Personalize can't assume the role {arn}. {why}"));
     }
+}
+
+#[tokio::test]
+async fn a_key_works_while_it_is_active_and_after_a_restart() {
+    let f = fixture().await;
+    let (id, _) = f.user("Ann").await;
+    f.access.set_access_key_active("Ann", &id, false).await.unwrap();
+    assert!(f.access.credential(&id).is_none());
+    f.access.load_access_keys().await.unwrap();
+    assert!(f.access.credential(&id).is_none());
+    f.access.set_access_key_active("Ann", &id, true).await.unwrap();
+    let secret = f.access.credential(&id).unwrap().0.secret_access_key;
+    let Fixture { access, catalog, clock, .. } = &f;
+    let again = Access::new(
+        catalog.clone(),
+        clock.clone(),
+        access.realm.clone(),
+        access.root.clone(),
+        access.s3.clone(),
+        SealingKey::new([7; 32]),
+    );
+    assert!(again.credential(&id).is_none());
+    again.load_access_keys().await.unwrap();
+    let (credential, principal) = again.credential(&id).unwrap();
+    assert_eq!((credential.secret_access_key, principal.arn().resource()), (secret, "user/Ann"));
+    again.delete_access_key("Ann", &id).await.unwrap();
+    assert!(again.credential(&id).is_none());
+}
+
+#[tokio::test]
+async fn a_key_changes_in_the_name_of_its_user_only() {
+    let f = fixture().await;
+    let ((ann, _), _) = (f.user("Ann").await, f.user("Bob").await);
+    assert_eq!(f.access.delete_access_key("Bob", &ann).await.unwrap_err().kind, ErrorKind::NotFound);
+    let stopped = f.access.set_access_key_active("Bob", &ann, false).await;
+    assert_eq!(stopped.unwrap_err().kind, ErrorKind::NotFound);
+    assert!(f.access.credential(&ann).is_some());
+}
+
+#[tokio::test]
+async fn a_change_of_a_policy_holds_from_the_next_request_on() {
+    let f = fixture().await;
+    let (_, user) = f.user("Ann").await;
+    for _ in 0..2 {
+        assert!(f.refusal(&user, "s3:PutObject", None).await.is_some());
+        f.catalog.put_user_policy("Ann", "p", EXPORT, 2048).await.unwrap();
+        assert_eq!(f.refusal(&user, "s3:PutObject", None).await, None);
+        f.catalog.delete_user_policy("Ann", "p").await.unwrap();
+    }
+    let named =
+        BUCKET.replace(r#""Service":"personalize.amazonaws.com""#, &format!(r#""AWS":"{}""#, user.arn()));
+    assert_eq!(f.refusal(&user, "s3:PutObject", Some(&named)).await, None);
+    f.catalog.put_user_policy("Ann", "p", &EXPORT.replace("Allow", "Deny"), 2048).await.unwrap();
+    let refused = f.refusal(&user, "s3:PutObject", Some(&named)).await.unwrap();
+    assert!(refused.ends_with("with an explicit deny in an identity-based policy"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_trust_policy_may_ask_for_which_job_the_service_comes() {
+    let f = fixture().await;
+    let guarded = |account: &str| {
+        let condition = format!(
+            r#""Condition":{{"StringEquals":{{"aws:SourceAccount":"{account}"}},"StringLike":{{"aws:SourceArn":"arn:aws:personalize:us-east-1:111122223333:*"}}}}"#
+        );
+        TRUST.replace(r#""Effect":"Allow""#, &format!(r#""Effect":"Allow",{condition}"#))
+    };
+    let (own, other) =
+        (f.role("Own", &guarded("111122223333")).await, f.role("Other", &guarded("444455556666")).await);
+    assert!(f.access.open_bucket(own.as_str(), &f.source(), "out").await.is_ok());
+    let error = f.access.open_bucket(other.as_str(), &f.source(), "out").await.err().unwrap();
+    assert!(error.message().starts_with(&format!("Personalize can't assume the role {other}.")), "{error}");
 }

@@ -1,5 +1,7 @@
 //! A call whose signature was verified, its body read whole.
 
+use std::net::IpAddr;
+
 use access::Principal;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -8,6 +10,8 @@ use http::{HeaderMap, Method};
 #[derive(Debug)]
 pub struct Call {
     pub principal: Principal,
+    /// Where the caller is, as far as this is known.
+    pub source_ip: Option<IpAddr>,
     /// The service that the signature is for, such as `iam`.
     pub service: String,
     pub request_id: String,

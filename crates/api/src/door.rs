@@ -77,12 +77,12 @@ impl Api {
             Asked::Operation(operation) => self.perform(operation, call).await,
             Asked::EmptyList(name, member) => {
                 check_readable(call)?;
-                permission::authorize(self, &call.principal, &format!("personalize:{name}"), "*").await?;
+                permission::authorize_any(self, call, &format!("personalize:{name}")).await?;
                 reply::body(&serde_json::json!({ member: [] }))
             }
             Asked::NotOffered(name) => {
                 check_readable(call)?;
-                permission::authorize(self, &call.principal, &format!("personalize:{name}"), "*").await?;
+                permission::authorize_any(self, call, &format!("personalize:{name}")).await?;
                 Err(Error::invalid(format!("The operation {name} is not offered by this version.")).into())
             }
             Asked::Unknown => Err(unknown(call)),
@@ -92,12 +92,12 @@ impl Api {
     async fn perform(&self, operation: &Operation, call: &Call) -> Answer<Bytes> {
         let Handler::Json(handler) = operation.handler else {
             let input = events::request::read_events(&call.body)?;
-            permission::authorize(self, &call.principal, &operation.action(), "*").await?;
+            permission::authorize_any(self, call, &operation.action()).await?;
             return events::put_events(self, &call.body, input).await.map(|()| Bytes::new());
         };
         let input = read_tree(&call.body)?;
         shape::check(operation.input, &input)?;
-        permission::check(self, &call.principal, operation, &input).await?;
+        permission::check(self, call, operation, &input).await?;
         handler(self, input).await
     }
 }

@@ -70,6 +70,8 @@ impl Fixture {
     pub fn session(&self) -> Principal {
         Principal::Session(Arc::new(RoleSession {
             role: Arn::parse(ROLE).unwrap(),
+            role_id: "AROAROLE".into(),
+            role_tags: vec![],
             session: self.realm.assumed_role("Role", "job"),
             service: access::PERSONALIZE.into(),
             source: self.realm.export_job("job"),
@@ -95,6 +97,7 @@ impl Fixture {
         self.api
             .call(Call {
                 principal,
+                source_ip: None,
                 service: "personalize".to_owned(),
                 request_id,
                 method,

@@ -1,13 +1,17 @@
-//! The IAM and STS operations: roles, their policies, and who am I.
+//! The IAM and STS operations: users, roles, their policies, and who am I.
 
+mod access_key;
 mod attachment;
 mod caller;
 mod input;
 mod not_offered;
 mod operation;
+mod permission;
 mod policy;
 mod role;
 mod role_policy;
+mod user;
+mod user_policy;
 
 use std::sync::Arc;
 
@@ -16,6 +20,7 @@ use bytes::Bytes;
 use catalog::Catalog;
 use http::{Method, Response, StatusCode};
 use model::{Clock, ErrorKind, Realm};
+use tokio::task::JoinError;
 use tracing::{error, info};
 use wire::error::Fault;
 use wire::protocol::{Protocol, xml};
@@ -40,7 +45,19 @@ impl Iam {
     }
 
     /// Answers a call; every outcome is a response.
-    pub async fn call(&self, call: Call) -> Response<Bytes> {
+    ///
+    /// A call that began is done to its end: a client that leaves must not come between a key that was stopped in
+    /// the catalog and the same key in memory.
+    pub async fn call(self: &Arc<Self>, call: Call) -> Response<Bytes> {
+        let (iam, request_id) = (self.clone(), call.request_id.clone());
+        match tokio::spawn(async move { iam.serve(call).await }).await.map_err(JoinError::try_into_panic) {
+            Ok(response) => response,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Err(Err(_)) => Protocol::Query.fault(&Fault::internal(Protocol::Query), &request_id),
+        }
+    }
+
+    async fn serve(&self, call: Call) -> Response<Bytes> {
         let answer = self.answer(&call).await;
         report(&call.request_id, &answer);
         match answer {
@@ -55,10 +72,8 @@ impl Iam {
     async fn answer(&self, call: &Call) -> Answer<(&'static Operation, Xml)> {
         let form = read(call)?;
         let operation = find(&form, &call.service)?;
-        if !operation.is_for_everybody() {
-            self.access.permit_account(&call.principal, &operation.action()).map_err(model::Error::from)?;
-        }
-        let input = Input::new(form, operation, call.principal.clone())?;
+        let input = Input::new(form, operation, call)?;
+        permission::check(self, &input, operation).await?;
         let result = (operation.run)(self, &input).await?;
         Ok((operation, result))
     }
@@ -91,7 +106,7 @@ fn find(form: &Form, service: &str) -> Answer<&'static Operation> {
     }
     if not_offered::IAM.contains(&action) || not_offered::STS.contains(&action) {
         let text = format!(
-            "The operation {action} is not offered by this server: it keeps roles and their policies."
+            "The operation {action} is not offered by this server: it keeps users, roles and their policies."
         );
         return Err(fault("InvalidAction", text));
     }

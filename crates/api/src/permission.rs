@@ -1,9 +1,10 @@
 //! Whether a caller may do an operation: its own permission, and those for the tags and the role that it hands over.
 
-use access::Principal;
+use access::{Context, PERSONALIZE};
 use model::{Arn, Error, ErrorKind, Realm, Result};
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::door::Api;
 use crate::operation::Operation;
 
@@ -30,39 +31,49 @@ impl Subject {
     }
 }
 
+/// Asks for all permissions that a request needs.
+///
 /// # Errors
-/// `Denied` with the text that AWS gives.
-pub async fn check(api: &Api, principal: &Principal, operation: &Operation, input: &Value) -> Result<()> {
+/// `Denied` with the text that AWS gives; `Unavailable` when policies or tags can't be read.
+pub async fn check(api: &Api, call: &Call, operation: &Operation, input: &Value) -> Result<()> {
     let resource = operation.subject.resource(&api.realm, input);
-    authorize(api, principal, &operation.action(), &resource).await?;
     let is_create = operation.name.starts_with("Create");
-    let has_tags = input.get("tags").and_then(Value::as_array).is_some_and(|tags| !tags.is_empty());
-    if is_create && has_tags {
-        authorize(api, principal, "personalize:TagResource", &resource).await?;
+    let context = with_tags_of_request(Context::from_peer(call.source_ip), input);
+    let context = if is_create { context } else { with_tags_of(api, call, &resource, context).await? };
+    authorize(api, call, &operation.action(), &resource, &context).await?;
+    if is_create && tags(input).next().is_some() {
+        authorize(api, call, "personalize:TagResource", &resource, &context).await?;
     }
-    if is_create || operation.name.starts_with("Update") {
-        for role in roles(input) {
-            authorize(api, principal, "iam:PassRole", role).await?;
-        }
+    for role in roles(input) {
+        let passing = Context::from_peer(call.source_ip).with("iam:PassedToService", PERSONALIZE);
+        authorize(api, call, "iam:PassRole", role, &passing).await?;
     }
     Ok(())
 }
 
-/// The roles that a request hands over.
-fn roles(input: &Value) -> impl Iterator<Item = &str> {
-    let places = [Some(input), input.get("metricsOutputConfig")];
-    places.into_iter().flatten().filter_map(|place| text(place, "roleArn"))
+/// Asks for the permission of an operation that has no resource of its own.
+///
+/// # Errors
+/// As `authorize`.
+pub async fn authorize_any(api: &Api, call: &Call, action: &str) -> Result<()> {
+    authorize(api, call, action, "*", &Context::from_peer(call.source_ip)).await
 }
 
 /// Asks for one permission; `resource` is an ARN, or `*`.
 ///
 /// # Errors
 /// `Denied` with the text that AWS gives.
-pub async fn authorize(api: &Api, principal: &Principal, action: &str, resource: &str) -> Result<()> {
-    let arn = Arn::parse(resource).unwrap_or_else(|| everything(&api.realm));
-    api.access.permit(principal, action, &arn, None).await.map_err(|denial| match denial.kind {
+pub async fn authorize(
+    api: &Api,
+    call: &Call,
+    action: &str,
+    resource: &str,
+    context: &Context,
+) -> Result<()> {
+    let decision = api.access.permit(&call.principal, action, resource, None, context).await;
+    decision.map_err(|denial| match denial.kind {
         ErrorKind::Denied => {
-            let caller = principal.arn();
+            let caller = call.principal.arn();
             let text =
                 format!("User: {caller} is not authorized to perform: {action} on resource: {resource}");
             Error::new(ErrorKind::Denied, text)
@@ -71,9 +82,32 @@ pub async fn authorize(api: &Api, principal: &Principal, action: &str, resource:
     })
 }
 
-fn everything(realm: &Realm) -> Arn {
-    Arn::parse(&format!("arn:aws:personalize:{}:{}:*", realm.region, realm.account))
-        .unwrap_or_else(|| realm.root())
+// Whatever operation hands a role over, at the top or with the place of its output.
+fn roles(input: &Value) -> impl Iterator<Item = &str> {
+    let places = [Some(input), input.get("metricsOutputConfig")];
+    places.into_iter().flatten().filter_map(|place| text(place, "roleArn"))
+}
+
+fn tags(input: &Value) -> impl Iterator<Item = (&str, &str)> + Clone {
+    let tags = input.get("tags").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    tags.iter().filter_map(|tag| Some((text(tag, "tagKey")?, text(tag, "tagValue")?)))
+}
+
+fn with_tags_of_request(context: Context, input: &Value) -> Context {
+    let removed = input.get("tagKeys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let removed = removed.iter().filter_map(Value::as_str);
+    removed.fold(context.with_request_tags(tags(input)), |context, key| context.with("aws:TagKeys", key))
+}
+
+// A put of a caller whose policies ask for no tags costs no look into the catalog.
+async fn with_tags_of(api: &Api, call: &Call, resource: &str, context: Context) -> Result<Context> {
+    let Some(arn) = Arn::parse(resource) else { return Ok(context) };
+    if !api.access.asks_for_resource_tags(&call.principal).await? {
+        return Ok(context);
+    }
+    let tags = api.catalog.tags(&arn).await?;
+    let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    Ok(context.with_tags("aws:ResourceTag", tags))
 }
 
 fn text<'a>(input: &'a Value, member: &str) -> Option<&'a str> {

@@ -4,12 +4,12 @@ use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
 use crate::{
-    dataset, dataset_group, event_tracker, failed, grant, job, key, metric_attribution, policy, role, run,
-    schema, sequencer, tag,
+    access_key, dataset, dataset_group, event_tracker, failed, grant, job, key, metric_attribution, policy,
+    role, run, schema, sequencer, tag, user, user_policy,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 16] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -23,6 +23,9 @@ const TABLES: [&str; 13] = [
     policy::TABLES,
     key::TABLES,
     grant::TABLES,
+    user::TABLES,
+    access_key::TABLES,
+    user_policy::TABLES,
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.

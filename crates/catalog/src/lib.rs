@@ -1,5 +1,6 @@
 //! Resources and job rows in a database: one handle, every change in one transaction.
 
+pub mod access_key;
 pub mod dataset;
 pub mod dataset_group;
 pub mod event_tracker;
@@ -15,6 +16,8 @@ pub mod run;
 pub mod schema;
 pub mod sequencer;
 pub mod tag;
+pub mod user;
+mod user_policy;
 
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
@@ -35,8 +38,11 @@ pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
 pub use sequencer::Sequencer;
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::error::{Context, Error, Result};
@@ -54,6 +60,8 @@ pub struct Catalog {
     clock: Arc<dyn Clock>,
     sequencer: Arc<Sequencer>,
     quotas: Quotas,
+    /// Counts the changes of users, roles and policies, for whoever keeps what it read of them.
+    identity_generation: Arc<AtomicU64>,
 }
 
 impl Catalog {
@@ -65,6 +73,8 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
     pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        let opening = || "open the catalog".to_owned();
+        keep_private(file).unavailable(opening)?;
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -72,7 +82,6 @@ impl Catalog {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let opening = || "open the catalog".to_owned();
         // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -83,7 +92,8 @@ impl Catalog {
         let readers =
             SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
-        let catalog = Catalog { writer, readers, clock, sequencer, quotas: Quotas::OPEN };
+        let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
+        let catalog = Catalog { writer, readers, clock, sequencer, quotas, identity_generation };
         catalog.release_all_leases().await?;
         catalog.give_tracking_ids().await?;
         catalog.delete_due_keys().await?;
@@ -105,6 +115,12 @@ impl Catalog {
         self.sequencer.clone()
     }
 
+    /// How often users, roles or policies have changed since the catalog was opened; read before them, it tells
+    /// whether they are still the same.
+    pub fn identity_generation(&self) -> u64 {
+        self.identity_generation.load(Ordering::Acquire)
+    }
+
     /// Finishes what is running and closes the file.
     pub async fn close(&self) {
         self.readers.close().await;
@@ -123,6 +139,21 @@ impl Catalog {
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
+
+    /// Commits a change of users, roles or policies.
+    pub(crate) async fn commit_identity(&self, tx: Transaction<'static, Sqlite>) -> Result<()> {
+        let committed = tx.commit().await.map_err(failed);
+        // Also after a failure, which may have come behind the commit.
+        self.identity_generation.fetch_add(1, Ordering::AcqRel);
+        committed
+    }
+}
+
+// The file holds the secrets of access keys; SQLite gives the files beside it the same permissions.
+fn keep_private(file: &Path) -> std::io::Result<()> {
+    let opened =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file)?;
+    opened.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// A database failure that no request causes.

@@ -1,4 +1,4 @@
-//! Managed policies, and the roles that they are attached to.
+//! Managed policies, and the users and roles that they are attached to.
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
@@ -57,24 +57,27 @@ impl Catalog {
             .execute(&mut *tx)
             .await
             .map_err(taken(text))?;
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
-    /// A policy, and to how many roles it is attached.
+    /// A policy, and to how many users and roles it is attached.
     pub async fn policy(&self, arn: &str) -> Result<Option<(PolicyRow, i64)>> {
         let query = sqlx::query(
-            "SELECT *, (SELECT count(*) FROM attachment WHERE policy_arn = policy.arn) AS attachments
+            "SELECT *, (SELECT count(*) FROM attachment WHERE policy_arn = policy.arn)
+                 + (SELECT count(*) FROM user_attachment WHERE policy_arn = policy.arn) AS attachments
              FROM policy WHERE arn = ?",
         );
         query.bind(arn).fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
-    /// Policies, each with how many roles it is attached to; of all, or of those attached to any.
+    /// Policies, each with how many users and roles it is attached to; of all, or of those attached to any.
     pub async fn policies(&self, only_attached: bool, page: Names<'_>) -> Result<Vec<(PolicyRow, i64)>> {
         let rows = sqlx::query(
-            "SELECT *, (SELECT count(*) FROM attachment WHERE policy_arn = policy.arn) AS attachments FROM policy
+            "SELECT *, (SELECT count(*) FROM attachment WHERE policy_arn = policy.arn)
+                 + (SELECT count(*) FROM user_attachment WHERE policy_arn = policy.arn) AS attachments FROM policy
              WHERE name > ?1 AND substr(path, 1, length(?2)) = ?2
-             AND (NOT ?4 OR EXISTS (SELECT 1 FROM attachment WHERE policy_arn = policy.arn)) ORDER BY name LIMIT ?3",
+             AND (NOT ?4 OR EXISTS (SELECT 1 FROM attachment WHERE policy_arn = policy.arn)
+                 OR EXISTS (SELECT 1 FROM user_attachment WHERE policy_arn = policy.arn)) ORDER BY name LIMIT ?3",
         )
         .bind(page.after)
         .bind(page.path_prefix)
@@ -87,20 +90,20 @@ impl Catalog {
     }
 
     /// # Errors
-    /// `NotFound`; `InUse` while it is attached to a role.
+    /// `NotFound`; `InUse` while it is attached to a user or a role.
     pub async fn delete_policy(&self, arn: &str) -> Result<()> {
         let mut tx = self.write().await?;
         must_exist(&mut tx, arn).await?;
-        let held: i64 = sqlx::query_scalar("SELECT count(*) FROM attachment WHERE policy_arn = ?")
-            .bind(arn)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(failed)?;
+        let query = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM attachment WHERE policy_arn = ?1)
+                 + (SELECT count(*) FROM user_attachment WHERE policy_arn = ?1)",
+        );
+        let held: i64 = query.bind(arn).fetch_one(&mut *tx).await.map_err(failed)?;
         if held > 0 {
             return Err(in_use("Cannot delete a policy attached to entities."));
         }
         sqlx::query("DELETE FROM policy WHERE arn = ?").bind(arn).execute(&mut *tx).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
     /// Attaches a policy to a role; one that is attached stays so.
@@ -113,7 +116,7 @@ impl Catalog {
         must_exist(&mut tx, policy_arn).await?;
         let query = sqlx::query("INSERT OR IGNORE INTO attachment VALUES (?, ?)").bind(arn).bind(policy_arn);
         query.execute(&mut *tx).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
     /// # Errors
@@ -124,9 +127,9 @@ impl Catalog {
         let query = sqlx::query("DELETE FROM attachment WHERE role_arn = ? AND policy_arn = ?");
         let done = query.bind(arn).bind(policy_arn).execute(&mut *tx).await.map_err(failed)?;
         if done.rows_affected() == 0 {
-            return Err(Error::new(ErrorKind::NotFound, format!("Policy {policy_arn} was not found.")));
+            return Err(not_attached(policy_arn));
         }
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
     /// The names and ARNs of the policies that are attached to a role.
@@ -144,23 +147,51 @@ impl Catalog {
         query.fetch_all(&mut *tx).await.map_err(failed)
     }
 
-    /// The names and ids of the roles that a policy is attached to; the path prefix is the roles'.
+    /// The users and roles that a policy is attached to, those of `kinds`; the path prefix is theirs.
+    ///
+    /// They are ordered by name, so that a page ends at the `place` of its last one.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn policy_roles(&self, policy_arn: &str, page: Names<'_>) -> Result<Vec<(String, String)>> {
+    pub async fn policy_entities(
+        &self,
+        policy_arn: &str,
+        (users, roles): (bool, bool),
+        page: Names<'_>,
+    ) -> Result<Vec<AttachedEntity>> {
         let mut tx = self.pool().begin().await.map_err(failed)?;
         must_exist(&mut tx, policy_arn).await?;
         let query = sqlx::query_as(
-            "SELECT name, id FROM role JOIN attachment ON role_arn = arn
-             WHERE policy_arn = ?4 AND name > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3",
+            "SELECT name || '/' || is_user AS place, name, id, is_user FROM (
+                 SELECT name, id, path, 1 AS is_user FROM user JOIN user_attachment ON user_arn = arn
+                 WHERE policy_arn = ?4 AND ?5
+                 UNION ALL SELECT name, id, path, 0 AS is_user FROM role JOIN attachment ON role_arn = arn
+                 WHERE policy_arn = ?4 AND ?6)
+             WHERE place > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY place LIMIT ?3",
         );
         let query = query.bind(page.after).bind(page.path_prefix).bind(page.limit).bind(policy_arn);
-        query.fetch_all(&mut *tx).await.map_err(failed)
+        let rows: Vec<(String, String, String, bool)> =
+            query.bind(users).bind(roles).fetch_all(&mut *tx).await.map_err(failed)?;
+        let entity = |(place, name, id, is_user)| AttachedEntity { place, name, id, is_user };
+        Ok(rows.into_iter().map(entity).collect())
     }
 }
 
-async fn must_exist(tx: &mut Transaction<'static, Sqlite>, arn: &str) -> Result<()> {
+/// A user or role that a policy is attached to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachedEntity {
+    /// Its place in the list, by which the next page continues.
+    pub place: String,
+    pub name: String,
+    pub id: String,
+    pub is_user: bool,
+}
+
+pub(crate) fn not_attached(policy_arn: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("Policy {policy_arn} was not found."))
+}
+
+pub(crate) async fn must_exist(tx: &mut Transaction<'static, Sqlite>, arn: &str) -> Result<()> {
     let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM policy WHERE arn = ?").bind(arn);
     let found = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     let text = || format!("Policy {arn} does not exist or is not attachable.");

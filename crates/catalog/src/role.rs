@@ -67,7 +67,7 @@ impl Catalog {
             .execute(&mut *tx)
             .await
             .map_err(taken(|| format!("Role with name {} already exists.", role.name)))?;
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
     pub async fn role(&self, name: &str) -> Result<Option<RoleRow>> {
@@ -109,7 +109,7 @@ impl Catalog {
             }
         }
         sqlx::query("DELETE FROM role WHERE arn = ?").bind(&arn).execute(&mut *tx).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
     /// Replaces who may assume the role.
@@ -121,7 +121,7 @@ impl Catalog {
         let arn = role_arn(&mut tx, name).await?;
         let query = sqlx::query("UPDATE role SET trust_policy = ? WHERE arn = ?").bind(document).bind(arn);
         query.execute(&mut *tx).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
     /// Writes a policy into a role, replacing one of the same name.
@@ -150,7 +150,7 @@ impl Catalog {
             let text = format!("Maximum policy size of {size_max} bytes exceeded for role {role}");
             return Err(Error::new(ErrorKind::LimitExceeded, text));
         }
-        tx.commit().await.map_err(failed)
+        self.commit_identity(tx).await
     }
 
     /// The text of a policy that was written into a role.
@@ -188,17 +188,7 @@ impl Catalog {
         if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
             return Err(no_role_policy(name));
         }
-        tx.commit().await.map_err(failed)
-    }
-
-    /// The texts of all policies that say what a role may do, written into it or attached.
-    pub async fn role_documents(&self, arn: &Arn) -> Result<Vec<String>> {
-        let query = sqlx::query_scalar(
-            "SELECT document FROM role_policy WHERE role_arn = ?1 UNION ALL
-             SELECT policy.document FROM attachment JOIN policy ON policy.arn = attachment.policy_arn
-             WHERE attachment.role_arn = ?1",
-        );
-        query.bind(arn.as_str()).fetch_all(self.pool()).await.map_err(failed)
+        self.commit_identity(tx).await
     }
 }
 

@@ -3,6 +3,8 @@
 // A test that can't set its stage has failed.
 #![allow(clippy::unwrap_used)]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,4 +77,20 @@ async fn action_interactions_of_format_1_get_a_tracking_id_that_stays() {
         catalog.close().await;
     }
     assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn no_other_user_of_the_machine_reads_the_catalog() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.db");
+    std::fs::write(&file, "").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let catalog = open(&file).await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+    assert!(files.len() > 1, "the log of changes lies beside the file");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.file_name());
+    }
+    catalog.close().await;
 }

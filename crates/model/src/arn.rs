@@ -112,6 +112,11 @@ impl Realm {
     }
 
     /// `path` begins and ends with a slash.
+    pub fn user(&self, path: &str, name: &str) -> Arn {
+        Arn(format!("arn:aws:iam::{}:user{path}{name}", self.account))
+    }
+
+    /// `path` begins and ends with a slash.
     pub fn policy(&self, path: &str, name: &str) -> Arn {
         Arn(format!("arn:aws:iam::{}:policy{path}{name}", self.account))
     }

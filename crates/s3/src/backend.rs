@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use access::{Access, Principal};
+use access::Access;
 use futures_util::future::BoxFuture;
 use model::Clock;
 use s3s::dto::*;
-use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
 
 use crate::blob::Blobs;
-use crate::error::{chain, refuse};
+use crate::error::chain;
 use crate::index::Index;
 use crate::ops;
 use crate::permission::Gate;
@@ -37,15 +37,6 @@ impl Backend {
             tokio::spawn(async move { store.discard(blobs).await });
         }
     }
-}
-
-/// Whoever sent the request.
-///
-/// # Errors
-/// `AccessDenied`; the gate has refused such a request before.
-pub fn principal<T>(request: &S3Request<T>) -> S3Result<Principal> {
-    let text = "Access Denied: the request carries no verified signature.";
-    request.extensions.get::<Principal>().cloned().ok_or_else(|| refuse(S3ErrorCode::AccessDenied, text))
 }
 
 macro_rules! operations {

@@ -8,6 +8,7 @@ mod assembly;
 mod backend;
 mod blob;
 mod body;
+mod caller;
 mod checksum;
 mod digest;
 mod door;

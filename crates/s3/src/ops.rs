@@ -15,12 +15,12 @@ pub mod receive;
 pub mod source;
 pub mod upload;
 
-use access::Principal;
 use http::HeaderMap;
 use s3s::dto::{ETag, ETagCondition, Owner};
 use s3s::{S3ErrorCode, S3Response, S3Result};
 
 use crate::backend::Backend;
+use crate::caller::Caller;
 use crate::error::{not_offered, refuse};
 use crate::index::object::{Condition, no_such_key};
 use crate::integrity::header;
@@ -47,8 +47,8 @@ fn condition(headers: &HeaderMap) -> S3Result<Condition> {
 }
 
 /// The refusal for a key that is not there: only who may list the bucket learns that.
-async fn missing(backend: &Backend, principal: &Principal, bucket: &str) -> s3s::S3Error {
-    match backend.gate.permit_bucket(principal, "s3:ListBucket", bucket).await {
+async fn missing(backend: &Backend, caller: &Caller, bucket: &str) -> s3s::S3Error {
+    match backend.gate.permit_bucket(caller, "s3:ListBucket", bucket).await {
         Ok(()) => no_such_key(),
         Err(error) => error,
     }

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::policy::Document;
-use access::{Access, Principal};
+use access::{Access, Context, Denial};
 use futures_util::future::BoxFuture;
 use model::{Arn, ErrorKind};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::{ListObjectsInput, ListObjectsV2Input};
 use s3s::path::S3Path;
-use s3s::{S3Error, S3ErrorCode, S3Result};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 
+use crate::caller::Caller;
 use crate::encryption;
 use crate::error::{chain, damaged, not_offered, refuse};
 use crate::index::Index;
@@ -48,7 +50,7 @@ fn need(operation: &str) -> Option<Need> {
     Some(match operation {
         "ListBuckets" => Need::Account("s3:ListAllMyBuckets"),
         "CreateBucket" => Need::Name("s3:CreateBucket"),
-        "HeadBucket" | "ListObjects" | "ListObjectsV2" => Need::Bucket("s3:ListBucket"),
+        "HeadBucket" => Need::Bucket("s3:ListBucket"),
         "DeleteBucket" => Need::Bucket("s3:DeleteBucket"),
         "GetBucketLocation" => Need::Bucket("s3:GetBucketLocation"),
         "GetBucketVersioning" => Need::Bucket("s3:GetBucketVersioning"),
@@ -68,7 +70,7 @@ fn need(operation: &str) -> Option<Need> {
         | "CompleteMultipartUpload" => Need::Object(&["s3:PutObject"]),
         "DeleteObject" => Need::Object(&["s3:DeleteObject"]),
         "ListParts" => Need::Object(&["s3:ListMultipartUploadParts"]),
-        "DeleteObjects" | "AbortMultipartUpload" => Need::Own,
+        "ListObjects" | "ListObjectsV2" | "DeleteObjects" | "AbortMultipartUpload" => Need::Own,
         _ => return None,
     })
 }
@@ -78,55 +80,65 @@ impl Gate {
         Gate { access, index, policies: Arc::default() }
     }
 
-    /// May the principal do `action` on an object of this bucket?
+    /// May the caller do `action` on an object of this bucket?
     ///
     /// # Errors
     /// `AccessDenied` with the reason; `NoSuchBucket`.
     pub async fn permit_object(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         action: &str,
         bucket: &str,
         key: &str,
     ) -> S3Result<()> {
-        self.permit(principal, action, bucket, &model::arn::object(bucket, key)).await
+        let asked = Asked { action, resource: &model::arn::object(bucket, key), context: &caller.context() };
+        self.permit(caller, &asked, bucket).await
     }
 
-    /// May the principal do `action` on this bucket?
+    /// May the caller do `action` on something of its own in this bucket? Yes, unless a policy denies it.
     ///
     /// # Errors
     /// `AccessDenied` with the reason; `NoSuchBucket`.
-    pub async fn permit_bucket(&self, principal: &Principal, action: &str, bucket: &str) -> S3Result<()> {
-        self.permit(principal, action, bucket, &model::arn::bucket(bucket)).await
+    pub async fn permit_owner(&self, caller: &Caller, action: &str, bucket: &str, key: &str) -> S3Result<()> {
+        let asked = Asked { action, resource: &model::arn::object(bucket, key), context: &caller.context() };
+        let policy = self.policy_for(action, bucket).await?;
+        match self.decide(caller, &asked, policy.as_deref()).await {
+            Err(denial) if denial.reason.is_some_and(|reason| !reason.is_explicit()) => Ok(()),
+            decision => decision.map_err(refusal),
+        }
     }
 
-    async fn permit(
-        &self,
-        principal: &Principal,
-        action: &str,
-        bucket: &str,
-        resource: &Arn,
-    ) -> S3Result<()> {
-        let policy = match self.policy(bucket).await {
-            // Who may mend a policy that this version cannot read must be able to.
-            Err(error) if is_damaged(&error) && action.ends_with("BucketPolicy") => None,
-            policy => policy?,
-        };
-        self.decide(principal, action, resource, policy.as_ref().map(|policy| &policy.document)).await
+    /// May the caller do `action` on this bucket?
+    ///
+    /// # Errors
+    /// `AccessDenied` with the reason; `NoSuchBucket`.
+    pub async fn permit_bucket(&self, caller: &Caller, action: &str, bucket: &str) -> S3Result<()> {
+        let asked = Asked { action, resource: &model::arn::bucket(bucket), context: &caller.context() };
+        self.permit(caller, &asked, bucket).await
+    }
+
+    async fn permit(&self, caller: &Caller, asked: &Asked<'_>, bucket: &str) -> S3Result<()> {
+        let policy = self.policy_for(asked.action, bucket).await?;
+        self.decide(caller, asked, policy.as_deref()).await.map_err(refusal)
     }
 
     async fn decide(
         &self,
-        principal: &Principal,
-        action: &str,
-        resource: &Arn,
-        policy: Option<&Document>,
-    ) -> S3Result<()> {
-        let decision = self.access.permit(principal, action, resource, policy).await;
-        decision.map_err(|denial| match denial.kind {
-            ErrorKind::Denied => refuse(S3ErrorCode::AccessDenied, denial.message),
-            _ => refuse(S3ErrorCode::ServiceUnavailable, denial.message),
-        })
+        caller: &Caller,
+        asked: &Asked<'_>,
+        policy: Option<&Policy>,
+    ) -> Result<(), Denial> {
+        let document = policy.map(|policy| &policy.document);
+        let Asked { action, resource, context } = asked;
+        self.access.permit(&caller.principal, action, resource.as_str(), document, context).await
+    }
+
+    async fn policy_for(&self, action: &str, bucket: &str) -> S3Result<Option<Arc<Policy>>> {
+        match self.policy(bucket).await {
+            // Who may mend a policy that this version cannot read must be able to.
+            Err(error) if is_damaged(&error) && action.ends_with("BucketPolicy") => Ok(None),
+            policy => policy,
+        }
     }
 
     async fn policy(&self, bucket: &str) -> S3Result<Option<Arc<Policy>>> {
@@ -145,24 +157,57 @@ impl Gate {
         self.policies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn admit(&self, operation: &str, path: &S3Path, principal: &Principal) -> S3Result<()> {
+    async fn admit(
+        &self,
+        operation: &str,
+        path: &S3Path,
+        caller: &Caller,
+        context: &Context,
+    ) -> S3Result<()> {
         let needed = need(operation).ok_or_else(|| {
             not_offered(format!("This server's object store does not offer the operation {operation}."))
         })?;
         let bucket = path.get_bucket_name().unwrap_or_default();
-        match needed {
-            Need::Account(action) => self.decide(principal, action, &model::arn::bucket("*"), None).await,
-            Need::Name(action) => self.decide(principal, action, &model::arn::bucket(bucket), None).await,
-            Need::Bucket(action) => self.permit_bucket(principal, action, bucket).await,
-            Need::Own => self.index.bucket(bucket).await.map(|_| ()),
+        let (actions, resource) = match &needed {
+            Need::Account(action) => (std::slice::from_ref(action), model::arn::bucket("*")),
+            Need::Name(action) | Need::Bucket(action) => {
+                (std::slice::from_ref(action), model::arn::bucket(bucket))
+            }
             Need::Object(actions) => {
-                for action in actions {
-                    self.permit_object(principal, action, bucket, path.get_object_key().unwrap_or_default())
-                        .await?;
+                (*actions, model::arn::object(bucket, path.get_object_key().unwrap_or_default()))
+            }
+            Need::Own => return self.index.bucket(bucket).await.map(|_| ()),
+        };
+        for action in actions {
+            let asked = Asked { action, resource: &resource, context };
+            match needed {
+                Need::Account(_) | Need::Name(_) => {
+                    self.decide(caller, &asked, None).await.map_err(refusal)?;
                 }
-                Ok(())
+                _ => self.permit(caller, &asked, bucket).await?,
             }
         }
+        Ok(())
+    }
+
+    // Asked when the request's parameters were read, as conditions may restrict them.
+    async fn admit_list(&self, caller: &Caller, bucket: &str, context: &Context) -> S3Result<()> {
+        let asked = Asked { action: "s3:ListBucket", resource: &model::arn::bucket(bucket), context };
+        self.permit(caller, &asked, bucket).await
+    }
+}
+
+/// What a caller wants to do.
+struct Asked<'a> {
+    action: &'a str,
+    resource: &'a Arn,
+    context: &'a Context,
+}
+
+fn refusal(denial: Denial) -> S3Error {
+    match denial.kind {
+        ErrorKind::Denied => refuse(S3ErrorCode::AccessDenied, denial.message),
+        _ => refuse(S3ErrorCode::ServiceUnavailable, denial.message),
     }
 }
 
@@ -184,9 +229,10 @@ impl S3Access for Gate {
         Self: 'async_trait,
     {
         Box::pin(async move {
-            let principal = cx.extensions_mut().get::<Principal>().cloned().ok_or_else(no_principal)?;
+            let caller = Caller::among(cx.extensions_mut())?;
+            let context = caller.context_with(cx.headers());
             let operation = cx.s3_op().name();
-            let admitted = self.admit(operation, cx.s3_path(), &principal).await;
+            let admitted = self.admit(operation, cx.s3_path(), &caller, &context).await;
             admitted.inspect_err(|error| {
                 if error.status_code().is_some_and(|status| status.is_server_error()) {
                     tracing::error!(s3.operation = operation, cause = %chain(error), "{operation} could not be decided");
@@ -196,10 +242,40 @@ impl S3Access for Gate {
             encryption::admit(operation, cx.headers())
         })
     }
-}
 
-fn no_principal() -> S3Error {
-    refuse(S3ErrorCode::AccessDenied, "Access Denied: the request carries no verified signature.")
+    fn list_objects<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        request: &'life1 mut S3Request<ListObjectsInput>,
+    ) -> BoxFuture<'async_trait, S3Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(async move {
+            let (caller, input) = (Caller::of(request)?, &request.input);
+            let context =
+                caller.context_of_list(input.prefix.as_deref(), input.delimiter.as_deref(), input.max_keys);
+            self.admit_list(&caller, &input.bucket, &context).await
+        })
+    }
+
+    fn list_objects_v2<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        request: &'life1 mut S3Request<ListObjectsV2Input>,
+    ) -> BoxFuture<'async_trait, S3Result<()>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(async move {
+            let (caller, input) = (Caller::of(request)?, &request.input);
+            let context =
+                caller.context_of_list(input.prefix.as_deref(), input.delimiter.as_deref(), input.max_keys);
+            self.admit_list(&caller, &input.bucket, &context).await
+        })
+    }
 }
 
 /// Knows no key at all. The request was authenticated before it came here; without a provider s3s would not call

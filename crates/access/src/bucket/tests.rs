@@ -31,6 +31,8 @@ async fn store(answers: Vec<String>) -> (Bucket, JoinHandle<Vec<String>>) {
     let arn = Arn::parse("arn:aws:iam::111122223333:role/Export").unwrap();
     let session = RoleSession {
         role: arn.clone(),
+        role_id: "AROAROLE".into(),
+        role_tags: vec![],
         session: arn.clone(),
         service: "personalize.amazonaws.com".into(),
         source: arn,

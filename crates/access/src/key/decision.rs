@@ -5,8 +5,10 @@ use catalog::grant::GrantRow;
 use model::{Arn, Result};
 
 use super::{EncryptionContext, KeyFault};
-use crate::policy::{Caller, Decision, Document, Request, decide};
-use crate::{Access, Denial, Principal, Reason, both, unreadable};
+use crate::identity_policy::unreadable;
+use crate::permission::both;
+use crate::policy::{Caller, Context, Decision, Document, Request, decide};
+use crate::{Access, Denial, Principal, Reason};
 
 /// The most grants that are looked at.
 const GRANTS_MAX: i64 = 50_000;
@@ -14,7 +16,8 @@ const GRANTS_MAX: i64 = 50_000;
 impl Access {
     /// Decides whether `principal` may do `action` (such as `kms:Decrypt`) with a key; `context` is the request's.
     ///
-    /// The root needs the key's policy. A session needs both: a policy of its role, and the key's policy, which may
+    /// The root needs the key's policy. A user needs it too, or a policy of its own where the key's leaves the decision to
+    /// the account. A session needs both: a policy of its role, and the key's policy, which may
     /// name the service, the role or the whole account. A grant stands in for both. An explicit deny wins.
     ///
     /// # Errors
@@ -27,18 +30,24 @@ impl Access {
         context: Option<&EncryptionContext>,
     ) -> Result<(), KeyFault> {
         let policy = Document::parse_key_policy(&key.policy).map_err(unreadable)?;
-        let caller = key_caller(principal);
-        let request = Request::new(&caller, action, key.arn.as_str());
-        let by_key = decide([&policy], &request);
+        let given = conditions(context);
+        let ask = |caller| Request::new(caller, action, key.arn.as_str()).given(self.surroundings(), &given);
+        let by_key = decide([&policy], &ask(key_caller(principal)));
+        let own = self.own_documents(principal).await?;
+        let by_identity = decide(own.iter().flat_map(|d| d.iter()), &ask(principal.caller()));
         let reason = match principal {
             Principal::Root { .. } => match by_key {
                 Decision::Allow => None,
                 Decision::ExplicitDeny { .. } => Some(Reason::DeniedByResourcePolicy),
                 Decision::NotAllowed => Some(Reason::NoResourcePolicy),
             },
-            Principal::Session(session) => {
-                both(&decide(&self.role_documents(&session.role).await?, &request), &by_key)
+            Principal::User(_) if by_key == Decision::Allow => denied(&by_identity),
+            Principal::User(_) => {
+                let root = self.realm.root();
+                let by_account = decide([&policy], &ask(Caller::Root(&root)));
+                both(&by_identity, if by_key == Decision::NotAllowed { &by_account } else { &by_key })
             }
+            Principal::Session(_) => both(&by_identity, &by_key),
         };
         let Some(reason) = reason else { return Ok(()) };
         let is_denied = matches!(reason, Reason::DeniedByIdentityPolicy | Reason::DeniedByResourcePolicy);
@@ -59,15 +68,7 @@ impl Access {
         action: &str,
         resource: &str,
     ) -> Result<(), KeyFault> {
-        let Principal::Session(session) = principal else { return Ok(()) };
-        let caller = principal.caller();
-        let request = Request::new(&caller, action, resource);
-        let reason = match decide(&self.role_documents(&session.role).await?, &request) {
-            Decision::Allow => return Ok(()),
-            Decision::ExplicitDeny { .. } => Reason::DeniedByIdentityPolicy,
-            Decision::NotAllowed => Reason::NoIdentityPolicy,
-        };
-        Err(Denial::new(principal.arn(), action, resource, reason).into())
+        Ok(self.permit(principal, action, resource, None, &Context::default()).await?)
     }
 
     async fn is_granted(
@@ -89,23 +90,38 @@ impl Access {
 
 /// Whether a policy lets a principal change it again.
 pub fn keeps_policy_open(policy: &Document, principal: &Principal, key: &Arn) -> bool {
-    let caller = key_caller(principal);
-    decide([policy], &Request::new(&caller, "kms:PutKeyPolicy", key.as_str())) == Decision::Allow
+    decide([policy], &Request::new(key_caller(principal), "kms:PutKeyPolicy", key.as_str()))
+        == Decision::Allow
 }
 
 /// Whether an ARN names this principal, or the role behind it.
 pub fn is_one_of(principal: &Principal, arn: &Arn) -> bool {
     match principal {
         Principal::Root { arn: root } => root == arn,
+        Principal::User(user) => &user.arn == arn,
         Principal::Session(session) => &session.session == arn || &session.role == arn,
     }
 }
 
-fn key_caller(principal: &Principal) -> Caller {
+fn key_caller(principal: &Principal) -> Caller<'_> {
     match principal {
-        Principal::Root { arn } => Caller::root(arn),
-        Principal::Session(s) => Caller::key_session(&s.service, &s.session, &s.role),
+        Principal::Session(session) => Caller::KeySession(session),
+        principal => principal.caller(),
     }
+}
+
+// Source: "AWS KMS condition keys".
+fn conditions(context: Option<&EncryptionContext>) -> Context {
+    let pairs = context.into_iter().flatten();
+    pairs.fold(Context::default(), |given, (name, value)| {
+        given
+            .with(&format!("kms:EncryptionContext:{name}"), value.as_str())
+            .with("kms:EncryptionContextKeys", name.as_str())
+    })
+}
+
+fn denied(decision: &Decision) -> Option<Reason> {
+    matches!(decision, Decision::ExplicitDeny { .. }).then_some(Reason::DeniedByIdentityPolicy)
 }
 
 // A request without a context fits a grant that demands none.

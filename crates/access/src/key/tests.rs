@@ -59,6 +59,8 @@ impl Fixture {
     fn session(&self) -> Principal {
         Principal::Session(Arc::new(RoleSession {
             role: self.access.realm.role("/", "Export"),
+            role_id: "AROAEXPORT".into(),
+            role_tags: vec![],
             session: self.access.realm.assumed_role("Export", "nightly"),
             service: PERSONALIZE.into(),
             source: self.access.realm.export_job("nightly"),

@@ -1,19 +1,30 @@
 //! The decision: an explicit deny wins, whatever its place; what nobody allows is not allowed.
 
+use super::context::{Context, Surroundings};
+use super::pattern;
 use super::{Caller, Document, Effect, Statement};
 
 /// What somebody wants to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    caller: &'a Caller,
-    lower_case_action: String,
+    pub(super) caller: Caller<'a>,
+    action: &'a str,
     resource: &'a str,
+    pub(super) surroundings: Surroundings<'a>,
+    pub(super) context: Option<&'a Context>,
 }
 
 impl<'a> Request<'a> {
-    /// `action` is such as `s3:PutObject`; `resource` is an ARN, or empty where a trust policy is asked.
-    pub fn new(caller: &'a Caller, action: &str, resource: &'a str) -> Request<'a> {
-        Request { caller, lower_case_action: action.to_ascii_lowercase(), resource }
+    /// `action` is such as `s3:PutObject`; `resource` is an ARN, `*` for actions that have none, or empty where a
+    /// trust policy is asked.
+    pub fn new(caller: Caller<'a>, action: &'a str, resource: &'a str) -> Request<'a> {
+        Request { caller, action, resource, surroundings: Surroundings::default(), context: None }
+    }
+
+    /// With what conditions may ask for.
+    #[must_use]
+    pub fn given(self, surroundings: Surroundings<'a>, context: &'a Context) -> Request<'a> {
+        Request { surroundings, context: Some(context), ..self }
     }
 }
 
@@ -46,19 +57,21 @@ pub fn decide<'d>(documents: impl IntoIterator<Item = &'d Document>, request: &R
 
 impl Statement {
     fn applies(&self, request: &Request<'_>) -> bool {
-        self.names(request.caller)
-            && self.actions.takes(|pattern| pattern.takes(&request.lower_case_action))
-            && self.resources.as_ref().is_none_or(|r| r.takes(|pattern| pattern.takes(request.resource)))
+        self.actions.takes(|pattern| pattern.takes(request.action))
+            && self.names(request.caller)
+            && self.has_resource(request)
+            && self.conditions.iter().all(|condition| condition.holds(request))
     }
 
     // `NotPrincipal` spares a caller when it names any of its identities.
-    fn names(&self, caller: &Caller) -> bool {
-        let identities = match self.effect {
-            Effect::Allow => &caller.allowed_as,
-            Effect::Deny => &caller.denied_as,
-        };
-        self.principals
-            .as_ref()
-            .is_none_or(|p| p.takes(|entry| identities.iter().any(|identity| entry.names(identity))))
+    fn names(&self, caller: Caller<'_>) -> bool {
+        self.principals.as_ref().is_none_or(|p| p.takes(|entry| entry.names(caller, self.effect, p.all_but)))
+    }
+
+    fn has_resource(&self, request: &Request<'_>) -> bool {
+        let Some(resources) = &self.resources else { return true };
+        resources.takes(|template| {
+            template.fill(request).is_some_and(|tokens| pattern::takes(&tokens, request.resource))
+        })
     }
 }

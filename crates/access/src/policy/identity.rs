@@ -1,46 +1,94 @@
 //! Whom a policy names, and as whom a caller counts.
 
+use std::borrow::Cow;
+
 use model::Arn;
 
-/// One of the identities that a caller has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// A service such as `personalize.amazonaws.com`.
-    Service(String),
-    /// A root, a role or a session of a role.
-    Arn(Arn),
-}
+use super::Effect;
+use crate::principal::{RoleSession, User};
 
-/// As whom a caller counts.
+/// As whom policies see a caller.
 ///
-/// A service that acts with a role is allowed by a resource policy as the service only, but denied as either.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    pub(super) allowed_as: Vec<Identity>,
-    pub(super) denied_as: Vec<Identity>,
+/// A service that acts with a role is allowed by a resource policy as the service only, but denied as either. A user
+/// is allowed by its own name; a policy that allows the user's account leaves it to the user's own policies.
+#[derive(Clone, Copy, Debug)]
+pub enum Caller<'a> {
+    Root(&'a Arn),
+    User(&'a User),
+    /// A service by itself, such as `personalize.amazonaws.com`, for one of its resources.
+    Service {
+        name: &'a str,
+        source: Option<&'a Arn>,
+    },
+    /// A service in the session of a role.
+    Session(&'a RoleSession),
+    /// The same before the policy of a key, which may allow it as the service, as the session or as the role.
+    KeySession(&'a RoleSession),
 }
 
-impl Caller {
-    pub fn root(arn: &Arn) -> Caller {
-        let identities = vec![Identity::Arn(arn.clone())];
-        Caller { allowed_as: identities.clone(), denied_as: identities }
+impl<'a> Caller<'a> {
+    /// The ARN that conditions see: of a session, the role's.
+    pub(super) fn arn(self) -> Option<&'a Arn> {
+        match self {
+            Caller::Root(arn) => Some(arn),
+            Caller::User(user) => Some(&user.arn),
+            Caller::Session(session) | Caller::KeySession(session) => Some(&session.role),
+            Caller::Service { .. } => None,
+        }
     }
 
-    pub fn service(service: &str) -> Caller {
-        let identities = vec![Identity::Service(service.to_owned())];
-        Caller { allowed_as: identities.clone(), denied_as: identities }
+    pub(super) fn kind(self) -> Option<&'static str> {
+        match self {
+            Caller::Root(_) => Some("Account"),
+            Caller::User(_) => Some("User"),
+            Caller::Session(_) | Caller::KeySession(_) => Some("AssumedRole"),
+            Caller::Service { .. } => None,
+        }
     }
 
-    pub fn role_session(service: &str, session: &Arn, role: &Arn) -> Caller {
-        let service = Identity::Service(service.to_owned());
-        let denied_as = vec![service.clone(), Identity::Arn(session.clone()), Identity::Arn(role.clone())];
-        Caller { allowed_as: vec![service], denied_as }
+    pub(super) fn user_name(self) -> Option<&'a str> {
+        match self {
+            Caller::User(user) => Some(&user.name),
+            _ => None,
+        }
     }
 
-    /// A session as the policy of a key sees it: it may be allowed as the service, as the session or as the role.
-    pub fn key_session(service: &str, session: &Arn, role: &Arn) -> Caller {
-        let Caller { denied_as, .. } = Caller::role_session(service, session, role);
-        Caller { allowed_as: denied_as.clone(), denied_as }
+    /// The id that is never given twice.
+    pub(super) fn user_id(self) -> Option<Cow<'a, str>> {
+        match self {
+            Caller::Root(arn) => Some(arn.account().into()),
+            Caller::User(user) => Some(user.id.as_str().into()),
+            Caller::Session(session) | Caller::KeySession(session) => Some(session.user_id().into()),
+            Caller::Service { .. } => None,
+        }
+    }
+
+    pub(super) fn service_name(self) -> Option<&'a str> {
+        match self {
+            Caller::Service { name, .. } => Some(name),
+            Caller::Session(session) | Caller::KeySession(session) => Some(&session.service),
+            Caller::Root(_) | Caller::User(_) => None,
+        }
+    }
+
+    /// The resource that a service acts for.
+    pub(super) fn source(self) -> Option<&'a Arn> {
+        match self {
+            Caller::Service { source, .. } => source,
+            Caller::Session(session) | Caller::KeySession(session) => Some(&session.source),
+            Caller::Root(_) | Caller::User(_) => None,
+        }
+    }
+
+    /// The value of the caller's own tag; `key` is in lower case.
+    pub(super) fn tag(self, key: &str) -> Option<&'a str> {
+        let tags = match self {
+            Caller::User(user) => &user.tags,
+            Caller::Session(session) | Caller::KeySession(session) => &session.role_tags,
+            Caller::Root(_) | Caller::Service { .. } => return None,
+        };
+        // IAM takes no two tags of one entity whose keys differ in case only.
+        tags.iter().find(|(known, _)| known.to_lowercase() == key).map(|(_, value)| value.as_str())
     }
 }
 
@@ -88,12 +136,29 @@ impl Entry {
         is_name.then(|| Entry::Service(text.to_owned()))
     }
 
-    pub(super) fn names(&self, identity: &Identity) -> bool {
-        match (self, identity) {
+    /// Whether a statement that has this name means the caller; `all_but` when it means all but those named.
+    pub(super) fn names(&self, caller: Caller<'_>, effect: Effect, all_but: bool) -> bool {
+        let is_allow = effect == Effect::Allow;
+        let is_session = |session: &RoleSession, named: &str| {
+            [session.role.as_str(), session.session.as_str()].contains(&named)
+        };
+        match (self, caller) {
             (Entry::Anyone, _) => true,
-            (Entry::Account(account), Identity::Arn(arn)) => arn.account() == account,
-            (Entry::Arn(named), Identity::Arn(arn)) => arn.as_str() == named,
-            (Entry::Service(named), Identity::Service(service)) => named == service,
+            (Entry::Service(named), Caller::Service { name, .. }) => named == name,
+            (Entry::Service(named), Caller::Session(session) | Caller::KeySession(session)) => {
+                *named == session.service
+            }
+            (Entry::Account(account), Caller::Root(arn)) => arn.account() == account,
+            (Entry::Account(account), Caller::User(user)) => {
+                user.arn.account() == account && (!is_allow || all_but)
+            }
+            (Entry::Arn(named), Caller::User(user)) => user.arn.as_str() == named,
+            (Entry::Account(account), Caller::Session(session)) => {
+                !is_allow && session.role.account() == account
+            }
+            (Entry::Arn(named), Caller::Session(session)) => !is_allow && is_session(session, named),
+            (Entry::Account(account), Caller::KeySession(session)) => session.role.account() == account,
+            (Entry::Arn(named), Caller::KeySession(session)) => is_session(session, named),
             _ => false,
         }
     }

@@ -3,9 +3,10 @@
 use model::{Arn, Error, Result};
 
 use super::json::{self, Node};
+use super::template::{Syntax, Template};
 use super::{
     ActionPattern, BUCKET_POLICY_SIZE_MAX, Choice, Document, Effect, Entry, KEY_POLICY_SIZE_MAX, Statement,
-    Wildcard,
+    condition,
 };
 
 /// What a policy hangs on; it decides which elements there are.
@@ -27,14 +28,15 @@ pub(super) fn document(text: &str, kind: Kind<'_>) -> Result<Document> {
     let Node::Object(members) = json::parse(text)? else {
         return Err(Error::invalid("A policy is a JSON object."));
     };
+    let variables = members.iter().any(|(name, node)| name == "Version" && *node == text_node(VARIABLES));
     let mut statements = None;
     for (name, node) in &members {
         match (name.as_str(), node) {
-            ("Version", Node::Text(version)) if matches!(version.as_str(), "2012-10-17" | "2008-10-17") => {}
+            ("Version", Node::Text(version)) if matches!(version.as_str(), VARIABLES | "2008-10-17") => {}
             ("Version", _) => return Err(Error::invalid("Version is 2012-10-17 or 2008-10-17.")),
             ("Id", Node::Text(_)) => {}
             ("Id", _) => return Err(Error::invalid("Id is a text.")),
-            ("Statement", node) => statements = Some(read_statements(node, kind)?),
+            ("Statement", node) => statements = Some(read_statements(node, kind, variables)?),
             _ => return Err(Error::invalid(format!("The element {name} is not known."))),
         }
     }
@@ -45,21 +47,29 @@ pub(super) fn document(text: &str, kind: Kind<'_>) -> Result<Document> {
     Ok(Document { statements })
 }
 
-fn read_statements(node: &Node, kind: Kind<'_>) -> Result<Vec<Statement>> {
+/// The version since which `${…}` is a variable; before, it was a text like any other.
+const VARIABLES: &str = "2012-10-17";
+
+fn text_node(text: &str) -> Node {
+    Node::Text(text.to_owned())
+}
+
+fn read_statements(node: &Node, kind: Kind<'_>, variables: bool) -> Result<Vec<Statement>> {
     let list = match node {
         Node::List(list) if list.is_empty() => return Err(Error::invalid("Statement is an empty list.")),
         Node::List(list) => list.as_slice(),
         single => std::slice::from_ref(single),
     };
-    list.iter().enumerate().map(|(n, node)| read_statement(node, n + 1, kind)).collect()
+    list.iter().enumerate().map(|(n, node)| read_statement(node, n + 1, kind, variables)).collect()
 }
 
-fn read_statement(node: &Node, number: usize, kind: Kind<'_>) -> Result<Statement> {
+fn read_statement(node: &Node, number: usize, kind: Kind<'_>, variables: bool) -> Result<Statement> {
     let wrong = |text: String| Error::invalid(format!("Statement {number}: {text}"));
     let Node::Object(members) = node else {
         return Err(wrong("a statement is a JSON object.".to_owned()));
     };
     let (mut sid, mut effect, mut principals, mut actions, mut resources) = (None, None, None, None, None);
+    let mut conditions = Vec::new();
     for (name, node) in members {
         let all_but = name.starts_with("Not");
         match name.as_str() {
@@ -74,10 +84,11 @@ fn read_statement(node: &Node, number: usize, kind: Kind<'_>) -> Result<Statemen
                 put(&mut actions, Choice { all_but, items }, "Action").map_err(wrong)?;
             }
             "Resource" | "NotResource" => {
-                let items = read_list(node, name, |text| read_resource(text, kind)).map_err(wrong)?;
+                let items =
+                    read_list(node, name, |text| read_resource(text, kind, variables)).map_err(wrong)?;
                 put(&mut resources, Choice { all_but, items }, "Resource").map_err(wrong)?;
             }
-            "Condition" => return Err(wrong(not_evaluated("the element Condition"))),
+            "Condition" => conditions = condition::read(node, variables).map_err(wrong)?,
             _ => return Err(wrong(format!("the element {name} is not known."))),
         }
     }
@@ -89,7 +100,7 @@ fn read_statement(node: &Node, number: usize, kind: Kind<'_>) -> Result<Statemen
     }
     let effect = effect.ok_or_else(|| wrong("Effect is missing.".to_owned()))?;
     let actions = actions.ok_or_else(|| wrong("Action is missing.".to_owned()))?;
-    Ok(Statement { sid, effect, principals, actions, resources })
+    Ok(Statement { sid, effect, principals, actions, resources, conditions })
 }
 
 fn put<T>(place: &mut Option<T>, value: T, name: &str) -> Result<(), String> {
@@ -179,19 +190,18 @@ fn read_action(text: &str, kind: Kind<'_>) -> Result<ActionPattern, String> {
     }
 }
 
-fn read_resource(text: &str, kind: Kind<'_>) -> Result<Wildcard, String> {
-    if text.contains("${") {
-        return Err(not_evaluated("a policy variable (${…}) in a resource"));
-    }
+fn read_resource(text: &str, kind: Kind<'_>, variables: bool) -> Result<Template, String> {
+    // Variables stand behind the fifth colon only; before, there is nothing to choose from.
+    let fixed = text.split("${").next().filter(|_| variables).unwrap_or(text);
     let is_resource = match kind {
         Kind::Bucket(bucket) => {
-            let rest = text.strip_prefix("arn:aws:s3:::").and_then(|rest| rest.strip_prefix(bucket));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            let rest = fixed.strip_prefix("arn:aws:s3:::").and_then(|rest| rest.strip_prefix(bucket));
+            rest.is_some_and(|rest| if rest.is_empty() { fixed == text } else { rest.starts_with('/') })
         }
-        Kind::Identity | Kind::Trust | Kind::Key => text == "*" || is_arn_pattern(text),
+        Kind::Identity | Kind::Trust | Kind::Key => text == "*" || is_arn_pattern(fixed, text),
     };
     match (is_resource, kind) {
-        (true, _) => Ok(Wildcard::new(text)),
+        (true, _) => Template::parse(text, Syntax { wildcards: true, variables }),
         (false, Kind::Bucket(bucket)) => Err(format!(
             "{text} is no resource of this bucket: those are arn:aws:s3:::{bucket} and arn:aws:s3:::{bucket}/*."
         )),
@@ -200,9 +210,10 @@ fn read_resource(text: &str, kind: Kind<'_>) -> Result<Wildcard, String> {
 }
 
 // Wildcards may stand everywhere but in the partition and the service.
-fn is_arn_pattern(text: &str) -> bool {
+fn is_arn_pattern(fixed: &str, text: &str) -> bool {
     let head = text.splitn(4, ':').take(3).collect::<String>();
-    Arn::parse(text).is_some_and(|arn| !arn.service().is_empty() && !head.contains(['*', '?']))
+    fixed.splitn(6, ':').count() == 6
+        && Arn::parse(text).is_some_and(|arn| !arn.service().is_empty() && !head.contains(['*', '?']))
 }
 
 // One text, or a list of texts that is not empty.

@@ -1,5 +1,6 @@
-//! Which managed policies are attached to which roles.
+//! Which managed policies are attached to which users and roles.
 
+use catalog::policy::AttachedEntity;
 use wire::query::Xml;
 
 use super::Iam;
@@ -8,20 +9,38 @@ use crate::reply::Answer;
 
 const ENTITIES: [&str; 5] = ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"];
 
-pub(super) async fn attach(iam: &Iam, input: &Input) -> Answer<Xml> {
+pub(super) async fn attach_to_role(iam: &Iam, input: &Input) -> Answer<Xml> {
     iam.catalog.attach_policy(input.role_name()?, input.policy_arn()?).await?;
     Ok(Xml::new())
 }
 
-pub(super) async fn detach(iam: &Iam, input: &Input) -> Answer<Xml> {
+pub(super) async fn attach_to_user(iam: &Iam, input: &Input) -> Answer<Xml> {
+    iam.catalog.attach_user_policy(input.user_name()?, input.policy_arn()?).await?;
+    Ok(Xml::new())
+}
+
+pub(super) async fn detach_from_role(iam: &Iam, input: &Input) -> Answer<Xml> {
     iam.catalog.detach_policy(input.role_name()?, input.policy_arn()?).await?;
     Ok(Xml::new())
 }
 
-pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
-    let page = input.page()?;
-    let mut policies = iam.catalog.attached_policies(input.role_name()?, page).await?;
-    let marker = cut(&mut policies, page, |(name, _)| name);
+pub(super) async fn detach_from_user(iam: &Iam, input: &Input) -> Answer<Xml> {
+    iam.catalog.detach_user_policy(input.user_name()?, input.policy_arn()?).await?;
+    Ok(Xml::new())
+}
+
+pub(super) async fn list_of_role(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let policies = iam.catalog.attached_policies(input.role_name()?, input.page()?).await?;
+    attached(input, policies)
+}
+
+pub(super) async fn list_of_user(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let policies = iam.catalog.attached_user_policies(input.user_name()?, input.page()?).await?;
+    attached(input, policies)
+}
+
+fn attached(input: &Input, mut policies: Vec<(String, String)>) -> Answer<Xml> {
+    let marker = cut(&mut policies, input.page()?, |(name, _)| name);
     let mut xml = Xml::new();
     xml.element("AttachedPolicies", |xml| {
         for (name, arn) in &policies {
@@ -35,31 +54,36 @@ pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
     Ok(xml)
 }
 
-/// Policies are attached to roles only: there are no users and groups here.
+/// Policies are attached to users and roles: there are no groups here, and no boundaries.
 pub(super) async fn entities(iam: &Iam, input: &Input) -> Answer<Xml> {
     let page = input.page()?;
-    let kind = input.word("EntityFilter", &ENTITIES, "Role")?;
+    let kind = match input.given("EntityFilter") {
+        None => None,
+        Some(_) => Some(input.required_word("EntityFilter", &ENTITIES)?),
+    };
     let usage = input.word(
         "PolicyUsageFilter",
         &["PermissionsPolicy", "PermissionsBoundary"],
         "PermissionsPolicy",
     )?;
-    let mut roles = iam.catalog.policy_roles(input.policy_arn()?, page).await?;
-    if kind != "Role" || usage != "PermissionsPolicy" {
-        roles.clear();
-    }
-    let marker = cut(&mut roles, page, |(name, _)| name);
+    let wants = |one: &str| usage == "PermissionsPolicy" && kind.is_none_or(|kind| kind == one);
+    let kinds = (wants("User"), wants("Role"));
+    let mut entities = iam.catalog.policy_entities(input.policy_arn()?, kinds, page).await?;
+    let marker = cut(&mut entities, page, |entity| &entity.place);
+    let (users, roles): (Vec<_>, Vec<_>) = entities.into_iter().partition(|entity| entity.is_user);
     let mut xml = Xml::new();
     xml.element("PolicyGroups", |_| {});
-    xml.element("PolicyUsers", |_| {});
-    xml.element("PolicyRoles", |xml| {
-        for (name, id) in &roles {
-            xml.element("member", |xml| {
-                xml.value("RoleName", name);
-                xml.value("RoleId", id);
-            });
-        }
-    });
+    xml.element("PolicyUsers", |xml| write_entities(xml, &users, ["UserName", "UserId"]));
+    xml.element("PolicyRoles", |xml| write_entities(xml, &roles, ["RoleName", "RoleId"]));
     write_end(&mut xml, marker.as_deref());
     Ok(xml)
+}
+
+fn write_entities(xml: &mut Xml, entities: &[AttachedEntity], [name, id]: [&str; 2]) {
+    for entity in entities {
+        xml.element("member", |xml| {
+            xml.value(name, &entity.name);
+            xml.value(id, &entity.id);
+        });
+    }
 }

@@ -1,5 +1,7 @@
 //! What a request holds, checked as the service model checks it.
 
+use std::net::IpAddr;
+
 use access::Principal;
 use catalog::role::Names;
 use model::Error;
@@ -7,12 +9,14 @@ use wire::query::{Form, Xml};
 
 use super::fault;
 use super::operation::Operation;
+use crate::call::Call;
 use crate::reply::Answer;
 
 /// The members of one request.
 pub(super) struct Input {
     form: Form,
     pub principal: Principal,
+    pub source_ip: Option<IpAddr>,
 }
 
 const NAME_PATTERN: &str = r"Member must satisfy regular expression pattern: [\w+=,.@-]+";
@@ -21,13 +25,13 @@ const TAGS_MAX: usize = 50;
 impl Input {
     /// # Errors
     /// A member that the operation does not take; one that AWS knows may have been meant to restrict something.
-    pub fn new(form: Form, operation: &Operation, principal: Principal) -> Answer<Input> {
+    pub fn new(form: Form, operation: &Operation, call: &Call) -> Answer<Input> {
         let is_known = |name: &str| matches!(name, "Action" | "Version") || operation.members.contains(&name);
         if let Some(name) = form.names().find(|name| !is_known(name)) {
             let text = format!("{} with {name} is not offered by this server.", operation.name);
             return Err(fault("InvalidInput", text));
         }
-        Ok(Input { form, principal })
+        Ok(Input { form, principal: call.principal.clone(), source_ip: call.source_ip })
     }
 
     /// A name of at most `length_max` characters.
@@ -41,6 +45,41 @@ impl Input {
 
     pub fn role_name(&self) -> Answer<&str> {
         self.name("RoleName", 64)
+    }
+
+    pub fn user_name(&self) -> Answer<&str> {
+        self.name("UserName", 64)
+    }
+
+    /// The user that is named, or the one that calls.
+    ///
+    /// # Errors
+    /// `Invalid` for a caller that is no user and names none.
+    pub fn user_name_or_own(&self) -> Answer<&str> {
+        match (&self.principal, self.given("UserName")) {
+            (Principal::User(user), None) => Ok(&user.name),
+            (_, None) => {
+                Err(Error::invalid("Must specify userName when calling with non-User credentials").into())
+            }
+            (_, Some(_)) => self.user_name(),
+        }
+    }
+
+    /// Whether the root asks about no user but itself.
+    pub fn is_root_itself(&self) -> bool {
+        matches!(self.principal, Principal::Root { .. }) && self.given("UserName").is_none()
+    }
+
+    pub fn access_key_id(&self) -> Answer<&str> {
+        let id = self.required("AccessKeyId")?;
+        check_length("AccessKeyId", id, 16, 128)?;
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        check(
+            "AccessKeyId",
+            id.bytes().all(is_allowed),
+            r"Member must satisfy regular expression pattern: [\w]+",
+        )?;
+        Ok(id)
     }
 
     pub fn policy_name(&self) -> Answer<&str> {
@@ -67,6 +106,11 @@ impl Input {
             "Member must begin and end with / and hold no other characters than paths may",
         )?;
         Ok(path)
+    }
+
+    /// As `path`, before the operation says which characters it may hold.
+    pub fn some_path(&self) -> Answer<&str> {
+        self.path(|b| b.is_ascii_graphic())
     }
 
     /// The text of a policy, as it was sent.
@@ -107,6 +151,12 @@ impl Input {
         Ok(word)
     }
 
+    /// As `word`, where there is no default.
+    pub fn required_word(&self, member: &str, words: &[&str]) -> Answer<&str> {
+        self.required(member)?;
+        self.word(member, words, "")
+    }
+
     /// Tags, of which no two have the same key, in whatever case.
     pub fn tags(&self) -> Answer<Vec<(String, String)>> {
         let mut tags: Vec<(String, String)> = Vec::new();
@@ -140,6 +190,10 @@ impl Input {
         check_length("Marker", after, usize::from(self.form.get("Marker").is_some()), 320)?;
         let shown = self.number("MaxItems", 100, 1..=1000)?;
         Ok(Names { path_prefix, after, limit: shown + 1 })
+    }
+
+    pub fn given(&self, member: &str) -> Option<&str> {
+        self.form.get(member)
     }
 
     fn required(&self, member: &str) -> Answer<&str> {

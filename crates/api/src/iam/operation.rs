@@ -5,7 +5,8 @@ use std::pin::Pin;
 use wire::query::Xml;
 
 use super::input::Input;
-use super::{Iam, attachment, caller, policy, role, role_policy};
+use super::permission::Subject;
+use super::{Iam, access_key, attachment, caller, policy, role, role_policy, user, user_policy};
 use crate::reply::Answer;
 
 /// The two services behind this door.
@@ -44,6 +45,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = Answer<Xml>> + Send + 'a>>;
 pub(super) struct Operation {
     pub name: &'static str,
     pub service: Service,
+    pub subject: Subject,
     /// What a request may hold; anything else is refused, because to skip it could allow more than was meant.
     pub members: &'static [&'static str],
     pub run: for<'a> fn(&'a Iam, &'a Input) -> Running<'a>,
@@ -54,10 +56,6 @@ impl Operation {
     pub fn action(&self) -> String {
         format!("{}:{}", self.service.prefix(), self.name)
     }
-
-    pub fn is_for_everybody(&self) -> bool {
-        self.name == "GetCallerIdentity"
-    }
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Operation> {
@@ -65,51 +63,86 @@ pub(super) fn find(name: &str) -> Option<&'static Operation> {
 }
 
 macro_rules! iam {
-    ($name:literal, $run:path, [$($member:literal),*]) => {
+    ($name:literal, $subject:ident, $run:path, [$($member:literal),*]) => {
         Operation {
             name: $name,
             service: Service::Iam,
+            subject: Subject::$subject,
             members: &[$($member),*],
             run: |iam, input| Box::pin($run(iam, input)),
         }
     };
 }
 
-static OPERATIONS: [Operation; 20] = [
+pub(super) static OPERATIONS: [Operation; 35] = [
     iam!(
         "CreateRole",
+        NewRole,
         role::create,
         ["RoleName", "Path", "AssumeRolePolicyDocument", "Description", "MaxSessionDuration", "Tags"]
     ),
-    iam!("GetRole", role::get, ["RoleName"]),
-    iam!("ListRoles", role::list, ["PathPrefix", "Marker", "MaxItems"]),
-    iam!("DeleteRole", role::delete, ["RoleName"]),
-    iam!("UpdateAssumeRolePolicy", role::update_trust, ["RoleName", "PolicyDocument"]),
-    iam!("PutRolePolicy", role_policy::put, ["RoleName", "PolicyName", "PolicyDocument"]),
-    iam!("GetRolePolicy", role_policy::get, ["RoleName", "PolicyName"]),
-    iam!("ListRolePolicies", role_policy::list, ["RoleName", "Marker", "MaxItems"]),
-    iam!("DeleteRolePolicy", role_policy::delete, ["RoleName", "PolicyName"]),
-    iam!("CreatePolicy", policy::create, ["PolicyName", "Path", "PolicyDocument", "Description", "Tags"]),
-    iam!("GetPolicy", policy::get, ["PolicyArn"]),
-    iam!("GetPolicyVersion", policy::get_version, ["PolicyArn", "VersionId"]),
-    iam!("ListPolicyVersions", policy::list_versions, ["PolicyArn", "Marker", "MaxItems"]),
+    iam!("GetRole", Role, role::get, ["RoleName"]),
+    iam!("ListRoles", Roles, role::list, ["PathPrefix", "Marker", "MaxItems"]),
+    iam!("DeleteRole", Role, role::delete, ["RoleName"]),
+    iam!("UpdateAssumeRolePolicy", Role, role::update_trust, ["RoleName", "PolicyDocument"]),
+    iam!("PutRolePolicy", Role, role_policy::put, ["RoleName", "PolicyName", "PolicyDocument"]),
+    iam!("GetRolePolicy", Role, role_policy::get, ["RoleName", "PolicyName"]),
+    iam!("ListRolePolicies", Role, role_policy::list, ["RoleName", "Marker", "MaxItems"]),
+    iam!("DeleteRolePolicy", Role, role_policy::delete, ["RoleName", "PolicyName"]),
+    iam!(
+        "CreatePolicy",
+        NewPolicy,
+        policy::create,
+        ["PolicyName", "Path", "PolicyDocument", "Description", "Tags"]
+    ),
+    iam!("GetPolicy", Policy, policy::get, ["PolicyArn"]),
+    iam!("GetPolicyVersion", Policy, policy::get_version, ["PolicyArn", "VersionId"]),
+    iam!("ListPolicyVersions", Policy, policy::list_versions, ["PolicyArn", "Marker", "MaxItems"]),
     iam!(
         "ListPolicies",
+        Policies,
         policy::list,
         ["Scope", "OnlyAttached", "PathPrefix", "PolicyUsageFilter", "Marker", "MaxItems"]
     ),
-    iam!("DeletePolicy", policy::delete, ["PolicyArn"]),
-    iam!("AttachRolePolicy", attachment::attach, ["RoleName", "PolicyArn"]),
-    iam!("DetachRolePolicy", attachment::detach, ["RoleName", "PolicyArn"]),
-    iam!("ListAttachedRolePolicies", attachment::list, ["RoleName", "PathPrefix", "Marker", "MaxItems"]),
+    iam!("DeletePolicy", Policy, policy::delete, ["PolicyArn"]),
+    iam!("AttachRolePolicy", Role, attachment::attach_to_role, ["RoleName", "PolicyArn"]),
+    iam!("DetachRolePolicy", Role, attachment::detach_from_role, ["RoleName", "PolicyArn"]),
+    iam!(
+        "ListAttachedRolePolicies",
+        Role,
+        attachment::list_of_role,
+        ["RoleName", "PathPrefix", "Marker", "MaxItems"]
+    ),
     iam!(
         "ListEntitiesForPolicy",
+        Policy,
         attachment::entities,
         ["PolicyArn", "EntityFilter", "PathPrefix", "PolicyUsageFilter", "Marker", "MaxItems"]
+    ),
+    iam!("CreateUser", NewUser, user::create, ["UserName", "Path", "Tags"]),
+    iam!("GetUser", UserOrCaller, user::get, ["UserName"]),
+    iam!("ListUsers", Users, user::list, ["PathPrefix", "Marker", "MaxItems"]),
+    iam!("DeleteUser", User, user::delete, ["UserName"]),
+    iam!("CreateAccessKey", UserOrCaller, access_key::create, ["UserName"]),
+    iam!("ListAccessKeys", UserOrCaller, access_key::list, ["UserName", "Marker", "MaxItems"]),
+    iam!("UpdateAccessKey", UserOrCaller, access_key::update, ["UserName", "AccessKeyId", "Status"]),
+    iam!("DeleteAccessKey", UserOrCaller, access_key::delete, ["UserName", "AccessKeyId"]),
+    iam!("PutUserPolicy", User, user_policy::put, ["UserName", "PolicyName", "PolicyDocument"]),
+    iam!("GetUserPolicy", User, user_policy::get, ["UserName", "PolicyName"]),
+    iam!("ListUserPolicies", User, user_policy::list, ["UserName", "Marker", "MaxItems"]),
+    iam!("DeleteUserPolicy", User, user_policy::delete, ["UserName", "PolicyName"]),
+    iam!("AttachUserPolicy", User, attachment::attach_to_user, ["UserName", "PolicyArn"]),
+    iam!("DetachUserPolicy", User, attachment::detach_from_user, ["UserName", "PolicyArn"]),
+    iam!(
+        "ListAttachedUserPolicies",
+        User,
+        attachment::list_of_user,
+        ["UserName", "PathPrefix", "Marker", "MaxItems"]
     ),
     Operation {
         name: "GetCallerIdentity",
         service: Service::Sts,
+        subject: Subject::Nothing,
         members: &[],
         run: |iam, input| Box::pin(caller::identity(iam, input)),
     },

@@ -14,7 +14,7 @@ const POLICY: &str = r#"{ "Version": "2012-10-17",
 const PERSONALIZE_ROLE: &str = "arn:aws:iam::111122223333:role/service-role/Export";
 
 struct Door {
-    iam: Iam,
+    iam: Arc<Iam>,
     _folder: tempfile::TempDir,
 }
 
@@ -25,15 +25,9 @@ async fn door() -> Door {
     let realm = Realm { region: "us-east-1".into(), account: "111122223333".into() };
     let root = RootKey { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() };
     let s3 = S3Endpoint { url: "http://127.0.0.1:1".into() };
-    let access = Arc::new(Access::new(
-        catalog.clone(),
-        clock.clone(),
-        realm.clone(),
-        root,
-        s3,
-        access::SealingKey::new([7; 32]),
-    ));
-    Door { iam: Iam::new(catalog, access, clock, realm), _folder: folder }
+    let master = access::SealingKey::new([7; 32]);
+    let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, s3, master));
+    Door { iam: Arc::new(Iam::new(catalog, access, clock, realm)), _folder: folder }
 }
 
 impl Door {
@@ -46,6 +40,7 @@ impl Door {
     async fn call_signed_for(&self, service: &str, principal: Principal, form: String) -> (u16, String) {
         let call = Call {
             principal,
+            source_ip: None,
             service: service.into(),
             request_id: "request-1".into(),
             method: Method::POST,
@@ -298,7 +293,7 @@ async fn members_are_checked() {
 #[tokio::test]
 async fn unknown_and_not_offered_operations_are_told_apart() {
     let door = door().await;
-    let (status, body) = door.root("CreateUser", &[]).await;
+    let (status, body) = door.root("CreateGroup", &[]).await;
     assert_eq!((status, text(&body, "Code")), (400, "InvalidAction"));
     assert!(text(&body, "Message").contains("is not offered by this server"), "{body}");
     let (_, body) = door.root("MakeCoffee", &[]).await;
@@ -315,6 +310,8 @@ async fn a_session_may_only_ask_who_it_is() {
     let role = door.iam.realm.role("/", "Export");
     let session = Principal::Session(Arc::new(RoleSession {
         role,
+        role_id: text(&created, "RoleId").to_owned(),
+        role_tags: vec![],
         session: door.iam.realm.assumed_role("Export", "nightly"),
         service: access::PERSONALIZE.into(),
         source: door.iam.realm.export_job("nightly"),

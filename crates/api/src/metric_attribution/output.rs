@@ -55,7 +55,7 @@ impl OutputConfig {
 /// `Invalid` for the role, the path, a key, or a privilege that is missing.
 pub async fn check(api: &Api, attribution: &Arn, config: &OutputConfig) -> Result<()> {
     let Some(destination) = &config.s3_data_destination else {
-        return api.access.check_role(&config.role_arn).await;
+        return api.access.check_role(&config.role_arn, attribution).await;
     };
     probe(api, attribution, &config.role_arn, destination, ImportMode::Full).await
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use access::Principal;
+use access::{Peer, Principal};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -178,6 +178,7 @@ impl Dispatch {
         };
         let call = Call {
             principal: claimed.principal,
+            source_ip: parts.extensions.get::<Peer>().map(|Peer(address)| *address),
             service: claimed.scope.service.clone(),
             request_id: id.to_owned(),
             method: parts.method.clone(),

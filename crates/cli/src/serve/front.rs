@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Peer;
 use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -88,8 +89,12 @@ async fn serve(stream: TcpStream, pass: Pass, dispatch: Arc<Dispatch>, stop: Can
     if let Err(cause) = stream.set_nodelay(true) {
         debug!("a connection stays slow: {cause}");
     }
-    let answer = |request: http::Request<hyper::body::Incoming>| {
+    let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
+    let answer = |mut request: http::Request<hyper::body::Incoming>| {
         let (busy, dispatch) = (pass.busy(), dispatch.clone());
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         async move {
             let response = dispatch.answer(request).await;
             Ok::<_, Infallible>(response.map(|body| Keeping::new(body, busy).boxed_unsync()))

@@ -4,7 +4,8 @@ use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::{answer, etag, missing, page_size};
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
+use crate::caller::Caller;
 use crate::checksum::{Checksum as StoredChecksum, show_checksum};
 use crate::error::refuse;
 use crate::headers::timestamp;
@@ -14,10 +15,10 @@ pub async fn get(
     backend: &Backend,
     request: S3Request<GetObjectAttributesInput>,
 ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let input = request.input;
     let Some(object) = backend.index.object(&input.bucket, &input.key).await? else {
-        return Err(missing(backend, &principal, &input.bucket).await);
+        return Err(missing(backend, &caller, &input.bucket).await);
     };
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(timestamp(object.modified_ms)),

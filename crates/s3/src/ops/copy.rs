@@ -9,8 +9,9 @@ use super::put::{draft, store};
 use super::source::open;
 use super::{answer, condition, etag};
 use crate::assembly::PART_BYTES_MAX;
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
 use crate::blob::{Reader, Stored};
+use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
 use crate::encryption::{self, Encryption, Wanted, show_encryption};
 use crate::error::{Doing, not_offered, refuse};
@@ -35,11 +36,11 @@ pub async fn object(
     backend: &Backend,
     mut request: S3Request<CopyObjectInput>,
 ) -> S3Result<S3Response<CopyObjectOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let write_condition = condition(&request.headers)?;
     let input = &mut request.input;
     let (bucket, key) = source(&input.copy_source)?;
-    backend.gate.permit_object(&principal, "s3:GetObject", &bucket, &key).await?;
+    backend.gate.permit_object(&caller, "s3:GetObject", &bucket, &key).await?;
     let replaces = replaces(input.metadata_directive.as_ref())?;
     let is_same = bucket == input.bucket && key == input.key;
     if is_same && !replaces && Wanted::of_request(&request.headers)?.is_none() {
@@ -50,11 +51,11 @@ pub async fn object(
     let stated = if replaces { Some(stated_headers!(input)?) } else { None };
     let read_condition = source_condition!(input);
     let choose = |object: &Object| read_condition.check_for_copy(object).and_then(|()| whole(object));
-    let (source, _, reader) = open(backend, &principal, (&bucket, &key), choose).await?;
+    let (source, _, reader) = open(backend, &caller, (&bucket, &key), choose).await?;
     let headers = stated.unwrap_or_else(|| source.headers.clone());
     let algorithm = algorithm(input.checksum_algorithm.as_ref(), &source)?;
     let place = (input.bucket.as_str(), input.key.as_str());
-    let sealing = encryption::begin(backend, &principal, place, &request.headers).await?;
+    let sealing = encryption::begin(backend, &caller.principal, place, &request.headers).await?;
     let is_plain = sealing.is_none() && source.encryption.is_none();
     if is_same && is_plain && algorithm == source.checksum.algorithm {
         write_condition.check(Some(&source.etag))?;

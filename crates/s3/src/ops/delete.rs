@@ -1,11 +1,11 @@
 //! DeleteObject and DeleteObjects.
 
-use access::Principal;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::{answer, condition};
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
+use crate::caller::Caller;
 use crate::error::{not_offered, refuse};
 use crate::index::object::Condition;
 use crate::index::settle;
@@ -28,7 +28,7 @@ pub async fn objects(
     backend: &Backend,
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let DeleteObjectsInput { bucket, delete, .. } = request.input;
     if delete.objects.is_empty() || delete.objects.len() > KEYS_MAX {
         let text = format!("The request must name between 1 and {KEYS_MAX} keys.");
@@ -36,7 +36,7 @@ pub async fn objects(
     }
     let (mut wanted, mut errors) = (Vec::new(), Vec::new());
     for object in delete.objects {
-        match admit(backend, &principal, &bucket, &object).await {
+        match admit(backend, &caller, &bucket, &object).await {
             Ok(condition) => wanted.push((object.key, condition)),
             Err(error) => errors.push(show(object.key, &error)),
         }
@@ -55,11 +55,11 @@ pub async fn objects(
 
 async fn admit(
     backend: &Backend,
-    principal: &Principal,
+    caller: &Caller,
     bucket: &str,
     object: &ObjectIdentifier,
 ) -> S3Result<Condition> {
-    backend.gate.permit_object(principal, "s3:DeleteObject", bucket, &object.key).await?;
+    backend.gate.permit_object(caller, "s3:DeleteObject", bucket, &object.key).await?;
     if object.version_id.as_ref().is_some_and(|version| version != "null") {
         return Err(not_offered("This server's object store keeps one version of an object."));
     }

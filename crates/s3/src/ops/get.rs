@@ -6,7 +6,8 @@ use s3s::{S3Request, S3Response, S3Result};
 
 use super::source::{Condition, open, resolve};
 use super::{etag, missing};
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
+use crate::caller::Caller;
 use crate::checksum::show_checksum;
 use crate::encryption::{self, show_encryption};
 use crate::error::not_offered;
@@ -51,12 +52,12 @@ pub async fn object(
     backend: &Backend,
     mut request: S3Request<GetObjectInput>,
 ) -> S3Result<S3Response<GetObjectOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let input = &mut request.input;
     refuse_part_number(input.part_number)?;
     let (condition, range) = (condition!(input), input.range);
     let choose = |object: &Object| condition.check(object).and_then(|()| resolve(range, object.size));
-    let (object, bytes, reader) = open(backend, &principal, (&input.bucket, &input.key), choose).await?;
+    let (object, bytes, reader) = open(backend, &caller, (&input.bucket, &input.key), choose).await?;
     let mut output = GetObjectOutput { body: Some(StreamingBlob::new(reader)), ..Default::default() };
     show!(output, object, bytes, input);
     Ok(S3Response::with_headers(output, harmless()))
@@ -66,17 +67,17 @@ pub async fn head(
     backend: &Backend,
     mut request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let input = &mut request.input;
     refuse_part_number(input.part_number)?;
     let Some(object) = backend.index.object(&input.bucket, &input.key).await? else {
-        return Err(missing(backend, &principal, &input.bucket).await);
+        return Err(missing(backend, &caller, &input.bucket).await);
     };
     condition!(input).check(&object)?;
     if input.checksum_mode.is_some() {
         // Source: HeadObject; the checksum of an encrypted object is for who may read it.
         let place = (input.bucket.as_str(), input.key.as_str());
-        encryption::open(backend, &principal, place, object.encryption.as_ref()).await?;
+        encryption::open(backend, &caller.principal, place, object.encryption.as_ref()).await?;
     }
     let bytes = resolve(input.range, object.size)?;
     let mut output = HeadObjectOutput::default();

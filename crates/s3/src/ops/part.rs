@@ -8,8 +8,9 @@ use super::receive::{Incoming, receive};
 use super::source::open;
 use super::{answer, etag};
 use crate::assembly::{PART_BYTES_MAX, PARTS_MAX};
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
 use crate::blob::Stored;
+use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
 use crate::encryption::{self, show_encryption};
 use crate::error::refuse;
@@ -23,7 +24,7 @@ pub async fn upload(
     backend: &Backend,
     mut request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
-    let principal = principal(&request)?;
+    let principal = Caller::of(&request)?.principal;
     let input = &mut request.input;
     let number = check_number(input.part_number)?;
     let upload = backend.index.upload(&input.bucket, &input.key, &input.upload_id).await?;
@@ -53,18 +54,18 @@ pub async fn copy(
     backend: &Backend,
     mut request: S3Request<UploadPartCopyInput>,
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let input = &mut request.input;
     let number = check_number(input.part_number)?;
     let (bucket, key) = source(&input.copy_source)?;
-    backend.gate.permit_object(&principal, "s3:GetObject", &bucket, &key).await?;
+    backend.gate.permit_object(&caller, "s3:GetObject", &bucket, &key).await?;
     let upload = backend.index.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let (condition, range) = (source_condition!(input), input.copy_source_range.take());
     let choose =
         |object: &Object| condition.check_for_copy(object).and_then(|()| part_of(object, range.as_deref()));
-    let (_, _, reader) = open(backend, &principal, (&bucket, &key), choose).await?;
+    let (_, _, reader) = open(backend, &caller, (&bucket, &key), choose).await?;
     let place = (input.bucket.as_str(), input.key.as_str());
-    let data_key = encryption::open(backend, &principal, place, upload.encryption.as_ref()).await?;
+    let data_key = encryption::open(backend, &caller.principal, place, upload.encryption.as_ref()).await?;
     let stored = copy_bytes(backend, reader, &[upload.algorithm], data_key.as_ref()).await?;
     let (tag, checksum) =
         (hex::encode(stored.digested.md5), full_checksum(&stored.digested, upload.algorithm));

@@ -5,8 +5,9 @@ use s3s::{S3Request, S3Response, S3Result};
 
 use super::receive::{Incoming, receive};
 use super::{answer, condition, etag};
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
 use crate::blob::Stored;
+use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
 use crate::encryption::{self, Encryption, show_encryption};
 use crate::headers::{Headers, stated_headers};
@@ -19,7 +20,7 @@ pub async fn object(
     mut request: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let condition = condition(&request.headers)?;
-    let principal = principal(&request)?;
+    let principal = Caller::of(&request)?.principal;
     let headers = stated_headers!(request.input)?;
     let place = (request.input.bucket.as_str(), request.input.key.as_str());
     let sealing = encryption::begin(backend, &principal, place, &request.headers).await?;

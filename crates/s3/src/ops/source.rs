@@ -2,7 +2,6 @@
 
 use std::ops::Range as Span;
 
-use access::Principal;
 use http::HeaderMap;
 use s3s::dto::{ETagCondition, Range, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result};
@@ -10,6 +9,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use super::missing;
 use crate::backend::Backend;
 use crate::blob::Reader;
+use crate::caller::Caller;
 use crate::encryption;
 use crate::error::refuse;
 use crate::headers::{http_date, seconds, timestamp};
@@ -86,7 +86,7 @@ pub fn resolve(range: Option<Range>, size: u64) -> S3Result<Span<u64>> {
 /// Those of `choose` and of the object's key; `NoSuchKey`, or `AccessDenied` for who may not list the bucket.
 pub async fn open(
     backend: &Backend,
-    principal: &Principal,
+    caller: &Caller,
     (bucket, key): (&str, &str),
     choose: impl FnOnce(&Object) -> S3Result<Span<u64>>,
 ) -> S3Result<(Object, Span<u64>, Reader)> {
@@ -101,10 +101,10 @@ pub async fn open(
     match pinned {
         Some((object, bytes, slices, pin)) => {
             let sealed = object.encryption.as_ref();
-            let data_key = encryption::open(backend, principal, (bucket, key), sealed).await?;
+            let data_key = encryption::open(backend, &caller.principal, (bucket, key), sealed).await?;
             Ok((object, bytes, Reader::new(&backend.blobs, slices, pin, data_key)))
         }
-        None => Err(missing(backend, principal, bucket).await),
+        None => Err(missing(backend, caller, bucket).await),
     }
 }
 

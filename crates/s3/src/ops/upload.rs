@@ -6,7 +6,8 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::{answer, condition, etag};
 use crate::assembly::{Claim, Named, etag_of_parts};
-use crate::backend::{Backend, principal};
+use crate::backend::Backend;
+use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, Kind, show_checksum, stated_checksums};
 use crate::encryption::{self, Encryption, show_encryption};
 use crate::error::refuse;
@@ -18,7 +19,7 @@ pub async fn create(
     backend: &Backend,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-    let principal = principal(&request)?;
+    let principal = Caller::of(&request)?.principal;
     let headers = request.headers;
     let input = request.input;
     let (algorithm, kind) = choose(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
@@ -56,7 +57,7 @@ pub async fn complete(
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
     let condition = condition(&request.headers)?;
-    let principal = principal(&request)?;
+    let principal = Caller::of(&request)?.principal;
     let input = request.input;
     let upload = match backend.index.upload(&input.bucket, &input.key, &input.upload_id).await {
         Ok(upload) => upload,
@@ -73,20 +74,20 @@ pub async fn complete(
     completed(input, &draft.etag, &draft.checksum, draft.encryption.as_ref())
 }
 
-/// Whoever began an upload may abort it without a further right.
+/// Whoever began an upload may abort it without a further right, unless that is denied.
 pub async fn abort(
     backend: &Backend,
     request: S3Request<AbortMultipartUploadInput>,
 ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-    let principal = principal(&request)?;
+    let caller = Caller::of(&request)?;
     let AbortMultipartUploadInput { bucket, key, upload_id, .. } = request.input;
     let upload = backend.index.upload(&bucket, &key, &upload_id).await;
-    if upload.as_ref().is_ok_and(|upload| upload.creator == creator(&principal)) {
-        let index = backend.index.clone();
-        backend.discard(settle(async move { index.abort_upload(&upload_id).await }).await?);
-        return answer(AbortMultipartUploadOutput::default());
+    let is_own = upload.as_ref().is_ok_and(|upload| upload.creator == creator(&caller.principal));
+    if is_own {
+        backend.gate.permit_owner(&caller, "s3:AbortMultipartUpload", &bucket, &key).await?;
+    } else {
+        backend.gate.permit_object(&caller, "s3:AbortMultipartUpload", &bucket, &key).await?;
     }
-    backend.gate.permit_object(&principal, "s3:AbortMultipartUpload", &bucket, &key).await?;
     let (index, upload) = (backend.index.clone(), upload?);
     backend.discard(settle(async move { index.abort_upload(&upload.id).await }).await?);
     answer(AbortMultipartUploadOutput::default())
@@ -96,6 +97,7 @@ pub async fn abort(
 fn creator(principal: &Principal) -> String {
     match principal {
         Principal::Session(session) => session.role.to_string(),
+        Principal::User(user) => user.arn.to_string(),
         Principal::Root { arn } => arn.to_string(),
     }
 }

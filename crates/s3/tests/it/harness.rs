@@ -163,6 +163,8 @@ impl Store {
     pub fn session_of(&self, role: &Arn, job: &str) -> Principal {
         Principal::Session(Arc::new(RoleSession {
             role: role.clone(),
+            role_id: format!("AROA{}", role.resource_name()),
+            role_tags: vec![],
             session: self.access.realm.assumed_role(role.resource_name(), job),
             service: access::PERSONALIZE.into(),
             source: self.access.realm.export_job(job),

@@ -1,5 +1,9 @@
 //! Random policies and requests, decided by the evaluator and by a naive one that reads the JSON itself.
 
+mod naive;
+
+use std::net::IpAddr;
+
 use model::clock::{Clock, SimulatedClock};
 use serde_json::{Value, json};
 
@@ -18,7 +22,10 @@ const ACTIONS: [&str; 9] = [
     "*",
     "s3:P*t*",
 ];
-const IN_BUCKET: [&str; 7] = [
+const IN_BUCKET: [&str; 10] = [
+    "arn:aws:s3:::b/${aws:username}",
+    "arn:aws:s3:::b/${aws:PrincipalTag/Star}/k",
+    "arn:aws:s3:::b/${s3:prefix, 'x'}/${?}*",
     "arn:aws:s3:::b",
     "arn:aws:s3:::b/*",
     "arn:aws:s3:::b/x/*",
@@ -28,7 +35,8 @@ const IN_BUCKET: [&str; 7] = [
     "arn:aws:s3:::b/*/*",
 ];
 const ANYWHERE: [&str; 4] = ["*", "arn:aws:s3:::*", "arn:aws:s3:::b*", "arn:aws:s3:::?/x/?"];
-const NAMES: [(&str, &str); 8] = [
+const NAMES: [(&str, &str); 9] = [
+    ("AWS", "arn:aws:iam::111122223333:user/ops/Ann"),
     ("AWS", "*"),
     ("AWS", "111122223333"),
     ("AWS", "arn:aws:iam::111122223333:root"),
@@ -39,7 +47,10 @@ const NAMES: [(&str, &str); 8] = [
     ("Service", "forecast.amazonaws.com"),
 ];
 const ASKED_ACTIONS: [&str; 4] = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"];
-const ASKED_RESOURCES: [&str; 6] = [
+const ASKED_RESOURCES: [&str; 9] = [
+    "arn:aws:s3:::b/Ann",
+    "arn:aws:s3:::b/*/k",
+    "arn:aws:s3:::b/home/?x",
     "arn:aws:s3:::b",
     "arn:aws:s3:::b/k",
     "arn:aws:s3:::b/x/k",
@@ -47,6 +58,95 @@ const ASKED_RESOURCES: [&str; 6] = [
     "arn:aws:s3:::c/x/k",
     "arn:aws:s3:::b/x/y/z",
 ];
+
+/// Operators that compare alike, the keys that they are asked of, and the values that they want.
+const CONDITIONS: [(&[&str], &[&str], &[&str]); 7] = [
+    (
+        &[
+            "StringEquals",
+            "StringNotEquals",
+            "StringEqualsIgnoreCase",
+            "StringNotEqualsIgnoreCase",
+            "StringLike",
+            "StringNotLike",
+        ],
+        &[
+            "aws:username",
+            "AWS:PrincipalTag/TEAM",
+            "s3:Prefix",
+            "aws:TagKeys",
+            "aws:SourceAccount",
+            "aws:RequestTag/a",
+        ],
+        &[
+            "Ann",
+            "ann",
+            "A*",
+            "*",
+            "?",
+            "a",
+            "B",
+            "shop",
+            "home/${aws:username}/*",
+            "${*}",
+            "${aws:PrincipalTag/Star}",
+            "${s3:prefix}",
+            "${aws:RequestTag/a, 'Ann'}",
+            "111122223333",
+            "${$}",
+            "",
+        ],
+    ),
+    (
+        &["ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"],
+        &["aws:SourceArn", "aws:PrincipalArn", "aws:username"],
+        &[
+            "arn:aws:personalize:*:111122223333:*",
+            "arn:aws:iam::111122223333:user/*",
+            "arn:aws:iam::*:*",
+            "arn:aws:personalize:us-east-1:444455556666:*",
+            "${aws:PrincipalArn}",
+            "arn:*:*:*:*:*",
+            "arn:aws:*::*:?oot",
+        ],
+    ),
+    (
+        &[
+            "NumericEquals",
+            "NumericNotEquals",
+            "NumericLessThan",
+            "NumericLessThanEquals",
+            "NumericGreaterThan",
+            "NumericGreaterThanEquals",
+        ],
+        &["s3:max-keys", "aws:EpochTime", "s3:prefix"],
+        &["5", "5.0", "10", "-1", "1780000000"],
+    ),
+    (
+        &[
+            "DateEquals",
+            "DateNotEquals",
+            "DateLessThan",
+            "DateLessThanEquals",
+            "DateGreaterThan",
+            "DateGreaterThanEquals",
+        ],
+        &["aws:CurrentTime", "aws:EpochTime", "s3:prefix"],
+        &["2026-01-01T00:00:00Z", "2026-06-01", "1780000000", "2026-05-28T22:26:40+02:00"],
+    ),
+    (
+        &["Bool"],
+        &["aws:SecureTransport", "aws:PrincipalIsAWSService", "aws:MultiFactorAuthPresent"],
+        &["true", "FALSE"],
+    ),
+    (
+        &["IpAddress", "NotIpAddress"],
+        &["aws:SourceIp", "aws:username"],
+        &["10.0.0.0/8", "10.1.2.3", "0.0.0.0/0", "2001:db8::/32", "::1", "10.1.2.2/31"],
+    ),
+    (&["Null"], &["aws:username", "aws:TagKeys", "aws:SourceArn", "s3:prefix"], &["true", "false"]),
+];
+const ADDRESSES: [&str; 5] = ["10.1.2.3", "192.168.0.1", "2001:db8::7", "::ffff:10.9.9.9", "::1"];
 
 #[test]
 fn random_policies_are_decided_as_a_naive_evaluator_decides() {
@@ -67,13 +167,22 @@ fn random_policies_are_decided_as_a_naive_evaluator_decides() {
             .unwrap_or_else(|e| panic!("seed {seed} case {case}: {e}: {texts:?}"));
         let (caller, names) = chance.caller();
         let (action, resource) = (chance.one(&ASKED_ACTIONS), chance.one(&ASKED_RESOURCES));
-        let found = match decide(&documents, &Request::new(&caller, action, resource)) {
+        let now_ms = if chance.below(2) == 0 { 1_780_000_000_000 } else { 1_760_000_000_000 };
+        let (context, own) = chance.context();
+        let surroundings = Surroundings { region: "us-east-1", account: "111122223333", now_ms };
+        let request = Request::new(caller, action, resource).given(surroundings, &context);
+        let found = match decide(&documents, &request) {
             Decision::Allow => 0,
             Decision::ExplicitDeny { .. } => 1,
             Decision::NotAllowed => 2,
         };
-        let expected = naive(&texts, &names, action, resource);
-        assert_eq!(found, expected, "seed {seed} case {case}: {names:?} {action} {resource} {texts:?}");
+        let world = naive::World::new(&names, own, now_ms);
+        let expected = naive::decide(&texts, &names, action, resource, &world);
+        let told = json!(texts);
+        assert_eq!(
+            found, expected,
+            "seed {seed} case {case}: {names:?} {action} {resource} {world:?} {told}"
+        );
         seen[found] += 1;
     }
     assert!(seen.iter().all(|count| *count > CASES / 20), "the cases are lopsided: {seen:?}");
@@ -102,11 +211,14 @@ impl Chance {
     fn policy(&self, is_resource_policy: bool) -> Value {
         let statements: Vec<Value> =
             (0..=self.below(3)).map(|_| self.statement(is_resource_policy)).collect();
-        if statements.len() == 1 {
-            json!({ "Statement": statements[0] })
-        } else {
-            json!({ "Statement": statements })
+        let mut policy = match statements.as_slice() {
+            [one] => json!({ "Statement": one }),
+            all => json!({ "Statement": all }),
+        };
+        if self.below(4) > 0 {
+            policy["Version"] = json!(self.one(&["2012-10-17", "2012-10-17", "2008-10-17"]));
         }
+        policy
     }
 
     fn statement(&self, is_resource_policy: bool) -> Value {
@@ -122,7 +234,46 @@ impl Chance {
         } else {
             put("Resource", self.some(&[&IN_BUCKET[..], &ANYWHERE[..]].concat()));
         }
+        if self.below(3) == 0 {
+            statement["Condition"] = self.conditions();
+        }
         statement
+    }
+
+    fn conditions(&self) -> Value {
+        let mut conditions = json!({});
+        for _ in 0..=self.below(2) {
+            let (operators, keys, values) = CONDITIONS[usize::try_from(self.below(7)).unwrap()];
+            let bare = self.one(operators);
+            let set = if bare == "Null" { "" } else { self.one(&["", "", "ForAnyValue:", "ForAllValues:"]) };
+            let end = if bare == "Null" { "" } else { self.one(&["", "", "IfExists"]) };
+            for _ in 0..=self.below(2) {
+                conditions[format!("{set}{bare}{end}")][self.one(keys)] = self.some(values);
+            }
+        }
+        conditions
+    }
+
+    /// What a request says of itself, as the evaluator takes it, and as plain pairs.
+    fn context(&self) -> (Context, Vec<(String, String)>) {
+        let mut own: Vec<(String, String)> = Vec::new();
+        let mut put = |key: &str, value: &str| own.push((key.to_owned(), value.to_owned()));
+        if self.below(2) == 0 {
+            put("s3:prefix", self.one(&["home/Ann/", "home/Ann/x", "*", "", "5"]));
+        }
+        if self.below(2) == 0 {
+            put("s3:max-keys", self.one(&["5", "10", "7"]));
+        }
+        for key in ["a", "B", "Ann"].into_iter().filter(|_| self.below(3) == 0) {
+            put("aws:TagKeys", key);
+            put(&format!("aws:RequestTag/{key}"), self.one(&["Ann", "shop", "*"]));
+        }
+        let address = (self.below(3) > 0).then(|| self.one(&ADDRESSES));
+        let peer = address.map(|text| text.parse::<IpAddr>().unwrap());
+        let context =
+            own.iter().fold(Context::from_peer(peer), |context, (key, value)| context.with(key, value));
+        own.extend(address.map(|text| ("aws:SourceIp".to_owned(), text.replace("::ffff:", ""))));
+        (context, own)
     }
 
     fn principal(&self) -> Value {
@@ -140,78 +291,19 @@ impl Chance {
     }
 
     /// A caller, and the names that it has when it is allowed and when it is denied.
-    fn caller(&self) -> (Caller, [Vec<(&'static str, &'static str)>; 2]) {
-        let root = ("AWS", "arn:aws:iam::111122223333:root");
-        let service = ("Service", "personalize.amazonaws.com");
+    fn caller(&self) -> (Caller<'static>, naive::Names) {
+        let is =
+            |one: Caller<'static>, allowed: &[_], denied: &[_]| (one, [allowed.to_vec(), denied.to_vec()]);
+        let root_name = ("AWS", "arn:aws:iam::111122223333:root");
+        let service_name = ("Service", "personalize.amazonaws.com");
         let role = ("AWS", "arn:aws:iam::111122223333:role/Export");
         let session_name = ("AWS", "arn:aws:sts::111122223333:assumed-role/Export/nightly");
-        match self.below(3) {
-            0 => (Caller::root(&arn(root.1)), [vec![root], vec![root]]),
-            1 => (Caller::service(SERVICE), [vec![service], vec![service]]),
-            _ => (session(), [vec![service], vec![service, role, session_name]]),
+        let user_name = ("AWS", "arn:aws:iam::111122223333:user/ops/Ann");
+        match self.below(4) {
+            0 => is(root(), &[root_name], &[root_name]),
+            1 => is(service(), &[service_name], &[service_name]),
+            2 => is(user(), &[user_name], &[user_name]),
+            _ => is(session(), &[service_name], &[service_name, role, session_name]),
         }
     }
-}
-
-/// 0 allowed, 1 denied, 2 not allowed.
-fn naive(policies: &[Value], names: &[Vec<(&str, &str)>; 2], action: &str, resource: &str) -> usize {
-    let statements: Vec<Value> = policies.iter().flat_map(|policy| texts(&policy["Statement"])).collect();
-    let any = |effect: &str, names: &[(&str, &str)]| {
-        statements.iter().any(|statement| {
-            statement["Effect"] == effect
-                && element(statement, "Action", |value| like(value, action, true))
-                && element(statement, "Resource", |value| like(value, resource, false))
-                && element(statement, "Principal", |value| names.iter().any(|name| is_named(value, name)))
-        })
-    };
-    match (any("Deny", &names[1]), any("Allow", &names[0])) {
-        (true, _) => 1,
-        (false, true) => 0,
-        (false, false) => 2,
-    }
-}
-
-fn texts(value: &Value) -> Vec<Value> {
-    value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])
-}
-
-fn element(statement: &Value, name: &str, matches: impl Fn(&Value) -> bool) -> bool {
-    if let Some(value) = statement.get(name) {
-        return texts(value).iter().any(&matches);
-    }
-    statement.get(format!("Not{name}")).is_none_or(|value| !texts(value).iter().any(&matches))
-}
-
-fn like(pattern: &Value, text: &str, any_case: bool) -> bool {
-    let letters = |text: &str| text.chars().collect::<Vec<char>>();
-    let pattern = pattern.as_str().unwrap();
-    match any_case {
-        true => fits(&letters(&pattern.to_lowercase()), &letters(&text.to_lowercase())),
-        false => fits(&letters(pattern), &letters(text)),
-    }
-}
-
-fn fits(pattern: &[char], text: &[char]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some(('*', rest)) => (0..=text.len()).any(|skipped| fits(rest, &text[skipped..])),
-        Some((wanted, rest)) => text
-            .split_first()
-            .is_some_and(|(c, behind)| (*wanted == '?' || wanted == c) && fits(rest, behind)),
-    }
-}
-
-fn is_named(principal: &Value, (kind, name): &(&str, &str)) -> bool {
-    if principal == "*" {
-        return true;
-    }
-    let account = name.split(':').nth(4);
-    let aws = texts(&principal["AWS"]).into_iter().any(|entry| match entry.as_str() {
-        None => false,
-        Some("*") => true,
-        Some(text) if text.len() == 12 => account == Some(text),
-        Some(text) if text.ends_with(":root") => account == text.split(':').nth(4),
-        Some(text) => *kind == "AWS" && text == *name,
-    });
-    aws || texts(&principal["Service"]).iter().any(|entry| *kind == "Service" && entry == name)
 }

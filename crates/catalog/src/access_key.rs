@@ -1,0 +1,147 @@
+//! Access keys of users; this file alone writes and reads their secrets.
+
+use model::ErrorKind;
+use model::error::{Error, Result};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+
+use crate::role::Names;
+use crate::user::{self, UserRow, user_in};
+use crate::{Catalog, failed};
+
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS access_key (
+    access_key_id TEXT PRIMARY KEY, user_arn TEXT NOT NULL REFERENCES user (arn), secret_access_key TEXT NOT NULL,
+    is_active INTEGER NOT NULL, key_created_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS access_key_user ON access_key (user_arn);
+";
+
+/// A key as lists show it: without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessKeyRow {
+    pub id: String,
+    pub is_active: bool,
+    pub created_ms: i64,
+}
+
+/// An active key with its secret and its user. It can't be printed, so that no log ever holds it.
+pub struct LiveKey {
+    pub id: String,
+    pub secret_access_key: String,
+    pub user: UserRow,
+}
+
+impl Catalog {
+    /// # Errors
+    /// `NotFound` when there is no such user; `LimitExceeded` when it has `most` keys.
+    pub async fn create_access_key(
+        &self,
+        user: &str,
+        id: &str,
+        secret_access_key: &str,
+        most: i64,
+    ) -> Result<(AccessKeyRow, LiveKey)> {
+        let mut tx = self.write().await?;
+        let user = user_in(&mut tx, user).await?;
+        let held = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM access_key WHERE user_arn = ?");
+        if held.bind(user.arn.as_str()).fetch_one(&mut *tx).await.map_err(failed)? >= most {
+            let text = format!("Cannot exceed quota for AccessKeysPerUser: {most}");
+            return Err(Error::new(ErrorKind::LimitExceeded, text));
+        }
+        let row = AccessKeyRow { id: id.to_owned(), is_active: true, created_ms: self.now_ms() };
+        let query = sqlx::query("INSERT INTO access_key VALUES (?, ?, ?, 1, ?)").bind(id);
+        let query = query.bind(user.arn.as_str()).bind(secret_access_key).bind(row.created_ms);
+        query.execute(&mut *tx).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok((row, LiveKey { id: id.to_owned(), secret_access_key: secret_access_key.to_owned(), user }))
+    }
+
+    /// The keys of a user, by id.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such user.
+    pub async fn access_keys(&self, user: &str, page: Names<'_>) -> Result<Vec<AccessKeyRow>> {
+        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let user = user_in(&mut tx, user).await?;
+        let rows = sqlx::query(
+            "SELECT access_key_id, is_active, key_created_ms FROM access_key
+             WHERE user_arn = ? AND access_key_id > ? ORDER BY access_key_id LIMIT ?",
+        )
+        .bind(user.arn.as_str())
+        .bind(page.after)
+        .bind(page.limit)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed)?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Activates a key, which is returned then, or makes it inactive.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such user, or it has no such key.
+    pub async fn set_access_key_active(
+        &self,
+        user: &str,
+        id: &str,
+        is_active: bool,
+    ) -> Result<Option<LiveKey>> {
+        let mut tx = self.write().await?;
+        let user = user_in(&mut tx, user).await?;
+        let query =
+            sqlx::query("UPDATE access_key SET is_active = ? WHERE access_key_id = ? AND user_arn = ?");
+        let query = query.bind(is_active).bind(id).bind(user.arn.as_str());
+        if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
+            return Err(no_key(id));
+        }
+        let live = if is_active { live_keys(&mut tx, Some(id)).await?.pop() } else { None };
+        tx.commit().await.map_err(failed)?;
+        Ok(live)
+    }
+
+    /// # Errors
+    /// `NotFound` when there is no such user, or it has no such key.
+    pub async fn delete_access_key(&self, user: &str, id: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let user = user_in(&mut tx, user).await?;
+        let query = sqlx::query("DELETE FROM access_key WHERE access_key_id = ? AND user_arn = ?");
+        let query = query.bind(id).bind(user.arn.as_str());
+        if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
+            return Err(no_key(id));
+        }
+        tx.commit().await.map_err(failed)
+    }
+
+    /// The active keys of all users.
+    pub async fn live_keys(&self) -> Result<Vec<LiveKey>> {
+        let mut tx = self.pool().begin().await.map_err(failed)?;
+        live_keys(&mut tx, None).await
+    }
+}
+
+async fn live_keys(tx: &mut Transaction<'static, Sqlite>, only: Option<&str>) -> Result<Vec<LiveKey>> {
+    let rows = sqlx::query(
+        "SELECT access_key_id, secret_access_key, user.* FROM access_key JOIN user ON user.arn = user_arn
+         WHERE is_active = 1 AND (?1 IS NULL OR access_key_id = ?1)",
+    );
+    let rows = rows.bind(only).fetch_all(&mut **tx).await.map_err(failed)?;
+    let read = |row: &SqliteRow| {
+        let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
+        let (id, secret_access_key) = (text("access_key_id")?, text("secret_access_key")?);
+        Ok(LiveKey { id, secret_access_key, user: user::read(row)? })
+    };
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &SqliteRow) -> Result<AccessKeyRow> {
+    Ok(AccessKeyRow {
+        id: row.try_get("access_key_id").map_err(failed)?,
+        is_active: row.try_get("is_active").map_err(failed)?,
+        created_ms: row.try_get("key_created_ms").map_err(failed)?,
+    })
+}
+
+fn no_key(id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("The Access Key with id {id} cannot be found."))
+}

@@ -1,0 +1,119 @@
+//! Users: made, shown, deleted.
+
+use model::error::{Error, Result};
+use model::{Arn, ErrorKind};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+
+use crate::role::{Names, taken};
+use crate::{Catalog, failed, in_use, stored_arn};
+
+// As with roles, two names that differ only in case are one name when a user is made.
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS user (
+    arn TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, path TEXT NOT NULL, tags TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS user_name ON user (name COLLATE NOCASE);
+";
+
+/// A user as it is created and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRow {
+    pub arn: Arn,
+    /// `AIDA…`, never given twice.
+    pub id: String,
+    pub name: String,
+    pub path: String,
+    pub tags: Vec<(String, String)>,
+    pub created_ms: i64,
+}
+
+impl Catalog {
+    /// # Errors
+    /// `AlreadyExists` when the name is taken, in whatever case.
+    pub async fn create_user(&self, user: &UserRow) -> Result<()> {
+        let tags =
+            serde_json::to_string(&user.tags).map_err(|e| Error::internal("write tags").caused_by(e))?;
+        let mut tx = self.write().await?;
+        sqlx::query("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(user.arn.as_str())
+            .bind(&user.id)
+            .bind(&user.name)
+            .bind(&user.path)
+            .bind(tags)
+            .bind(user.created_ms)
+            .execute(&mut *tx)
+            .await
+            .map_err(taken(|| format!("User with name {} already exists.", user.name)))?;
+        self.commit_identity(tx).await
+    }
+
+    pub async fn user(&self, name: &str) -> Result<Option<UserRow>> {
+        let query = sqlx::query("SELECT * FROM user WHERE name = ?").bind(name);
+        query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    pub async fn users(&self, page: Names<'_>) -> Result<Vec<UserRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM user WHERE name > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3",
+        )
+        .bind(page.after)
+        .bind(page.path_prefix)
+        .bind(page.limit)
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed)?;
+        rows.iter().map(read).collect()
+    }
+
+    /// # Errors
+    /// `NotFound`; `InUse` while it has access keys or policies, written into it or attached.
+    pub async fn delete_user(&self, name: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let arn = user_in(&mut tx, name).await?.arn;
+        for (table, text) in [
+            ("access_key", "Cannot delete entity, must delete access keys first."),
+            ("user_policy", "Cannot delete entity, must delete policies first."),
+            ("user_attachment", "Cannot delete entity, must detach all policies first."),
+        ] {
+            let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE user_arn = ?"));
+            let query = sqlx::query_scalar(query).bind(arn.as_str());
+            let held: i64 = query.fetch_one(&mut *tx).await.map_err(failed)?;
+            if held > 0 {
+                return Err(in_use(text));
+            }
+        }
+        let query = sqlx::query("DELETE FROM user WHERE arn = ?").bind(arn.as_str());
+        query.execute(&mut *tx).await.map_err(failed)?;
+        self.commit_identity(tx).await
+    }
+}
+
+/// A user, within a transaction.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) async fn user_in(tx: &mut Transaction<'static, Sqlite>, name: &str) -> Result<UserRow> {
+    let query = sqlx::query("SELECT * FROM user WHERE name = ?").bind(name);
+    let row = query.fetch_optional(&mut **tx).await.map_err(failed)?;
+    read(&row.ok_or_else(|| no_user(name))?)
+}
+
+fn no_user(name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("The user with name {name} cannot be found."))
+}
+
+/// A user in a row that holds all columns of one.
+pub(crate) fn read(row: &SqliteRow) -> Result<UserRow> {
+    let tags: &str = row.try_get("tags").map_err(failed)?;
+    Ok(UserRow {
+        arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
+        id: row.try_get("id").map_err(failed)?,
+        name: row.try_get("name").map_err(failed)?,
+        path: row.try_get("path").map_err(failed)?,
+        tags: serde_json::from_str(tags)
+            .map_err(|e| Error::corrupt("a user's tags can't be read").caused_by(e))?,
+        created_ms: row.try_get("created_ms").map_err(failed)?,
+    })
+}
