@@ -15,6 +15,7 @@ use wire::protocol::{Protocol, json11, rest_json};
 use wire::shape;
 
 use crate::call::Call;
+use crate::events::rate::Rates;
 use crate::events::request::read_tree;
 use crate::events::targets::Targets;
 use crate::operation::{Asked, Handler, Operation, by_path, by_target};
@@ -43,6 +44,7 @@ pub struct Api {
     pub(crate) bell: Arc<Notify>,
     pub(crate) paging: PagingKey,
     pub(crate) targets: Targets,
+    pub(crate) rates: Rates,
 }
 
 const TARGET_PREFIX: &str = "AmazonPersonalize.";
@@ -51,7 +53,8 @@ impl Api {
     pub fn new(parts: ApiParts) -> Api {
         let ApiParts { catalog, log, access, clock, realm, bell } = parts;
         let paging = PagingKey::new(&realm);
-        Api { catalog, log, access, clock, realm, bell, paging, targets: Targets::default() }
+        let (targets, rates) = Default::default();
+        Api { catalog, log, access, clock, realm, bell, paging, targets, rates }
     }
 
     /// Forgets what puts have learnt about datasets; for whoever changes a dataset behind this door's back.

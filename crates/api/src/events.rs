@@ -1,8 +1,10 @@
-//! Records put one by one: PutEvents, PutItems, PutUsers. A call is in completely or not at all.
+//! Records put one by one: PutEvents, PutItems, PutUsers, PutActions, PutActionInteractions. A call is in completely or
+//! not at all.
 
 pub mod mapping;
 mod object;
 pub mod properties;
+pub mod rate;
 pub mod request;
 pub mod targets;
 
@@ -32,21 +34,21 @@ pub async fn put_events(api: &Api, body: &Bytes, input: PutEvents<'_>) -> Answer
             target.mapping.event(&input, event).map_err(|e| place(&e, &format!("eventList.{n}.member")))?;
         batch.push_with(|out| target.mapping.encode(&row, out))?;
     }
-    append(api, batch).await
+    append(api, &target, batch).await
 }
 
 /// Source: "Importing items individually".
 pub async fn put_items(api: &Api, input: PutItems) -> Answer<()> {
     let target = target(api, &input.dataset_arn, DatasetType::Items).await?;
     let items = input.items.iter().map(|item| (item.item_id.as_str(), item.properties.as_deref()));
-    append(api, things(&target, "items", items)?).await
+    append(api, &target, things(&target, "items", items)?).await
 }
 
 /// Source: "Importing users individually".
 pub async fn put_users(api: &Api, input: PutUsers) -> Answer<()> {
     let target = target(api, &input.dataset_arn, DatasetType::Users).await?;
     let users = input.users.iter().map(|user| (user.user_id.as_str(), user.properties.as_deref()));
-    append(api, things(&target, "users", users)?).await
+    append(api, &target, things(&target, "users", users)?).await
 }
 
 /// Source: "Importing actions individually".
@@ -54,7 +56,7 @@ pub async fn put_actions(api: &Api, input: PutActions) -> Answer<()> {
     let target = target(api, &input.dataset_arn, DatasetType::Actions).await?;
     let actions =
         input.actions.iter().map(|action| (action.action_id.as_str(), action.properties.as_deref()));
-    append(api, things(&target, "actions", actions)?).await
+    append(api, &target, things(&target, "actions", actions)?).await
 }
 
 /// Source: "Recording action interaction events".
@@ -68,7 +70,7 @@ pub async fn put_action_interactions(api: &Api, input: PutActionInteractions) ->
             .map_err(|e| place(&e, &format!("actionInteractions.{n}.member")))?;
         batch.push_with(|out| target.mapping.encode(&row, out))?;
     }
-    append(api, batch).await
+    append(api, &target, batch).await
 }
 
 async fn target(api: &Api, arn: &Arn, wanted: DatasetType) -> Answer<Arc<Target>> {
@@ -98,7 +100,11 @@ fn things<'a>(
 }
 
 // Answered only when durable.
-async fn append(api: &Api, batch: Batch) -> Answer<()> {
+async fn append(api: &Api, target: &Target, batch: Batch) -> Answer<()> {
+    let quotas = api.catalog.quotas();
+    let calls_per_s =
+        if target.dataset_type.is_keyed() { quotas.thing_calls_per_s } else { quotas.event_calls_per_s };
+    api.rates.take(target.dataset_id, calls_per_s, api.clock.now_ms())?;
     api.log.append(batch).await?;
     Ok(())
 }

@@ -185,6 +185,11 @@ impl Aggregator {
         }
     }
 
+    /// How many sources the report tells apart.
+    pub fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
     fn place(&mut self, source: &str) -> usize {
         if let Some(&place) = self.places.get(source) {
             return place;

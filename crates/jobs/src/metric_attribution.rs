@@ -22,6 +22,7 @@ const MEMORY_PARTS: usize = 4;
 pub struct Report {
     place: Place,
     pub aggregator: Aggregator,
+    sources_max: Option<u64>,
 }
 
 /// A report that is complete, but not written.
@@ -44,6 +45,12 @@ impl Report {
 
     /// Writes down what was added up.
     pub fn finish(self) -> Result<Finished> {
+        let sources = self.aggregator.sources() as u64;
+        if let Some(most) = self.sources_max.filter(|most| sources > *most) {
+            return Err(Error::invalid(format!(
+                "The report of the metric attribution has {sources} sources, and may have {most}."
+            )));
+        }
         let csv = self.aggregator.report()?.into();
         Ok(Finished { place: self.place, csv })
     }
@@ -78,7 +85,7 @@ pub async fn begin(
     let since_s = attribution.created_ms.div_euclid(1000);
     let memory_bytes = parts.settings.job_memory_bytes / MEMORY_PARTS;
     let aggregator = Aggregator::new(layout, metrics, items, since_s, memory_bytes)?;
-    Ok(Some(Report { place, aggregator }))
+    Ok(Some(Report { place, aggregator, sources_max: parts.catalog.quotas().attribution_sources }))
 }
 
 async fn open(parts: &Parts, job: &JobRow, promised: &PromisedReport) -> Result<Place> {
