@@ -1,10 +1,7 @@
 """One server for the whole session, and the clients and workshop that go with it."""
 
-import re
-
 import pytest
 
-from support import not_yet
 from support.server import Server
 from support.workshop import Workshop
 
@@ -38,14 +35,6 @@ def own_server(tmp_path):
 def note():
     """Takes a line to print at the end of the run: a figure that was measured, a seed."""
     return _notes.append
-
-
-def pytest_collection_modifyitems(items):
-    """Acceptance scenarios that need what the server does not have yet may fail."""
-    for item in items:
-        number = re.match(r"test_(\d\d)_", item.name)
-        if number and int(number[1]) in not_yet.SCENARIOS:
-            item.add_marker(pytest.mark.xfail(reason="not yet", strict=False))
 
 
 def pytest_terminal_summary(terminalreporter):

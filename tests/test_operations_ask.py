@@ -26,7 +26,8 @@ VALUES = {
 }
 # What the model does not require, but the services need, or what asks for a further permission.
 ALWAYS = ["dataLocation"]
-NEEDED = {"CreateDatasetImportJob": ["roleArn"], "CreateDatasetGroup": ["tags"], "CreateUser": ["Tags"],
+NEEDED = {"CreateDatasetImportJob": ["roleArn"], "ListMetricAttributionMetrics": ["metricAttributionArn"],
+          "UpdateMetricAttribution": ["metricAttributionArn"], "CreateDatasetGroup": ["tags"], "CreateUser": ["Tags"],
           "GetUser": ["UserName"], "CreateAccessKey": ["UserName"], "ListAccessKeys": ["UserName"],
           "UpdateAccessKey": ["UserName"], "DeleteAccessKey": ["UserName"]}
 

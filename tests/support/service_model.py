@@ -6,7 +6,6 @@ import re
 from decimal import Decimal
 
 import botocore.loaders
-import pytest
 from botocore.model import ServiceModel
 
 # The operations that have to be there: all of the data side. Every other one is known by name and not offered.
@@ -21,11 +20,8 @@ DATA_SIDE = frozenset("""
     CreateMetricAttribution DescribeMetricAttribution ListMetricAttributions ListMetricAttributionMetrics
     UpdateMetricAttribution DeleteMetricAttribution
     TagResource UntagResource ListTagsForResource
-    PutEvents PutItems PutUsers
+    PutEvents PutItems PutUsers PutActions PutActionInteractions
 """.split())
-
-# Those that this version lacks still. An operation is covered by every suite as soon as it is not named here.
-NOT_YET = frozenset()
 
 _VERSIONS = {
     "personalize": "2018-05-22", "personalize-events": "2018-03-22", "personalize-runtime": "2018-05-22",
@@ -50,12 +46,6 @@ def runtime_paths():
     """The operations of the service's third part, which has no data side, and their paths."""
     runtime = _service("personalize-runtime")
     return {name: runtime.operation_model(name).http["requestUri"] for name in runtime.operation_names}
-
-
-def each(names):
-    """The operations as parameters of a test; those of NOT_YET have to fail it."""
-    later = pytest.mark.xfail(strict=True, reason="not offered yet")
-    return [pytest.param(name, marks=later) if name in NOT_YET else name for name in sorted(names)]
 
 
 @functools.cache

@@ -68,7 +68,15 @@ impl Access {
         action: &str,
         resource: &str,
     ) -> Result<(), KeyFault> {
-        Ok(self.permit(principal, action, resource, None, &Context::default()).await?)
+        let Some(own) = self.own_documents(principal).await? else { return Ok(()) };
+        let given = Context::default();
+        let request = Request::new(principal.caller(), action, resource).given(self.surroundings(), &given);
+        let reason = match decide(own.iter(), &request) {
+            Decision::Allow => return Ok(()),
+            Decision::ExplicitDeny { .. } => Reason::DeniedByIdentityPolicy,
+            Decision::NotAllowed => Reason::NoIdentityPolicy,
+        };
+        Err(Denial::new(principal.arn(), action, resource, reason).into())
     }
 
     async fn is_granted(

@@ -163,7 +163,7 @@ async fn outputs_that_would_not_work_are_refused() {
     let (code, message) = f.refused("CreateMetricAttribution", input(&f, "m", counts(&["a"]))).await;
     assert!(code == "InvalidInputException" && message.contains("fix bucket policy on out."), "{message}");
     let tried = "create out/reports/AggregatedAttributionMetrics%20-%20FULL%20-%201790000000.csv";
-    assert_eq!(f.store.done(), [tried]);
+    assert_eq!(f.store.done().last().map(String::as_str), Some(tried));
 }
 
 #[tokio::test]
