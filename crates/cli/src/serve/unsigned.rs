@@ -7,7 +7,7 @@ use http::{Method, Response, StatusCode};
 use wire::error::AuthError;
 use wire::protocol::Protocol;
 
-const ABOUT: &str = "This is Lade: a server that speaks the data side of Amazon Personalize, with S3, IAM and STS.\n\
+const ABOUT: &str = "This is Lade: a server that speaks the data side of Amazon Personalize, with S3, IAM, STS and KMS.\n\
     It has no pages; AWS clients are its way in. To point those of a shell here: eval \"$(lade env)\"\n";
 
 /// Answers a request that says nothing of who sends it; none of these reaches a door.
