@@ -1,5 +1,6 @@
 //! Dataset export jobs: a pinned snapshot merged into files, uploaded, then made visible in one burst.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use access::source::MANIFEST;
@@ -7,14 +8,13 @@ use access::{Bucket, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease, RunRow, Snapshot};
 use engine::Progress;
-use engine::export::{FileSummary, Piece, Settings, Source, export};
+use engine::export::{FileSummary, Piece, Settings, Source, SourceRun, export};
 use model::error::{Context, Error, ErrorKind, Result};
 use model::manifest::Ledger;
 use model::{IngestionMode, Origin};
 use serde::{Deserialize, Serialize};
-use store::merge::Batches;
-use store::tail::{into_batches, read_tail};
-use store::{RunReader, Sorter};
+use store::tail::read_tail;
+use store::{Objects, OpenRun, RunFile, RunWriter, Sorter};
 use tokio::sync::mpsc;
 
 use crate::upload::{Uploaded, Uploader};
@@ -87,23 +87,28 @@ fn merge(
     pieces: &mpsc::Sender<Piece>,
 ) -> Result<Ledger> {
     let mode = job.export_request()?.ingestion_mode;
-    let source = open_source(parts, job, snapshot, runs, mode)?;
-    let settings =
-        Settings { file_size_bytes_max: parts.settings.file_size_bytes_max, part_size_bytes: PART_BYTES };
+    let tail = Tail { folder: parts.scratch.join(format!("{}-export", parts.clock.hex(16))) };
+    let source = open_source(parts, job, snapshot, runs, mode, &tail)?;
+    let settings = Settings {
+        file_size_bytes_max: parts.settings.file_size_bytes_max,
+        part_size_bytes: PART_BYTES,
+        threads: parts.settings.threads,
+    };
     let mut emit =
         |piece| pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"));
-    let ledger = export(&snapshot.layout, mode, source.opened, &settings, progress, &mut emit)?;
-    // What was read is what the catalog says was written; anything else is a damaged or forgotten run.
-    if (ledger.read_bulk, ledger.read_put) != (source.bulk, source.put) {
-        return Err(Error::corrupt("the export read another number of records than its snapshot holds"));
-    }
-    Ok(ledger)
+    export(&snapshot.layout, mode, source, &settings, progress, &mut emit)
 }
 
-struct Counted {
-    opened: Source,
-    bulk: u64,
-    put: u64,
+/// The snapshot's piece of the log as a run of its own, for as long as the export reads it.
+struct Tail {
+    folder: PathBuf,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        // What can't be removed now is cleared at the next start.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }
 
 fn open_source(
@@ -112,34 +117,45 @@ fn open_source(
     snapshot: &Snapshot,
     runs: &[RunRow],
     mode: IngestionMode,
-) -> Result<Counted> {
-    let mut counted = Counted { opened: Source { runs: Vec::new(), csv_bytes: 0 }, bulk: 0, put: 0 };
+    tail: &Tail,
+) -> Result<Source> {
+    let mut source = Source { runs: Vec::new(), csv_bytes: 0 };
+    let layout = &snapshot.layout;
     for row in runs.iter().filter(|row| mode.takes(row.run.origin)) {
-        let run = &row.run;
-        let reader = RunReader::open(&parts.objects, &run.object, &snapshot.layout, run.sequence_base)?;
-        counted.add(run.origin, run.records, run.csv_bytes, Box::new(reader));
+        let stored = &row.run;
+        let run = OpenRun::open(&parts.objects, &stored.object, layout, stored.sequence_base)?;
+        let (origin, rows, records) = (stored.origin, stored.rows, stored.records);
+        source.runs.push(SourceRun { origin, run, rows, records });
+        source.csv_bytes += stored.csv_bytes;
     }
     if mode.takes(Origin::Put) {
-        let scratch = parts.scratch.join(format!("{}-export", parts.clock.hex(16)));
-        let mut sorter = Sorter::new(&scratch, parts.settings.job_memory_bytes / 4);
-        let id = job.dataset_id.cast_unsigned();
-        let tail =
-            read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
-        let batches = into_batches(sorter.finish()?, &snapshot.layout);
-        counted.add(Origin::Put, tail.records, tail.csv_bytes, batches);
+        let objects = Objects::open(&tail.folder)?;
+        let file = write_tail(parts, job, snapshot, &objects, tail)?;
+        if file.rows > 0 {
+            let run = OpenRun::open(&objects, &file.object, layout, 0)?;
+            source.runs.push(SourceRun { origin: Origin::Put, run, rows: file.rows, records: file.records });
+            source.csv_bytes += file.csv_bytes;
+        }
     }
-    Ok(counted)
+    Ok(source)
 }
 
-impl Counted {
-    fn add(&mut self, origin: Origin, records: u64, csv_bytes: u64, batches: Batches) {
-        match origin {
-            Origin::Bulk => self.bulk += records,
-            Origin::Put => self.put += records,
-        }
-        self.opened.csv_bytes += csv_bytes;
-        self.opened.runs.push((origin, batches));
+fn write_tail(
+    parts: &Parts,
+    job: &JobRow,
+    snapshot: &Snapshot,
+    objects: &Objects,
+    tail: &Tail,
+) -> Result<RunFile> {
+    let mut sorter = Sorter::new(&tail.folder.join("sorting"), parts.settings.job_memory_bytes / 4);
+    let id = job.dataset_id.cast_unsigned();
+    read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
+    let mut sorted = sorter.finish()?;
+    let mut run = RunWriter::create(objects, "tail.parquet", &snapshot.layout)?;
+    while let Some((record, arrivals)) = sorted.next_record()? {
+        run.push_record(record, arrivals)?;
     }
+    run.finish()
 }
 
 fn plan(
