@@ -2,21 +2,45 @@
 
 pub(crate) mod choose;
 mod encode;
+mod file;
+mod in_order;
+mod unit;
 
 use model::error::{Error, Result};
 use model::manifest::Ledger;
 use model::{IngestionMode, Layout, Origin};
-use store::merge::{Batches, Merge};
+use store::OpenRun;
+use store::merge::Batches;
+use store::run::EVERYTHING;
 
 use crate::Progress;
-use choose::Chooser;
-use encode::FileEncoder;
+use file::FileWriter;
+use unit::{Tally, Unit};
 
 /// What an export reads: the pinned runs of the chosen origins, and the size they have as CSV.
 pub struct Source {
-    pub runs: Vec<(Origin, Batches)>,
+    pub runs: Vec<SourceRun>,
     /// The size of all records as they arrived; it decides into how many files the export is cut.
     pub csv_bytes: u64,
+}
+
+impl Source {
+    /// All records of all runs, with their arrivals, for whoever merges them otherwise.
+    pub fn batches(&self) -> Result<Vec<(Origin, Batches)>> {
+        let read =
+            |source: &SourceRun| Ok((source.origin, Box::new(source.run.read(EVERYTHING, true)?) as Batches));
+        self.runs.iter().map(read).collect()
+    }
+}
+
+/// One run, and what the catalog says that it holds.
+pub struct SourceRun {
+    pub origin: Origin,
+    pub run: OpenRun,
+    /// Distinct records.
+    pub rows: u64,
+    /// Records as they arrived.
+    pub records: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +49,8 @@ pub struct Settings {
     pub file_size_bytes_max: u64,
     /// The size of the pieces a file is handed over in.
     pub part_size_bytes: usize,
+    /// How many ranges are merged and encoded at once.
+    pub threads: usize,
 }
 
 /// A piece of the output, in order.
@@ -56,13 +82,13 @@ pub fn file_count(csv_bytes: u64, settings: &Settings) -> usize {
 
 /// Writes a snapshot as CSV, piece by piece, and says where every record went.
 ///
-/// Files come one after the other, at least one, each with the header. Order and split depend on the data alone.
-/// Holds one batch of each run and one piece of output in memory.
+/// Files come one after the other, at least one, each with the header. Order and split depend on the data alone: the
+/// ranges that threads work on are put together in their order.
 ///
 /// Source: "Exporting a dataset".
 ///
 /// # Errors
-/// `Corrupt` when a run is damaged, or when the ledger does not balance; those of `emit`.
+/// `Corrupt` when a run is damaged or holds another number of records than the catalog says; those of `emit`.
 pub fn export(
     layout: &Layout,
     mode: IngestionMode,
@@ -72,35 +98,40 @@ pub fn export(
     emit: &mut dyn FnMut(Piece) -> Result<()>,
 ) -> Result<Ledger> {
     let files = file_count(source.csv_bytes, settings);
-    let mut merge = Merge::new(layout, source.runs)?;
-    let mut chooser = Chooser::new(layout, mode);
-    let mut encoder = FileEncoder::begin(layout, 0, settings.part_size_bytes);
-    let mut chosen = Vec::new();
-    loop {
-        let merged = merge.next_record()?;
-        let is_last = merged.is_none();
-        chooser.push(merged, &mut chosen);
-        for record in chosen.drain(..) {
-            let file = file_of(record.rows.hashes[record.row], files);
-            while encoder.file() < file {
-                encoder = encoder.next(layout, progress, emit)?;
-            }
-            encoder.write(&record, progress, emit)?;
+    let units = unit::plan(layout, mode, &source, files);
+    let mut writer = FileWriter::begin(layout, settings.part_size_bytes);
+    let mut total = Tally::default();
+    let encode = |unit: &Unit<'_>, out: &mut dyn FnMut(Vec<u8>) -> Result<()>| unit.encode(progress, out);
+    in_order::run(&units, settings.threads, &encode, |unit, output| match output {
+        in_order::Output::Bytes(bytes) => {
+            writer.go_to(unit.file, layout, emit)?;
+            writer.write(&bytes, emit)
         }
-        if is_last {
-            break;
+        in_order::Output::Done(tally) => {
+            writer.go_to(unit.file, layout, emit)?;
+            writer.count(tally.written);
+            total.add(&tally);
+            Ok(())
         }
-    }
-    while encoder.file() + 1 < files {
-        encoder = encoder.next(layout, progress, emit)?;
-    }
-    encoder.end(progress, emit)?;
-    let ledger = chooser.ledger();
-    if ledger.balances() { Ok(ledger) } else { Err(Error::corrupt("the export's ledger does not balance")) }
+    })?;
+    writer.go_to(files - 1, layout, emit)?;
+    writer.end(emit)?;
+    ledger(&source, &total)
 }
 
-// The top bits of the hash: files are equal ranges of it, in its order.
-fn file_of(hash: u64, files: usize) -> usize {
-    let bits = files.trailing_zeros();
-    if bits == 0 { 0 } else { usize::try_from(hash >> (64 - bits)).unwrap_or(0) }
+// What was read is what the catalog says was written; anything else is a damaged or forgotten run.
+fn ledger(source: &Source, total: &Tally) -> Result<Ledger> {
+    let of = |origin| source.runs.iter().filter(move |run| run.origin == origin);
+    let (read_bulk, read_put) =
+        (of(Origin::Bulk).map(|r| r.records).sum::<u64>(), of(Origin::Put).map(|r| r.records).sum::<u64>());
+    if total.read != source.runs.iter().map(|run| run.rows).sum::<u64>() {
+        return Err(Error::corrupt("the export read another number of records than its snapshot holds"));
+    }
+    let exact_duplicates = (read_bulk + read_put).checked_sub(total.distinct);
+    let superseded = total.distinct.checked_sub(total.written);
+    let (Some(exact_duplicates), Some(superseded)) = (exact_duplicates, superseded) else {
+        return Err(Error::corrupt("the export's ledger does not balance"));
+    };
+    let written = total.written;
+    Ok(Ledger { read_bulk, read_put, exact_duplicates, superseded, filtered: 0, written })
 }

@@ -8,16 +8,13 @@ use access::{Bucket, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease, RunRow, Snapshot};
 use engine::Progress;
-use engine::export::{FileSummary, Piece, Settings, Source, export};
+use engine::export::{FileSummary, Piece, Settings, export};
 use model::error::{Context, Error, ErrorKind, Result};
 use model::manifest::Ledger;
-use model::{IngestionMode, Origin};
 use serde::{Deserialize, Serialize};
-use store::merge::Batches;
-use store::tail::{into_batches, read_tail};
-use store::{RunReader, Sorter};
 use tokio::sync::mpsc;
 
+use crate::snapshot::{Tail, open_source};
 use crate::upload::{Uploaded, Uploader};
 use crate::{Parts, blocking, explain_denial, manifest, upload};
 
@@ -108,63 +105,16 @@ fn merge(
     pieces: &mpsc::Sender<Piece>,
 ) -> Result<Ledger> {
     let mode = job.export_request()?.ingestion_mode;
-    let source = open_source(parts, job.dataset_id, snapshot, runs, mode)?;
-    let settings =
-        Settings { file_size_bytes_max: parts.settings.file_size_bytes_max, part_size_bytes: PART_BYTES };
+    let tail = Tail::new(parts);
+    let source = open_source(parts, job.dataset_id, snapshot, runs, mode, &tail)?;
+    let settings = Settings {
+        file_size_bytes_max: parts.settings.file_size_bytes_max,
+        part_size_bytes: PART_BYTES,
+        threads: parts.settings.threads,
+    };
     let mut emit =
         |piece| pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"));
-    let ledger = export(&snapshot.layout, mode, source.opened, &settings, progress, &mut emit)?;
-    // What was read is what the catalog says was written; anything else is a damaged or forgotten run.
-    if (ledger.read_bulk, ledger.read_put) != (source.bulk, source.put) {
-        return Err(Error::corrupt("the export read another number of records than its snapshot holds"));
-    }
-    Ok(ledger)
-}
-
-/// What a snapshot holds of the origins that a mode takes.
-pub(crate) struct Counted {
-    pub opened: Source,
-    bulk: u64,
-    put: u64,
-}
-
-/// Opens the pinned runs of a dataset, and the pinned piece of the log.
-pub(crate) fn open_source(
-    parts: &Parts,
-    dataset_id: i64,
-    snapshot: &Snapshot,
-    runs: &[RunRow],
-    mode: IngestionMode,
-) -> Result<Counted> {
-    let mut counted = Counted { opened: Source { runs: Vec::new(), csv_bytes: 0 }, bulk: 0, put: 0 };
-    for row in runs.iter().filter(|row| mode.takes(row.run.origin)) {
-        let run = &row.run;
-        let reader = RunReader::open(&parts.objects, &run.object, &snapshot.layout, run.sequence_base)?;
-        // The separators of the columns that came later count as well, as they do once the run is compacted.
-        let separators = run.records * snapshot.layout.added_after(run.schema_version) as u64;
-        counted.add(run.origin, run.records, run.csv_bytes + separators, Box::new(reader));
-    }
-    if mode.takes(Origin::Put) {
-        let scratch = parts.scratch.join(format!("{}-export", parts.clock.hex(16)));
-        let mut sorter = Sorter::new(&scratch, parts.settings.job_memory_bytes / 4);
-        let id = dataset_id.cast_unsigned();
-        let tail =
-            read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
-        let batches = into_batches(sorter.finish()?, &snapshot.layout);
-        counted.add(Origin::Put, tail.records, tail.csv_bytes, batches);
-    }
-    Ok(counted)
-}
-
-impl Counted {
-    fn add(&mut self, origin: Origin, records: u64, csv_bytes: u64, batches: Batches) {
-        match origin {
-            Origin::Bulk => self.bulk += records,
-            Origin::Put => self.put += records,
-        }
-        self.opened.csv_bytes += csv_bytes;
-        self.opened.runs.push((origin, batches));
-    }
+    export(&snapshot.layout, mode, source, &settings, progress, &mut emit)
 }
 
 fn plan(

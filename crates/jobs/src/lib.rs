@@ -7,6 +7,7 @@ mod dataset_update;
 mod lease;
 mod manifest;
 mod metric_attribution;
+mod snapshot;
 mod upkeep;
 mod upload;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub jobs_concurrent: usize,
     /// The memory of one job's sorting, in bytes.
     pub job_memory_bytes: usize,
+    /// How many threads one job works with.
+    pub threads: usize,
     /// The mean size of exported files stays below this.
     pub file_size_bytes_max: u64,
     /// A dataset's put records are flushed from the log to a run at this age,

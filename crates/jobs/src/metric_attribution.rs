@@ -11,7 +11,7 @@ use model::error::{Error, Result};
 use model::metric::{Expression, METRICS_MAX};
 use model::{DatasetType, IngestionMode, Layout};
 
-use crate::dataset_export_job::open_source;
+use crate::snapshot::{Tail, open_source};
 use crate::upload::CONTENT_TYPE;
 use crate::{Parts, blocking, explain_denial};
 
@@ -123,9 +123,10 @@ async fn read_items(
     let runs = parts.catalog.pinned_runs(&lease.arn).await?;
     let (parts, progress) = (parts.clone(), progress.clone());
     blocking(move || {
-        let source = open_source(&parts, dataset.id, &snapshot, &runs, IngestionMode::All)?.opened;
+        let tail = Tail::new(&parts);
+        let source = open_source(&parts, dataset.id, &snapshot, &runs, IngestionMode::All, &tail)?;
         let memory_bytes = parts.settings.job_memory_bytes / MEMORY_PARTS;
-        ItemNumbers::read(&snapshot.layout, source.runs, &columns, memory_bytes, &progress)
+        ItemNumbers::read(&snapshot.layout, source.batches()?, &columns, memory_bytes, &progress)
     })
     .await
 }

@@ -11,10 +11,10 @@ pub mod run;
 pub mod sort;
 pub mod tail;
 
-pub use merge::{Merge, Merged};
+pub use merge::{Merge, Merged, Piece};
 pub use objects::Objects;
 pub use rows::{Rows, RowsBuilder};
-pub use run::{RunFile, RunReader, RunWriter};
+pub use run::{OpenRun, RunFile, RunReader, RunWriter};
 pub use sort::{Sorted, Sorter};
 
 /// What is kept beside a record's columns; equal records merge into one with the minimum, maximum and sum of these.

@@ -1,6 +1,7 @@
 //! The merge of ordered runs into one stream: equal records become one, and every record knows where it came from.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::error::{Error, Result};
@@ -24,6 +25,12 @@ pub struct Merged {
     pub put_copies: u64,
 }
 
+/// The next of a merge: as many records as come from one run alone, or one that had to be compared.
+pub enum Piece {
+    Span { rows: Arc<Rows>, range: Range<usize> },
+    One(Merged),
+}
+
 /// Merges ordered runs into one stream, dropping records that are equal in all columns.
 ///
 /// Takes runs of one dataset, each in record order (docs/format.md), and holds one batch of each in memory.
@@ -34,6 +41,7 @@ pub struct Merge {
     /// A heap of sources by their next record, the smallest first.
     heap: Vec<usize>,
     order: Vec<usize>,
+    rows_read: u64,
 }
 
 struct Source {
@@ -48,7 +56,7 @@ impl Merge {
     /// As `next_record`.
     pub fn new(layout: &Layout, runs: Vec<(Origin, Batches)>) -> Result<Merge> {
         let order = layout.record_order();
-        let mut merge = Merge { sources: Vec::new(), heap: Vec::new(), order };
+        let mut merge = Merge { sources: Vec::new(), heap: Vec::new(), order, rows_read: 0 };
         for (origin, mut batches) in runs {
             if let Some(rows) = next_batch(&mut batches)? {
                 merge.sources.push(Source { origin, batches, rows, row: 0 });
@@ -61,6 +69,34 @@ impl Merge {
         Ok(merge)
     }
 
+    /// How many records were read from the runs so far.
+    pub fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+
+    /// The next distinct records in record order.
+    ///
+    /// Records below the next hash of every other run need no comparison: they come as a span. What spans tell of
+    /// arrivals is in their rows.
+    ///
+    /// # Errors
+    /// As `next_record`.
+    pub fn next_piece(&mut self) -> Result<Option<Piece>> {
+        let Some(&first) = self.heap.first() else { return Ok(None) };
+        let others = self.heap.iter().skip(1).take(2).map(|&n| &self.sources[n]);
+        let limit = others.map(|source| source.rows.hashes[source.row]).min();
+        let source = &mut self.sources[first];
+        let (rows, from) = (source.rows.clone(), source.row);
+        let end = limit.map_or(rows.len(), |limit| gallop(&rows.hashes, from, limit));
+        if end == from {
+            return self.next_record().map(|merged| merged.map(Piece::One));
+        }
+        source.row = end - 1;
+        self.rows_read += (end - 1 - from) as u64;
+        self.advance()?;
+        Ok(Some(Piece::Span { rows, range: from..end }))
+    }
+
     /// The next distinct record in record order.
     ///
     /// # Errors
@@ -68,7 +104,7 @@ impl Merge {
     pub fn next_record(&mut self) -> Result<Option<Merged>> {
         let Some(&first) = self.heap.first() else { return Ok(None) };
         let source = &self.sources[first];
-        let arrivals = source.rows.arrivals[source.row];
+        let arrivals = source.rows.arrivals(source.row);
         let mut merged =
             Merged { rows: source.rows.clone(), row: source.row, arrivals, bulk_copies: 0, put_copies: 0 };
         merged.count(source.origin, arrivals.copies);
@@ -79,7 +115,7 @@ impl Merge {
             if source.rows.compare(source.row, &merged.rows, merged.row, &self.order).is_ne() {
                 break;
             }
-            let arrivals = source.rows.arrivals[source.row];
+            let arrivals = source.rows.arrivals(source.row);
             merged.arrivals.merge(arrivals);
             merged.count(source.origin, arrivals.copies);
             self.advance()?;
@@ -91,6 +127,7 @@ impl Merge {
     fn advance(&mut self) -> Result<()> {
         let source = &mut self.sources[self.heap[0]];
         source.row += 1;
+        self.rows_read += 1;
         if source.row < source.rows.len() {
             if source.rows.hashes[source.row] < source.rows.hashes[source.row - 1] {
                 return Err(out_of_order());
@@ -137,6 +174,17 @@ impl Merged {
             Origin::Put => self.put_copies += copies,
         }
     }
+}
+
+// The first record at `from` or behind it whose hash is not below `limit`: nearly always near, so the steps grow.
+fn gallop(hashes: &[u64], from: usize, limit: u64) -> usize {
+    let (mut low, mut step) = (from, 1);
+    while low + step < hashes.len() && hashes[low + step] < limit {
+        low += step;
+        step *= 2;
+    }
+    let high = hashes.len().min(low + step + 1);
+    low + hashes[low..high].partition_point(|hash| *hash < limit)
 }
 
 // An empty batch says nothing; only the end does.

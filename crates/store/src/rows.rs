@@ -30,6 +30,7 @@ pub struct Rows {
     pub hashes: Vec<u64>,
     /// In the layout's order.
     pub columns: Vec<Values>,
+    /// Empty where nobody asked for them.
     pub arrivals: Vec<Arrivals>,
 }
 
@@ -81,6 +82,11 @@ impl Rows {
 
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
+    }
+
+    /// When and how often a record arrived; once, long ago, where nobody asked.
+    pub fn arrivals(&self, row: usize) -> Arrivals {
+        self.arrivals.get(row).copied().unwrap_or(Arrivals::once(0))
     }
 
     /// Compares two records in record order; `order` is the layout's (`Layout::record_order`).

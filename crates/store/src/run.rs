@@ -1,17 +1,17 @@
 //! A run: an immutable, ordered, exactly deduplicated set of records of one origin, in plain Parquet (docs/format.md).
 
-use std::fs::File;
+mod read;
+
+pub use read::{EVERYTHING, OpenRun, RunReader};
+
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use model::Layout;
-use model::error::{Context, Error, Result};
+use model::error::{Context, Result};
 use model::schema::Storage;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -20,8 +20,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::Arrivals;
 use crate::objects::{ObjectWriter, Objects};
-use crate::rows::{BATCH_BYTES, BATCH_ROWS, Rows, RowsBuilder, Values, hash_ids};
-use crate::tail::later_version;
+use crate::rows::{Rows, RowsBuilder, Values};
 
 /// The version of the format, in each run's footer.
 const FORMAT: &str = "1";
@@ -32,6 +31,7 @@ const SEQUENCE: &str = "_SEQ";
 const SPAN: &str = "_SEQ_SPAN";
 const COPIES: &str = "_COPIES";
 const CSV_BYTES: &str = "lade.csv_bytes";
+const BORDERS: &str = "lade.borders";
 
 const ROW_GROUP_ROWS: usize = 512 * 1024;
 /// Wide records close a row group early, so that its buffers stay small.
@@ -128,7 +128,7 @@ impl RunWriter {
             self.write_batch()?;
         }
         let borders: Vec<String> = self.borders.iter().map(|hash| format!("{hash:016x}")).collect();
-        self.parquet.append_key_value_metadata(KeyValue::new("lade.borders".to_owned(), borders.join(",")));
+        self.parquet.append_key_value_metadata(KeyValue::new(BORDERS.to_owned(), borders.join(",")));
         self.parquet
             .append_key_value_metadata(KeyValue::new(CSV_BYTES.to_owned(), self.file.csv_bytes.to_string()));
         let object = self.parquet.into_inner().unavailable(|| format!("finish run {}", self.file.object))?;
@@ -169,118 +169,4 @@ fn properties(layout: &Layout) -> Result<WriterProperties> {
         .set_column_dictionary_enabled(ColumnPath::from(SEQUENCE), false)
         .set_column_encoding(ColumnPath::from(SEQUENCE), Encoding::DELTA_BINARY_PACKED);
     Ok(properties.build())
-}
-
-/// Reads a run in record order, in batches.
-pub struct RunReader {
-    batches: ParquetRecordBatchReader,
-    object: String,
-    /// For each column of the layout, its place in the file; none for a column of a later schema.
-    places: Vec<Option<usize>>,
-    storage: Vec<Storage>,
-    own: [usize; 3],
-    id_column: usize,
-    sequence_base: u64,
-}
-
-impl RunReader {
-    /// Opens a run to be read under `layout`; `sequence_base` is added to its sequence numbers.
-    ///
-    /// # Errors
-    /// `Corrupt` when the object is missing or no run of this format; `Unavailable` when it has a later version of the
-    /// schema than `layout`, which would lose columns: the caller tries again with the dataset's layout of now.
-    pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<RunReader> {
-        let damaged = || format!("run {object} can't be read");
-        let file: File = objects.open_object(object)?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).corrupt(damaged)?;
-        check_format(&builder, object)?;
-        check_version(&builder, object, layout)?;
-        let batch_rows = batch_rows(&builder);
-        let fields = builder.schema().clone();
-        let place = |name: &str| fields.fields().iter().position(|f| f.name() == name);
-        let own = |name: &str| {
-            place(name).ok_or_else(|| Error::corrupt(format!("run {object} has no column {name}")))
-        };
-        Ok(RunReader {
-            places: layout.columns.iter().map(|c| place(c.name())).collect(),
-            storage: layout.columns.iter().map(|c| c.kind().storage()).collect(),
-            own: [own(SEQUENCE)?, own(SPAN)?, own(COPIES)?],
-            id_column: layout.id_column(),
-            batches: builder.with_batch_size(batch_rows).build().corrupt(damaged)?,
-            object: object.to_owned(),
-            sequence_base,
-        })
-    }
-
-    fn read(&self, batch: &RecordBatch) -> Result<Rows> {
-        let damaged = || Error::corrupt(format!("run {} holds a column of another type", self.object));
-        let mut columns = Vec::with_capacity(self.places.len());
-        for (place, storage) in self.places.iter().zip(&self.storage) {
-            columns.push(match place {
-                None => Values::Absent,
-                Some(n) => values(batch.column(*n), *storage).ok_or_else(damaged)?,
-            });
-        }
-        let Values::Strings(ids) = &columns[self.id_column] else { return Err(damaged()) };
-        let hashes = hash_ids(ids);
-        let own = |n: usize| batch.column(self.own[n]).as_primitive_opt::<UInt64Type>().ok_or_else(damaged);
-        let (sequence, span, copies) = (own(0)?.values(), own(1)?.values(), own(2)?.values());
-        let arrivals = (0..batch.num_rows()).map(|row| {
-            let sequence_min = sequence[row].wrapping_add(self.sequence_base);
-            Arrivals { sequence_min, sequence_max: sequence_min.wrapping_add(span[row]), copies: copies[row] }
-        });
-        Ok(Rows { hashes, columns, arrivals: arrivals.collect() })
-    }
-}
-
-impl Iterator for RunReader {
-    type Item = Result<Arc<Rows>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next()?.corrupt(|| format!("run {} is damaged", self.object));
-        Some(batch.and_then(|batch| self.read(&batch)).map(Arc::new))
-    }
-}
-
-fn footer<'a>(builder: &'a ParquetRecordBatchReaderBuilder<File>, key: &str) -> Option<&'a str> {
-    let metadata = builder.metadata().file_metadata().key_value_metadata();
-    metadata.into_iter().flatten().find(|kv| kv.key == key).and_then(|kv| kv.value.as_deref())
-}
-
-/// Wide records are read in small batches, so that a merge of many runs stays small.
-fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
-    let csv_bytes: u64 = footer(builder, CSV_BYTES).and_then(|text| text.parse().ok()).unwrap_or(0);
-    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0).max(1);
-    let fitting = BATCH_BYTES / (csv_bytes / rows).max(1);
-    usize::try_from(fitting).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS)
-}
-
-fn check_format(builder: &ParquetRecordBatchReaderBuilder<File>, object: &str) -> Result<()> {
-    match footer(builder, FORMAT_KEY) {
-        Some(FORMAT) => Ok(()),
-        other => {
-            Err(Error::corrupt(format!("run {object} has format {}, not {FORMAT}", other.unwrap_or("none"))))
-        }
-    }
-}
-
-fn check_version(
-    builder: &ParquetRecordBatchReaderBuilder<File>,
-    object: &str,
-    layout: &Layout,
-) -> Result<()> {
-    match footer(builder, SCHEMA_VERSION).and_then(|text| text.parse::<u32>().ok()) {
-        None => Err(Error::corrupt(format!("run {object} has no version of the schema"))),
-        Some(version) if version > layout.schema_version => Err(later_version()),
-        Some(_) => Ok(()),
-    }
-}
-
-fn values(array: &ArrayRef, storage: Storage) -> Option<Values> {
-    Some(match storage {
-        Storage::String => Values::Strings(array.as_string_opt::<i32>()?.clone()),
-        Storage::Long => Values::Longs(array.as_primitive_opt::<Int64Type>()?.clone()),
-        Storage::Double => Values::Doubles(array.as_primitive_opt::<Float64Type>()?.clone()),
-        Storage::Boolean => Values::Booleans(array.as_boolean_opt()?.clone()),
-    })
 }

@@ -169,6 +169,7 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
 fn job_settings(settings: &Settings) -> jobs::Settings {
     jobs::Settings {
         jobs_concurrent: settings.jobs_concurrent,
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         job_memory_bytes: usize::try_from(settings.job_memory_bytes).unwrap_or(usize::MAX),
         file_size_bytes_max: settings.file_size_max_bytes,
         flush_after_s: settings.flush_after_s,

@@ -1,78 +1,87 @@
-//! Which of the distinct records an export writes, in which order, and the ledger of the others.
+//! Items and users: which of the distinct records of one id are written, and in which order.
 
-use model::manifest::Ledger;
+use std::ops::Range;
+use std::sync::Arc;
+
+use model::error::Result;
 use model::{IngestionMode, Layout};
-use store::Merged;
+use store::{Arrivals, Rows};
 
-/// Applies the rules of a mode to distinct records in record order.
+use super::encode::Encoder;
+
+/// Gathers the records of one id: they are written in order of arrival, or only the newest is.
 pub struct Chooser {
     id_column: usize,
-    /// Items and Users: the records of one id come out in order of arrival, or only the newest does.
-    groups: Option<Group>,
-    ledger: Ledger,
+    keeps_newest: bool,
+    members: Vec<Member>,
 }
 
-struct Group {
-    keeps_newest: bool,
-    members: Vec<Merged>,
+struct Member {
+    rows: Arc<Rows>,
+    row: usize,
+    arrivals: Arrivals,
 }
 
 impl Chooser {
     pub fn new(layout: &Layout, mode: IngestionMode) -> Chooser {
         let keeps_newest = mode == IngestionMode::All;
-        let groups = layout.dataset_type.is_keyed().then(|| Group { keeps_newest, members: Vec::new() });
-        Chooser { id_column: layout.id_column(), groups, ledger: Ledger::default() }
+        Chooser { id_column: layout.id_column(), keeps_newest, members: Vec::new() }
     }
 
-    /// Takes the next record, or none at the end; `chosen` gets what is to be written.
-    pub fn push(&mut self, record: Option<Merged>, chosen: &mut Vec<Merged>) {
-        if let Some(record) = &record {
-            self.ledger.read_bulk += record.bulk_copies;
-            self.ledger.read_put += record.put_copies;
-            self.ledger.exact_duplicates += record.arrivals.copies - 1;
-        }
-        let before = chosen.len();
-        match &mut self.groups {
-            None => chosen.extend(record),
-            Some(group) => group.push(record, self.id_column, &mut self.ledger, chosen),
-        }
-        self.ledger.written += (chosen.len() - before) as u64;
-    }
-
-    pub fn ledger(&self) -> Ledger {
-        self.ledger
-    }
-}
-
-impl Group {
-    fn push(
-        &mut self,
-        record: Option<Merged>,
-        id_column: usize,
-        ledger: &mut Ledger,
-        chosen: &mut Vec<Merged>,
-    ) {
-        let Some(record) = record else {
-            self.end(chosen);
-            return;
-        };
-        let belongs = |member: &Merged| record.rows.same_id(record.row, &member.rows, member.row, id_column);
-        if !self.members.last().is_some_and(belongs) {
-            self.end(chosen);
-        } else if self.keeps_newest {
-            ledger.superseded += 1;
-            let newest = &mut self.members[0];
-            if record.arrivals.sequence_max > newest.arrivals.sequence_max {
-                *newest = record;
+    /// Takes records that are next to each other in one batch.
+    pub fn push_span(&mut self, rows: &Arc<Rows>, range: Range<usize>, out: &mut Encoder<'_>) -> Result<()> {
+        let hashes = &rows.hashes;
+        let mut row = range.start;
+        while row < range.end {
+            let alone = self.alone(hashes, row, range.end);
+            if alone > row {
+                self.end(out)?;
+                out.write(rows, row..alone)?;
+                row = alone;
+            } else {
+                self.push(rows.clone(), row, rows.arrivals(row), out)?;
+                row += 1;
             }
-            return;
         }
-        self.members.push(record);
+        Ok(())
     }
 
-    // Exact duplicates stand where the first of them arrived.
-    fn end(&mut self, chosen: &mut Vec<Merged>) {
+    // The end of the records from `row` on whose ids have no other record: those whose hash neither the group in hand nor
+    // a neighbour has. The last one's next neighbour is not known yet.
+    fn alone(&self, hashes: &[u64], row: usize, end: usize) -> usize {
+        if self.members.last().is_some_and(|m| m.rows.hashes[m.row] == hashes[row]) {
+            return row;
+        }
+        let twins = hashes[row..end].windows(2).position(|pair| pair[0] == pair[1]);
+        row + twins.unwrap_or(end - row - 1)
+    }
+
+    pub fn push(
+        &mut self,
+        rows: Arc<Rows>,
+        row: usize,
+        arrivals: Arrivals,
+        out: &mut Encoder<'_>,
+    ) -> Result<()> {
+        let belongs = |member: &Member| rows.same_id(row, &member.rows, member.row, self.id_column);
+        if !self.members.last().is_some_and(belongs) {
+            self.end(out)?;
+        } else if self.keeps_newest {
+            if arrivals.sequence_max > self.members[0].arrivals.sequence_max {
+                self.members[0] = Member { rows, row, arrivals };
+            }
+            return Ok(());
+        }
+        self.members.push(Member { rows, row, arrivals });
+        Ok(())
+    }
+
+    /// Writes the group in hand. Exact duplicates stand where the first of them arrived.
+    pub fn end(&mut self, out: &mut Encoder<'_>) -> Result<()> {
         self.members.sort_by_key(|m| m.arrivals.sequence_min);
-        chosen.append(&mut self.members);
+        for member in self.members.drain(..) {
+            out.write(&member.rows, member.row..member.row + 1)?;
+        }
+        Ok(())
     }
 }

@@ -2,12 +2,11 @@
 
 use model::error::{Error, Result};
 use model::record::hash_id;
-use model::{IngestionMode, Layout, Origin};
+use model::{Layout, Origin};
 use store::merge::{Batches, Merge, Merged};
 
 use super::{number_of, number_position};
 use crate::Progress;
-use crate::export::choose::Chooser;
 
 /// Numbers of items by column and item; what is null is not kept.
 #[derive(Default)]
@@ -36,15 +35,13 @@ impl ItemNumbers {
             columns.iter().map(|column| number_position(layout, column)).collect::<Result<_>>()?;
         let mut numbers = ItemNumbers { columns: vec![Vec::new(); columns.len()] };
         let mut room = memory_bytes / size_of::<Entry>();
+        let mut newest: Option<Merged> = None;
         let mut merge = Merge::new(layout, runs)?;
-        let mut chooser = Chooser::new(layout, IngestionMode::All);
-        let mut chosen = Vec::new();
         for read in 1.. {
             let merged = merge.next_record()?;
             let is_last = merged.is_none();
-            chooser.push(merged, &mut chosen);
-            for record in chosen.drain(..) {
-                numbers.push(&record, &positions, &mut room)?;
+            if let Some(item) = next_item(&mut newest, merged, layout.id_column()) {
+                numbers.push(&item, &positions, &mut room)?;
             }
             if is_last {
                 break;
@@ -73,6 +70,19 @@ impl ItemNumbers {
             }
         }
         Ok(())
+    }
+}
+
+// Takes the next record; gives the newest of an item when the next item, or the end, has come.
+fn next_item(newest: &mut Option<Merged>, next: Option<Merged>, id_column: usize) -> Option<Merged> {
+    match (newest.as_mut(), next) {
+        (Some(held), Some(next)) if next.rows.same_id(next.row, &held.rows, held.row, id_column) => {
+            if next.arrivals.sequence_max > held.arrivals.sequence_max {
+                *held = next;
+            }
+            None
+        }
+        (_, next) => std::mem::replace(newest, next),
     }
 }
 

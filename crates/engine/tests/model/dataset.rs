@@ -7,16 +7,15 @@ use std::sync::{Arc, OnceLock};
 
 use csv::{Dialect, Splitter};
 use engine::Progress;
-use engine::export::{Piece, Settings, Source, export};
+use engine::export::{Piece, Settings, Source, SourceRun, export};
 use engine::import::{SourceFile, Target, import};
 use model::manifest::Ledger;
 use model::record::{Codec, Value};
 use model::{DatasetType, ErrorKind, IngestionMode, Layout, Origin, Schema};
 use store::compact::{Input, compact};
 use store::log::{Batch, Log, LogSettings};
-use store::merge::Batches;
-use store::tail::{into_batches, read_tail};
-use store::{Objects, RunFile, RunReader, RunWriter, Sorter};
+use store::tail::read_tail;
+use store::{Objects, OpenRun, RunFile, RunWriter, Sorter};
 
 thread_local! {
     /// The type of the dataset of the running case: it decides which fields a line has.
@@ -188,15 +187,21 @@ impl TestDataset {
         if shared().log.pending(self.id, self.flushed).records == 0 {
             return;
         }
+        self.runs.push((Origin::Put, 0, self.tail()));
+        self.flushed = to;
+    }
+
+    // What is in the log and in no run, as a run.
+    fn tail(&self) -> RunFile {
         let mut sorter = Sorter::new(&scratch(), 1 << 20);
+        let to = shared().log.durable();
         read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
         let mut sorted = sorter.finish().unwrap();
         let mut writer = RunWriter::create(&self.objects, &name(), &self.layout).unwrap();
         while let Some((record, arrivals)) = sorted.next_record().unwrap() {
             writer.push_record(record, arrivals).unwrap();
         }
-        self.runs.push((Origin::Put, 0, writer.finish().unwrap()));
-        self.flushed = to;
+        writer.finish().unwrap()
     }
 
     pub fn compact(&mut self) {
@@ -217,23 +222,22 @@ impl TestDataset {
     }
 
     /// The exported lines with their ids, all files one after the other, and the ledger.
-    pub fn export(&self, mode: IngestionMode, file_size_bytes_max: u64) -> (Vec<(String, String)>, Ledger) {
+    pub fn export(
+        &self,
+        mode: IngestionMode,
+        file_size_bytes_max: u64,
+        threads: usize,
+    ) -> (Vec<(String, String)>, Ledger) {
         let mut source = Source { runs: Vec::new(), csv_bytes: 0 };
         for (origin, base, file) in self.runs.iter().filter(|(origin, ..)| mode.takes(*origin)) {
-            let reader = RunReader::open(&self.objects, &file.object, &self.layout, *base).unwrap();
-            source.runs.push((*origin, Box::new(reader) as Batches));
-            source.csv_bytes += file.csv_bytes;
+            source.add(self, *origin, *base, file);
         }
         if mode.takes(Origin::Put) {
-            let mut sorter = Sorter::new(&scratch(), 1 << 20);
-            let to = shared().log.durable();
-            let tail =
-                read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
-            source.runs.push((Origin::Put, into_batches(sorter.finish().unwrap(), &self.layout)));
-            source.csv_bytes += tail.csv_bytes;
+            let tail = self.tail();
+            source.add(self, Origin::Put, 0, &tail);
         }
         let mut files: Vec<Vec<u8>> = Vec::new();
-        let settings = Settings { file_size_bytes_max, part_size_bytes: 64 };
+        let settings = Settings { file_size_bytes_max, part_size_bytes: 64, threads };
         let mut emit = |piece| {
             if let Piece::Part { file, bytes } = piece {
                 files.resize(files.len().max(file + 1), Vec::new());
@@ -243,6 +247,18 @@ impl TestDataset {
         };
         let ledger = export(&self.layout, mode, source, &settings, &Progress::default(), &mut emit).unwrap();
         (files.iter().flat_map(|file| lines(file)).collect(), ledger)
+    }
+}
+
+trait Add {
+    fn add(&mut self, dataset: &TestDataset, origin: Origin, base: u64, file: &RunFile);
+}
+
+impl Add for Source {
+    fn add(&mut self, dataset: &TestDataset, origin: Origin, base: u64, file: &RunFile) {
+        let run = OpenRun::open(&dataset.objects, &file.object, &dataset.layout, base).unwrap();
+        self.runs.push(SourceRun { origin, run, rows: file.rows, records: file.records });
+        self.csv_bytes += file.csv_bytes;
     }
 }
 

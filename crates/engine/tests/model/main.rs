@@ -106,7 +106,7 @@ fn sorted(mut rows: Vec<(String, String)>) -> Vec<(String, String)> {
 fn check(dataset: &TestDataset, naive: &Naive, mode: IngestionMode) -> Result<(), TestCaseError> {
     let is_keyed = dataset.is_keyed();
     let expected = naive.export(mode, is_keyed);
-    let (exported, ledger) = dataset.export(mode, 1 << 30);
+    let (exported, ledger) = dataset.export(mode, 1 << 30, 1);
     if is_keyed {
         // Within one id the order is that of arrival.
         prop_assert_eq!(by_id(&exported), by_id(&expected));
@@ -117,7 +117,7 @@ fn check(dataset: &TestDataset, naive: &Naive, mode: IngestionMode) -> Result<()
     prop_assert_eq!(ledger.written, exported.len() as u64);
     if mode == IngestionMode::All {
         // Cut into many files, the records and their order stay the same.
-        prop_assert_eq!(dataset.export(mode, 40).0, exported);
+        prop_assert_eq!(dataset.export(mode, 40, 2).0, exported);
     }
     Ok(())
 }

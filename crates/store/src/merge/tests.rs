@@ -5,7 +5,7 @@ use model::{DatasetType, Schema};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Objects, RunReader, RunWriter, Sorter};
+use crate::{Objects, OpenRun, RunReader, RunWriter, Sorter};
 
 fn layout() -> Layout {
     let schema = r#"{"type":"record","name":"Items","fields":[{"name":"ITEM_ID","type":"string"},
@@ -75,8 +75,40 @@ proptest! {
             codec.encode(&values, &mut bytes);
             seen.push((bytes, (m.arrivals, m.bulk_copies, m.put_copies)));
         }
-        prop_assert_eq!(seen, expected.into_iter().collect::<Vec<_>>());
+        let expected: Vec<_> = expected.into_iter().collect();
+        prop_assert_eq!(seen, expected.clone());
+        let files = [("a", 0), ("b", 0), ("c", 0)].map(|(name, base)| {
+            OpenRun::open(&objects, name, &layout(), base).unwrap()
+        });
+        let (whole, rows_read) = pieces(&files, 0..=u64::MAX);
+        prop_assert_eq!(rows_read, files.iter().map(OpenRun::rows).sum::<u64>());
+        prop_assert_eq!(&whole, &expected.iter().map(|(bytes, _)| bytes.clone()).collect::<Vec<_>>());
+        // Cut at any hash, the ranges together are the whole.
+        let cut = whole.get(whole.len() / 2).map_or(1 << 63, |record| model::record::hash_of(record)).max(1);
+        let (low, high) = (pieces(&files, 0..=cut - 1), pieces(&files, cut..=u64::MAX));
+        prop_assert_eq!(low.1 + high.1, rows_read);
+        prop_assert_eq!([low.0, high.0].concat(), whole);
     }
+}
+
+/// The records of a range of hashes, by pieces; and how many were read.
+fn pieces(runs: &[OpenRun], range: std::ops::RangeInclusive<u64>) -> (Vec<Vec<u8>>, u64) {
+    let open = |run: &OpenRun| (Origin::Put, Box::new(run.read(range.clone(), false).unwrap()) as Batches);
+    let mut merge = Merge::new(&layout(), runs.iter().map(open).collect()).unwrap();
+    let mut seen = Vec::new();
+    while let Some(piece) = merge.next_piece().unwrap() {
+        let (rows, span) = match piece {
+            Piece::Span { rows, range } => (rows, range),
+            Piece::One(merged) => (merged.rows, merged.row..merged.row + 1),
+        };
+        for row in span {
+            let values: Vec<Value<'_>> = rows.columns.iter().map(|c| c.get(row)).collect();
+            let mut bytes = Vec::new();
+            Codec::new(&layout()).encode(&values, &mut bytes);
+            seen.push(bytes);
+        }
+    }
+    (seen, merge.rows_read())
 }
 
 #[test]

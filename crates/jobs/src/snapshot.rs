@@ -1,0 +1,80 @@
+//! A snapshot opened: the pinned runs of a dataset, and the pinned piece of the log as one run more.
+
+use std::path::PathBuf;
+
+use catalog::{RunRow, Snapshot};
+use engine::export::{Source, SourceRun};
+use model::error::Result;
+use model::{IngestionMode, Origin};
+use store::tail::read_tail;
+use store::{Objects, OpenRun, RunFile, RunWriter, Sorter};
+
+use crate::Parts;
+
+/// The snapshot's piece of the log as a run of its own, for as long as somebody reads it.
+pub(crate) struct Tail {
+    folder: PathBuf,
+}
+
+impl Tail {
+    pub fn new(parts: &Parts) -> Tail {
+        Tail { folder: parts.scratch.join(format!("{}-tail", parts.clock.hex(16))) }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        // What can't be removed now is cleared at the next start.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Opens the pinned runs of a dataset, and the pinned piece of the log.
+pub(crate) fn open_source(
+    parts: &Parts,
+    dataset_id: i64,
+    snapshot: &Snapshot,
+    runs: &[RunRow],
+    mode: IngestionMode,
+    tail: &Tail,
+) -> Result<Source> {
+    let mut source = Source { runs: Vec::new(), csv_bytes: 0 };
+    let layout = &snapshot.layout;
+    for row in runs.iter().filter(|row| mode.takes(row.run.origin)) {
+        let stored = &row.run;
+        let run = OpenRun::open(&parts.objects, &stored.object, layout, stored.sequence_base)?;
+        let (origin, rows, records) = (stored.origin, stored.rows, stored.records);
+        source.runs.push(SourceRun { origin, run, rows, records });
+        // The separators of the columns that came later count as well, as they do once the run is compacted.
+        let separators = records * layout.added_after(stored.schema_version) as u64;
+        source.csv_bytes += stored.csv_bytes + separators;
+    }
+    if mode.takes(Origin::Put) {
+        let objects = Objects::open(&tail.folder)?;
+        let file = write_tail(parts, dataset_id, snapshot, &objects, tail)?;
+        if file.rows > 0 {
+            let run = OpenRun::open(&objects, &file.object, layout, 0)?;
+            source.runs.push(SourceRun { origin: Origin::Put, run, rows: file.rows, records: file.records });
+            source.csv_bytes += file.csv_bytes;
+        }
+    }
+    Ok(source)
+}
+
+fn write_tail(
+    parts: &Parts,
+    dataset_id: i64,
+    snapshot: &Snapshot,
+    objects: &Objects,
+    tail: &Tail,
+) -> Result<RunFile> {
+    let mut sorter = Sorter::new(&tail.folder.join("sorting"), parts.settings.job_memory_bytes / 4);
+    let id = dataset_id.cast_unsigned();
+    read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
+    let mut sorted = sorter.finish()?;
+    let mut run = RunWriter::create(objects, "tail.parquet", &snapshot.layout)?;
+    while let Some((record, arrivals)) = sorted.next_record()? {
+        run.push_record(record, arrivals)?;
+    }
+    run.finish()
+}
