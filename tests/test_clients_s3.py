@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import socket
@@ -10,11 +11,13 @@ import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from support import raw
 from support.clients import aws
 from support.export import crc64nvme
 from support.policies import bucket_policy
@@ -245,6 +248,19 @@ class TestMultipart:
         part = lambda: s3.upload_part(Bucket=bucket, Key="aborted", UploadId=upload, PartNumber=2, Body=b"x")
         assert code(part) == "NoSuchUpload"
         assert code(lambda: s3.get_object(Bucket=bucket, Key="aborted")) == "NoSuchKey"
+
+    def test_a_part_that_is_refused_before_it_is_sent_ends_the_connection(self, server, bucket):
+        path = f"/{bucket}/none?partNumber=1&uploadId=none"
+        headers = raw.signed_headers(server.endpoint, "PUT", path, b"x", {"Host": urlsplit(server.endpoint).netloc},
+                                     service="s3")
+        connection = http.client.HTTPConnection(urlsplit(server.endpoint).netloc, timeout=30)
+        connection.putrequest("PUT", path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {**headers, "Expect": "100-continue", "Content-Length": "1"}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Connection")) == (404, "close")
+        connection.close()
 
     def test_a_wrong_part_cannot_be_completed(self, s3, bucket):
         upload = s3.create_multipart_upload(Bucket=bucket, Key="wrong")["UploadId"]

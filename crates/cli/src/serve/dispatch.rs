@@ -3,13 +3,14 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use access::{Peer, Principal};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_ENCODING, HeaderValue};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -20,7 +21,7 @@ use wire::protocol::Protocol;
 use wire::sigv4::{self, Credential, Rules, Scope};
 
 use super::answer::{AnswerBody, BodyFailure, whole};
-use super::body::{Paced, read_small};
+use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
 use super::unsigned;
 
@@ -143,10 +144,16 @@ impl Dispatch {
         B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
         B::Error: Into<BodyFailure>,
     {
-        let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), Paced::new(body).boxed());
+        let is_read = Arc::new(AtomicBool::new(false));
+        let body = Watched { body: Paced::new(body), is_read: is_read.clone() };
+        let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), body.boxed());
         let body = verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
+        let asks_first = parts.headers.contains_key(EXPECT);
         let request = Request::from_parts(parts.clone(), body);
-        Ok((self.doors.s3)(claimed.principal, id.to_owned(), request).await)
+        let response = (self.doors.s3)(claimed.principal, id.to_owned(), request).await;
+        // Who was told without a 100 sends no body: what comes next must not be taken for it.
+        let is_refused = asks_first && !is_read.load(Ordering::Relaxed);
+        Ok(if is_refused { closing(response) } else { response })
     }
 
     async fn call<B>(
@@ -236,7 +243,7 @@ fn unread(status: StatusCode) -> Fault {
 }
 
 // What was refused may still be on its way: the connection is of no more use.
-fn closing(mut response: Response<Bytes>) -> Response<Bytes> {
+fn closing<B>(mut response: Response<B>) -> Response<B> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
