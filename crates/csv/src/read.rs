@@ -117,6 +117,11 @@ impl Splitter {
         Ok(Some(self.scanner.record(&self.buffer[found.start..found.end], found.position)))
     }
 
+    /// The place behind the last record that was given out, where the next one may begin.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     fn advance(&mut self) -> Result<Option<Found>, Violation> {
         while self.is_at_record() {
             let text = &self.buffer[self.start..];

@@ -3,7 +3,6 @@
 pub(crate) mod choose;
 mod encode;
 mod file;
-mod in_order;
 mod unit;
 
 use model::error::{Error, Result};
@@ -14,6 +13,7 @@ use store::merge::Batches;
 use store::run::EVERYTHING;
 
 use crate::Progress;
+use crate::in_order::{self, Ahead, Output};
 use file::FileWriter;
 use unit::{Tally, Unit};
 
@@ -52,6 +52,9 @@ pub struct Settings {
     /// How many ranges are merged and encoded at once.
     pub threads: usize,
 }
+
+/// How many pieces a unit may be ahead of the one whose turn it is; a piece is about a MiB.
+const PIECES_AHEAD: usize = 12;
 
 /// A piece of the output, in order.
 #[derive(Debug)]
@@ -102,12 +105,13 @@ pub fn export(
     let mut writer = FileWriter::begin(layout, settings.part_size_bytes);
     let mut total = Tally::default();
     let encode = |unit: &Unit<'_>, out: &mut dyn FnMut(Vec<u8>) -> Result<()>| unit.encode(progress, out);
-    in_order::run(&units, settings.threads, &encode, |unit, output| match output {
-        in_order::Output::Bytes(bytes) => {
+    let ahead = Ahead { units: 2 * settings.threads, pieces: PIECES_AHEAD };
+    in_order::run(&units, settings.threads, ahead, &encode, |unit, output| match output {
+        Output::Piece(bytes) => {
             writer.go_to(unit.file, layout, emit)?;
             writer.write(&bytes, emit)
         }
-        in_order::Output::Done(tally) => {
+        Output::Done(tally) => {
             writer.go_to(unit.file, layout, emit)?;
             writer.count(tally.written);
             total.add(&tally);

@@ -1,16 +1,24 @@
 //! Import: CSV files → records checked by the schema → one sorted run that nobody sees yet.
 
+mod chunk;
+mod gather;
+mod read;
+
 use std::io::Read;
 use std::path::PathBuf;
 
-use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter, Violation, failure_reason};
+use csv::{ColumnMap, Dialect, Header, HeaderError, Violation, failure_reason};
 use model::Layout;
-use model::error::{Context, Error, Result};
-use model::record::{Codec, Value};
-use store::{Arrivals, Objects, RunFile, RunWriter, Sorter};
+use model::error::{Error, Result};
+use store::run::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, RowGroup, RowGroups};
+use store::sort::Buckets;
+use store::{Objects, RunFile, RunWriter, Sources};
 
 use crate::Progress;
+use crate::in_order::{self, Ahead, Give, Output};
 use crate::metrics::Aggregator;
+use gather::gather;
+use read::Numbering;
 
 /// A file to be read, opened with the permission to do so.
 pub struct SourceFile {
@@ -20,7 +28,7 @@ pub struct SourceFile {
     pub bytes: Box<dyn Read + Send>,
 }
 
-/// Where an import writes, and with how much memory.
+/// Where an import writes, and with how much memory and how many threads: the run does not depend on these.
 pub struct Target<'a> {
     pub objects: &'a Objects,
     /// The name of the run's object.
@@ -28,12 +36,19 @@ pub struct Target<'a> {
     /// A folder of its own for sorting.
     pub scratch: PathBuf,
     pub memory_bytes: usize,
+    pub threads: usize,
+    /// How much of a file is read at once; the threads hold two of these each.
+    pub chunk_bytes: usize,
 }
+
+/// What `Target::chunk_bytes` is where nobody has reasons for another size.
+pub const CHUNK_BYTES: usize = 2 << 20;
 
 /// How the columns of a file are found by its header.
 pub(crate) type Matching = fn(&Header, &Layout) -> Result<ColumnMap, HeaderError>;
 
-const READ_BYTES: usize = 1 << 20;
+/// A range ends with its row group: at as many records, or bytes of what they are before they are packed.
+const RANGE_BYTES: u64 = 2 * ROW_GROUP_BYTES as u64;
 const CHECK_EVERY_ROWS: u64 = 8192;
 
 /// Reads all files, checks every record, and writes one run; its sequence numbers count from 0 in file order, then
@@ -57,110 +72,45 @@ pub(crate) fn write_run(
     matching: Matching,
     files: impl IntoIterator<Item = Result<SourceFile>>,
     target: &Target<'_>,
-    mut metrics: Option<&mut Aggregator>,
-    progress: &Progress,
-) -> Result<RunFile> {
-    let mut sorter = Sorter::new(&target.scratch, target.memory_bytes);
-    let mut rows = 0;
-    for file in files {
-        read_file(layout, matching, file?, &mut sorter, &mut rows, metrics.as_deref_mut(), progress)?;
-    }
-    let mut sorted = sorter.finish()?;
-    let mut run = RunWriter::create(target.objects, &target.object, layout)?;
-    let mut written: u64 = 0;
-    while let Some((record, arrivals)) = sorted.next_record()? {
-        run.push_record(record, arrivals)?;
-        written += 1;
-        if written.is_multiple_of(CHECK_EVERY_ROWS) {
-            progress.check()?;
-        }
-    }
-    run.finish()
-}
-
-fn read_file(
-    layout: &Layout,
-    matching: Matching,
-    mut file: SourceFile,
-    sorter: &mut Sorter,
-    rows: &mut u64,
     metrics: Option<&mut Aggregator>,
     progress: &Progress,
-) -> Result<()> {
-    let mut splitter = Splitter::new(file.dialect, csv::Settings::default());
-    let mut records = Records {
-        key: &file.key,
-        layout,
-        matching,
-        codec: Codec::new(layout),
-        columns: None,
-        encoded: Vec::new(),
-        metrics,
-    };
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        progress.check()?;
-        let n = file.bytes.read(&mut buffer).unavailable(|| format!("read {}", file.key))?;
-        if n == 0 {
-            splitter.finish();
-        }
-        splitter.push(&buffer[..n]);
-        let before = *rows;
-        records.drain(&mut splitter, sorter, rows)?;
-        progress.add(*rows - before, n as u64);
-        if n == 0 {
-            return records.expect_header();
-        }
-    }
+) -> Result<RunFile> {
+    let (sources, numbering) = gather(layout, matching, files, target, metrics, progress)?;
+    write(layout, &sources, &numbering, target, progress)
 }
 
-/// What one file's records need on their way into the sorter.
-struct Records<'a> {
-    key: &'a str,
-    layout: &'a Layout,
-    matching: Matching,
-    codec: Codec,
-    /// Set by the header.
-    columns: Option<ColumnMap>,
-    encoded: Vec<u8>,
-    metrics: Option<&'a mut Aggregator>,
-}
-
-impl Records<'_> {
-    fn drain(&mut self, splitter: &mut Splitter, sorter: &mut Sorter, rows: &mut u64) -> Result<()> {
-        let mut spare: Vec<Value<'static>> = Vec::new();
-        while let Some(record) = splitter.next_record().map_err(|v| violated(self.key, &v))? {
-            let Some(columns) = &self.columns else {
-                let header = Header::read(&record).map_err(|v| violated(self.key, &v))?;
-                self.columns = Some(self.match_columns(&header)?);
-                continue;
-            };
-            let mut values = csv::value::recycle(std::mem::take(&mut spare));
-            columns.read_values(&record, &mut values).map_err(|v| violated(self.key, &v))?;
-            if let Some(metrics) = &mut self.metrics {
-                metrics.push(&values)?;
+// Ranges of the hash are merged and encoded beside each other, and appended in their order.
+fn write(
+    layout: &Layout,
+    sources: &Sources,
+    numbering: &Numbering,
+    target: &Target<'_>,
+    progress: &Progress,
+) -> Result<RunFile> {
+    let mut run = RunWriter::create(target.objects, &target.object, layout)?;
+    let ranges = sources.ranges(ROW_GROUP_ROWS as u64, RANGE_BYTES);
+    // A thread fills one row group while another waits for its turn.
+    let threads = target.threads.min(target.memory_bytes / (2 * ROW_GROUP_BYTES));
+    let ahead = Ahead { units: threads + 1, pieces: 1 };
+    let format = run.format().clone();
+    let encode = |range: &Buckets, give: Give<'_, RowGroup>| {
+        let mut groups = RowGroups::new(&format);
+        let mut sorted = sources.read(range)?;
+        let mut written: u64 = 0;
+        while let Some((record, arrivals)) = sorted.next_record()? {
+            groups.push_record(record, numbering.number(arrivals))?.map_or(Ok(()), &mut *give)?;
+            written += 1;
+            if written.is_multiple_of(CHECK_EVERY_ROWS) {
+                progress.check()?;
             }
-            self.encoded.clear();
-            self.codec.encode(&values, &mut self.encoded);
-            sorter.push(&self.encoded, Arrivals::once(*rows))?;
-            *rows += 1;
-            spare = csv::value::recycle(values);
         }
-        Ok(())
-    }
-
-    // A file without a header has no columns; the published sentence says so.
-    fn expect_header(&self) -> Result<()> {
-        match self.columns {
-            Some(_) => Ok(()),
-            None => self.match_columns(&Header::default()).map(drop),
-        }
-    }
-
-    // The published sentence, and the file's name behind it.
-    fn match_columns(&self, header: &Header) -> Result<ColumnMap> {
-        (self.matching)(header, self.layout).map_err(|e| Error::invalid(format!("{e} (file {})", self.key)))
-    }
+        groups.finish()?.map_or(Ok(()), give)
+    };
+    in_order::run(&ranges, threads, ahead, &encode, |_, output| match output {
+        Output::Piece(group) => run.append(group),
+        Output::Done(()) => Ok(()),
+    })?;
+    run.finish()
 }
 
 fn violated(key: &str, violation: &Violation) -> Error {

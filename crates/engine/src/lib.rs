@@ -3,6 +3,7 @@
 pub mod deletion;
 pub mod export;
 pub mod import;
+mod in_order;
 pub mod metrics;
 pub mod progress;
 

@@ -7,7 +7,7 @@ use access::source::{Depth, Source};
 use catalog::{DatasetRow, DeletionPlan, JobRow, Lease, Replacement, RunRow};
 use engine::Progress;
 use engine::deletion::{Doomed, read_list, remove};
-use engine::import::Target;
+use engine::import::{CHUNK_BYTES, Target};
 use model::error::{Error, Result};
 use tokio::runtime::Handle;
 use tracing::info;
@@ -76,7 +76,9 @@ async fn list_users(
             dataset_import_job::open(&bucket, &file.key, &file.etag, source.is_exported, &handle)
         };
         let memory_bytes = parts.settings.job_memory_bytes;
-        let target = Target { objects: &parts.objects, object, scratch, memory_bytes };
+        let threads = parts.settings.threads;
+        let (objects, chunk_bytes) = (&parts.objects, CHUNK_BYTES);
+        let target = Target { objects, object, scratch, memory_bytes, threads, chunk_bytes };
         read_list(source.files.iter().map(open), &target, &progress)
     });
     read.await.map(|list| list.object).map_err(explain_denial(&place.bucket))

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use catalog::{JobRow, Lease};
 use csv::Dialect;
 use engine::Progress;
-use engine::import::{SourceFile, Target, import};
+use engine::import::{CHUNK_BYTES, SourceFile, Target, import};
 use model::error::{Error, Result};
 use model::{Layout, Origin};
 use store::RunFile;
@@ -66,7 +66,9 @@ async fn read_and_sort(
         let job_memory_bytes = parts.settings.job_memory_bytes;
         let memory_bytes =
             report.as_ref().map_or(job_memory_bytes, |_| Report::sort_memory_bytes(job_memory_bytes));
-        let target = Target { objects: &parts.objects, object, scratch, memory_bytes };
+        let threads = parts.settings.threads;
+        let (objects, chunk_bytes) = (&parts.objects, CHUNK_BYTES);
+        let target = Target { objects, object, scratch, memory_bytes, threads, chunk_bytes };
         let metrics = report.as_mut().map(|report| &mut report.aggregator);
         let file = import(&layout, files, &target, metrics, &progress)?;
         Ok((file, report.map(Report::finish).transpose()?))

@@ -1,13 +1,14 @@
 //! A run: an immutable, ordered, exactly deduplicated set of records of one origin, in plain Parquet (docs/format.md).
 
+mod group;
 mod read;
 
+pub use group::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, RowGroup, RowGroupFormat, RowGroups};
 pub use read::{EVERYTHING, OpenRun, RunReader};
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema};
 use model::Layout;
 use model::error::{Context, Result};
 use model::schema::Storage;
@@ -16,11 +17,12 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use crate::Arrivals;
 use crate::objects::{ObjectWriter, Objects};
-use crate::rows::{Rows, RowsBuilder, Values};
+use crate::rows::Rows;
 
 /// The version of the format, in each run's footer.
 const FORMAT: &str = "1";
@@ -32,10 +34,6 @@ const SPAN: &str = "_SEQ_SPAN";
 const COPIES: &str = "_COPIES";
 const CSV_BYTES: &str = "lade.csv_bytes";
 const BORDERS: &str = "lade.borders";
-
-const ROW_GROUP_ROWS: usize = 512 * 1024;
-/// Wide records close a row group early, so that its buffers stay small.
-const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// What a finished run holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +50,12 @@ pub struct RunFile {
 
 /// Writes records, which come in record order and without duplicates, into a new run.
 pub struct RunWriter {
-    builder: RowsBuilder,
-    schema: SchemaRef,
-    parquet: ArrowWriter<ObjectWriter>,
+    format: Arc<RowGroupFormat>,
+    groups: RowGroups,
+    parquet: SerializedFileWriter<ObjectWriter>,
     file: RunFile,
     /// The hash of the first record of each row group: the borders where work can be split.
     borders: Vec<u64>,
-    group_rows: usize,
 }
 
 impl RunWriter {
@@ -68,64 +65,49 @@ impl RunWriter {
         let options =
             ArrowWriterOptions::new().with_properties(properties(layout)?).with_skip_arrow_metadata(true);
         let parquet = ArrowWriter::try_new_with_options(objects.create(object)?, schema.clone(), options);
-        let parquet = parquet.unavailable(|| format!("begin run {object}"))?;
+        let parquet = parquet.and_then(ArrowWriter::into_serialized_writer);
+        let (parquet, columns) = parquet.unavailable(|| format!("begin run {object}"))?;
         let file = RunFile { object: object.to_owned(), rows: 0, records: 0, csv_bytes: 0, size_bytes: 0 };
-        Ok(RunWriter {
-            builder: RowsBuilder::new(layout),
-            schema,
-            parquet,
-            file,
-            borders: Vec::new(),
-            group_rows: 0,
-        })
+        let format = Arc::new(RowGroupFormat::new(layout, schema, columns));
+        Ok(RunWriter { groups: RowGroups::new(&format), format, parquet, file, borders: Vec::new() })
     }
 
     /// Adds a record from its canonical bytes.
     pub fn push_record(&mut self, record: &[u8], arrivals: Arrivals) -> Result<()> {
-        let csv_bytes = self.builder.push_record(record, arrivals)?;
-        self.pushed(csv_bytes, arrivals)
+        let group = self.groups.push_record(record, arrivals)?;
+        group.map_or(Ok(()), |group| self.append(group))
     }
 
     /// Adds a record of a batch.
     pub fn push_row(&mut self, rows: &Rows, row: usize, arrivals: Arrivals) -> Result<()> {
-        let csv_bytes = self.builder.push_row(rows, row, arrivals)?;
-        self.pushed(csv_bytes, arrivals)
+        let group = self.groups.push_row(rows, row, arrivals)?;
+        group.map_or(Ok(()), |group| self.append(group))
     }
 
-    fn pushed(&mut self, csv_bytes: u64, arrivals: Arrivals) -> Result<()> {
-        self.file.rows += 1;
-        self.file.records += arrivals.copies;
-        self.file.csv_bytes += csv_bytes * arrivals.copies;
-        if self.builder.is_full() { self.write_batch() } else { Ok(()) }
+    /// What other threads need to make row groups for this run.
+    pub fn format(&self) -> &Arc<RowGroupFormat> {
+        &self.format
     }
 
-    fn write_batch(&mut self) -> Result<()> {
-        let rows = self.builder.take();
+    /// Adds a row group; its records follow those of the one before.
+    pub fn append(&mut self, group: RowGroup) -> Result<()> {
         let writing = || format!("write run {}", self.file.object);
-        let mut columns: Vec<ArrayRef> = rows.columns.iter().map(Values::to_array).collect();
-        let numbers = |of: fn(&Arrivals) -> u64| {
-            Arc::new(UInt64Array::from_iter_values(rows.arrivals.iter().map(of))) as ArrayRef
-        };
-        columns.push(numbers(|a| a.sequence_min));
-        columns.push(numbers(|a| a.sequence_max - a.sequence_min));
-        columns.push(numbers(|a| a.copies));
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).corrupt(writing)?;
-        if self.group_rows == 0 {
-            self.borders.extend(rows.hashes.first());
+        let mut writer = self.parquet.next_row_group().unavailable(writing)?;
+        for column in group.columns {
+            column.append_to_row_group(&mut writer).unavailable(writing)?;
         }
-        self.parquet.write(&batch).unavailable(writing)?;
-        self.group_rows += rows.len();
-        if self.group_rows >= ROW_GROUP_ROWS || self.parquet.in_progress_size() >= ROW_GROUP_BYTES {
-            self.parquet.flush().unavailable(writing)?;
-            self.group_rows = 0;
-        }
+        writer.close().unavailable(writing)?;
+        self.borders.push(group.border);
+        self.file.rows += group.rows;
+        self.file.records += group.records;
+        self.file.csv_bytes += group.csv_bytes;
         Ok(())
     }
 
     /// Makes the run durable under its name; until then it can be dropped without a trace.
     pub fn finish(mut self) -> Result<RunFile> {
-        if !self.builder.is_empty() {
-            self.write_batch()?;
+        if let Some(group) = self.groups.finish()? {
+            self.append(group)?;
         }
         let borders: Vec<String> = self.borders.iter().map(|hash| format!("{hash:016x}")).collect();
         self.parquet.append_key_value_metadata(KeyValue::new(BORDERS.to_owned(), borders.join(",")));

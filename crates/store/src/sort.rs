@@ -1,15 +1,23 @@
-//! Sorting records that may not fit in memory: arenas are sorted and spilled beside the filling, then merged.
+//! Sorting records that may not fit in memory: arenas are sorted and spilled, then merged, whole or in ranges of the hash.
 
+mod arena;
+mod buckets;
+mod sorted;
 mod spill;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use model::error::{Error, Result};
-use model::record::hash_of;
 
 use crate::Arrivals;
-use spill::{SpillReader, SpillWriter};
+use arena::{ARENA_BYTES_MAX, Arena};
+use buckets::Histogram;
+pub use sorted::Sorted;
+use sorted::Source;
+use spill::Spill;
 
 /// The most spills merged at once; more are merged in steps, so that their buffers stay within the budget.
 const FAN_IN: usize = 64;
@@ -18,59 +26,92 @@ const FAN_IN: usize = 64;
 pub struct Sorter {
     arena: Arena,
     arena_bytes: usize,
-    scratch: PathBuf,
+    scratch: Arc<Scratch>,
+    /// Which of the sorters that share the folder this is, and how many they are.
+    number: usize,
+    of: usize,
     /// An arena that is being sorted and spilled.
-    spilling: Option<JoinHandle<Result<PathBuf>>>,
-    spills: Vec<PathBuf>,
+    spilling: Option<JoinHandle<Result<Spill>>>,
+    spills: Vec<Spill>,
     spilled: usize,
+    histogram: Histogram,
 }
 
 impl Sorter {
     /// `memory_bytes` bounds the memory of sorting and merging; `scratch` is a folder of this sorter's own, which it
-    /// makes when it needs it and removes when it is done.
+    /// makes when it needs it and removes when it is done. It sorts and spills beside the filling.
     pub fn new(scratch: &Path, memory_bytes: usize) -> Sorter {
+        // Two arenas at a time, each with its entries, and room for the run's writer.
+        Sorter::member(Arc::new(Scratch(scratch.to_owned())), memory_bytes / 4, 0, 1)
+    }
+
+    /// Sorters for as many threads, which share the memory and the folder; each sorts and spills by itself.
+    pub fn team(scratch: &Path, memory_bytes: usize, count: usize) -> Vec<Sorter> {
+        if count <= 1 {
+            return vec![Sorter::new(scratch, memory_bytes)];
+        }
+        let scratch = Arc::new(Scratch(scratch.to_owned()));
+        let member = |n| Sorter::member(scratch.clone(), memory_bytes / 2 / count, n, count);
+        (0..count).map(member).collect()
+    }
+
+    fn member(scratch: Arc<Scratch>, arena_bytes: usize, number: usize, of: usize) -> Sorter {
         Sorter {
             arena: Arena::default(),
-            // Two arenas at a time, each with its entries, and room for the run's writer.
-            arena_bytes: (memory_bytes / 4).max(1 << 20),
-            scratch: scratch.to_owned(),
+            arena_bytes: arena_bytes.clamp(1 << 20, ARENA_BYTES_MAX),
+            scratch,
+            number,
+            of,
             spilling: None,
             spills: Vec::new(),
             spilled: 0,
+            histogram: Histogram::new(),
         }
     }
 
     /// Adds a record by its canonical bytes.
     pub fn push(&mut self, record: &[u8], arrivals: Arrivals) -> Result<()> {
+        self.histogram.push(record, arrivals);
         self.arena.push(record, arrivals);
         if self.arena.size_bytes() >= self.arena_bytes { self.spill() } else { Ok(()) }
     }
 
     /// Ends the input.
-    pub fn finish(mut self) -> Result<Sorted> {
+    pub fn finish(self) -> Result<Sorted> {
+        Sources::new(vec![self.close()?]).read(&(0..buckets::COUNT))
+    }
+
+    /// Ends the input of one of a team.
+    pub fn close(mut self) -> Result<Closed> {
         self.wait_for_spill()?;
         let mut arena = std::mem::take(&mut self.arena);
         arena.sort();
-        let mut sources = vec![Source::Memory { arena, next: 0 }];
-        for path in std::mem::take(&mut self.spills) {
-            sources.push(Source::Spill(SpillReader::open(&path)?));
+        if self.of > 1 && !self.spills.is_empty() {
+            // The memory of all arenas is needed to write.
+            let path = self.next_spill()?;
+            self.spills.push(spill_arena(std::mem::take(&mut arena), path)?);
         }
-        Sorted::new(sources, Scratch(std::mem::take(&mut self.scratch)))
+        let spills = std::mem::take(&mut self.spills);
+        let histogram = self.histogram.clone();
+        Ok(Closed { arena: Arc::new(arena), spills, histogram, scratch: self.scratch.clone() })
     }
 
     fn spill(&mut self) -> Result<()> {
         self.wait_for_spill()?;
-        if self.spills.len() >= FAN_IN {
+        if self.spills.len() >= (FAN_IN / self.of).max(2) {
             self.merge_spills()?;
         }
         let path = self.next_spill()?;
         let mut arena = std::mem::take(&mut self.arena);
-        self.spilling = Some(std::thread::spawn(move || {
+        if self.of > 1 {
             arena.sort();
-            let mut sorted = Sorted::new(vec![Source::Memory { arena, next: 0 }], Scratch::none())?;
-            SpillWriter::create(&path)?.write_all(&mut sorted)?;
-            Ok(path)
-        }));
+            self.spills.push(spill_arena(arena, path)?);
+        } else {
+            self.spilling = Some(std::thread::spawn(move || {
+                arena.sort();
+                spill_arena(arena, path)
+            }));
+        }
         Ok(())
     }
 
@@ -78,30 +119,35 @@ impl Sorter {
         let path = self.next_spill()?;
         let inputs = std::mem::take(&mut self.spills);
         let sources: Result<Vec<Source>> =
-            inputs.iter().map(|p| Ok(Source::Spill(SpillReader::open(p)?))).collect();
-        let mut sorted = Sorted::new(sources?, Scratch::none())?;
-        SpillWriter::create(&path)?.write_all(&mut sorted)?;
+            inputs.iter().map(|spill| Ok(Source::Spill(spill.read(&(0..buckets::COUNT))?))).collect();
+        let merged = Spill::write(path, &mut Sorted::new(sources?, Scratch::none()))?;
         for input in inputs {
-            spill::remove(&input)?;
+            input.remove()?;
         }
-        self.spills.push(path);
+        self.spills.push(merged);
         Ok(())
     }
 
     fn next_spill(&mut self) -> Result<PathBuf> {
-        spill::make_folder(&self.scratch)?;
+        spill::make_folder(&self.scratch.0)?;
         self.spilled += 1;
-        Ok(self.scratch.join(format!("{}.spill", self.spilled)))
+        Ok(self.scratch.0.join(format!("{}-{}.spill", self.number, self.spilled)))
     }
 
     fn wait_for_spill(&mut self) -> Result<()> {
         if let Some(spilling) = self.spilling.take() {
-            let path =
+            let spill =
                 spilling.join().map_err(|_| Error::internal("a sorting thread ended before its work"))?;
-            self.spills.push(path?);
+            self.spills.push(spill?);
         }
         Ok(())
     }
+}
+
+fn spill_arena(arena: Arena, path: PathBuf) -> Result<Spill> {
+    let places = arena.places(&(0..buckets::COUNT));
+    let source = Source::Memory { arena: Arc::new(arena), places };
+    Spill::write(path, &mut Sorted::new(vec![source], Scratch::none()))
 }
 
 impl Drop for Sorter {
@@ -109,68 +155,54 @@ impl Drop for Sorter {
         if let Some(spilling) = self.spilling.take() {
             let _ = spilling.join();
         }
-        drop(Scratch(std::mem::take(&mut self.scratch)));
     }
 }
 
-/// Records side by side in memory, and the order they have.
-#[derive(Default)]
-struct Arena {
-    bytes: Vec<u8>,
-    entries: Vec<Entry>,
+/// What a sorter took, sorted.
+pub struct Closed {
+    arena: Arc<Arena>,
+    spills: Vec<Spill>,
+    histogram: Histogram,
+    scratch: Arc<Scratch>,
 }
 
-struct Entry {
-    hash: u64,
-    start: usize,
-    length: usize,
-    arrivals: Arrivals,
+/// All that a team of sorters took, to be merged in ranges of the hash by any number of threads.
+pub struct Sources {
+    closed: Vec<Closed>,
+    scratch: Arc<Scratch>,
 }
 
-impl Arena {
-    fn push(&mut self, record: &[u8], arrivals: Arrivals) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(record);
-        self.entries.push(Entry { hash: hash_of(record), start, length: record.len(), arrivals });
+/// A range of hashes.
+pub type Buckets = Range<usize>;
+
+impl Sources {
+    pub fn new(closed: Vec<Closed>) -> Sources {
+        let scratch = closed.first().map_or_else(Scratch::none, |closed| closed.scratch.clone());
+        Sources { closed, scratch }
     }
 
-    fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.entries.len() * size_of::<Entry>()
+    /// Cuts the records into ranges of at most as many, and of as many bytes, unless their hashes are too close.
+    ///
+    /// The cuts depend on the records alone: not on the order they came in, nor on who took them.
+    pub fn ranges(&self, records_max: u64, bytes_max: u64) -> Vec<Buckets> {
+        let mut histogram = Histogram::new();
+        self.closed.iter().for_each(|closed| histogram.add(&closed.histogram));
+        histogram.ranges(records_max, bytes_max)
     }
 
-    fn sort(&mut self) {
-        let bytes = &self.bytes;
-        let record = |e: &Entry| &bytes[e.start..e.start + e.length];
-        self.entries.sort_unstable_by(|a, b| a.hash.cmp(&b.hash).then_with(|| record(a).cmp(record(b))));
-    }
-
-    fn record(&self, n: usize) -> &[u8] {
-        let entry = &self.entries[n];
-        &self.bytes[entry.start..entry.start + entry.length]
-    }
-}
-
-enum Source {
-    Memory { arena: Arena, next: usize },
-    Spill(SpillReader),
-}
-
-impl Source {
-    fn head(&self) -> Option<(&[u8], Arrivals)> {
-        match self {
-            Source::Memory { arena, next } => {
-                arena.entries.get(*next).map(|e| (arena.record(*next), e.arrivals))
+    /// Merges the records of a range.
+    pub fn read(&self, range: &Buckets) -> Result<Sorted> {
+        let mut sources = Vec::new();
+        for closed in &self.closed {
+            if !closed.arena.is_empty() {
+                let (arena, places) = (closed.arena.clone(), closed.arena.places(range));
+                sources.push(Source::Memory { arena, places });
             }
-            Source::Spill(reader) => reader.head(),
+            for spill in &closed.spills {
+                sources.push(Source::Spill(spill.read(range)?));
+            }
         }
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        match self {
-            Source::Memory { next, .. } => *next += 1,
-            Source::Spill(reader) => reader.advance()?,
-        }
-        Ok(())
+        Ok(Sorted::new(sources, self.scratch.clone()))
     }
 }
 
@@ -178,8 +210,8 @@ impl Source {
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn none() -> Scratch {
-        Scratch(PathBuf::new())
+    fn none() -> Arc<Scratch> {
+        Arc::new(Scratch(PathBuf::new()))
     }
 }
 
@@ -189,51 +221,6 @@ impl Drop for Scratch {
             // What can't be removed now is cleared at the next start.
             let _ = std::fs::remove_dir_all(&self.0);
         }
-    }
-}
-
-/// Sorted records, one at a time.
-pub struct Sorted {
-    sources: Vec<Source>,
-    /// Indices of sources that are not at their end; the smallest head is found by a scan for few, and few there are.
-    current: Vec<u8>,
-    _scratch: Scratch,
-}
-
-impl Sorted {
-    fn new(sources: Vec<Source>, scratch: Scratch) -> Result<Sorted> {
-        Ok(Sorted { sources, current: Vec::new(), _scratch: scratch })
-    }
-
-    /// The next record in record order, its equals merged into it.
-    pub fn next_record(&mut self) -> Result<Option<(&[u8], Arrivals)>> {
-        let Some(first) = self.smallest() else { return Ok(None) };
-        let Some((record, mut arrivals)) = self.sources[first].head() else { return Ok(None) };
-        self.current.clear();
-        self.current.extend_from_slice(record);
-        self.sources[first].advance()?;
-        for n in 0..self.sources.len() {
-            while let Some((record, others)) = self.sources[n].head() {
-                if record != self.current {
-                    break;
-                }
-                arrivals.merge(others);
-                self.sources[n].advance()?;
-            }
-        }
-        Ok(Some((&self.current, arrivals)))
-    }
-
-    fn smallest(&self) -> Option<usize> {
-        let mut best: Option<(usize, &[u8])> = None;
-        for (n, source) in self.sources.iter().enumerate() {
-            if let Some((record, _)) = source.head()
-                && best.is_none_or(|(_, b)| record < b)
-            {
-                best = Some((n, record));
-            }
-        }
-        best.map(|(n, _)| n)
     }
 }
 

@@ -31,8 +31,14 @@ impl Stage {
         let bytes = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
         let file = SourceFile { key: "in/u.csv".to_owned(), dialect: Dialect::Aws, bytes };
         let scratch = self.folder.path().join("scratch");
-        let target =
-            Target { objects: &self.objects, object: "list".to_owned(), scratch, memory_bytes: 1 << 20 };
+        let target = Target {
+            objects: &self.objects,
+            object: "list".to_owned(),
+            scratch,
+            memory_bytes: 1 << 20,
+            threads: 2,
+            chunk_bytes: 8,
+        };
         read_list([Ok(file)], &target, &Progress::default())
     }
 

@@ -1,6 +1,7 @@
 //! A dataset of the product as its storeys below the catalog make it, driven one operation at a time.
 
 use std::cell::Cell;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -174,11 +175,39 @@ impl TestDataset {
         rows.iter().fold(header + "\n", |text, row| text + &row.line(kind, version) + "\n")
     }
 
+    // However many threads there are, and whatever they get to read, the run is the same.
     fn try_import(&self, text: &str) -> model::Result<RunFile> {
+        let alone = self.import_with(text, 1, 1 << 20);
+        for (threads, chunk_bytes) in [(1, 16), (2, 7), (3, 32)] {
+            let other = self.import_with(text, threads, chunk_bytes);
+            match (&alone, &other) {
+                (Ok(alone), Ok(other)) => {
+                    let bytes = |file: &RunFile| {
+                        let mut bytes = Vec::new();
+                        self.objects.open_object(&file.object).unwrap().read_to_end(&mut bytes).unwrap();
+                        bytes
+                    };
+                    assert!(bytes(alone) == bytes(other), "{threads} threads, chunks of {chunk_bytes}");
+                    assert_eq!(*alone, RunFile { object: alone.object.clone(), ..other.clone() });
+                    self.objects.delete(&other.object).unwrap();
+                }
+                (alone, other) => assert_eq!(message(alone), message(other)),
+            }
+        }
+        alone
+    }
+
+    fn import_with(&self, text: &str, threads: usize, chunk_bytes: usize) -> model::Result<RunFile> {
         let bytes = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
         let file = SourceFile { key: "in.csv".to_owned(), dialect: Dialect::Rfc4180, bytes };
-        let target =
-            Target { objects: &self.objects, object: name(), scratch: scratch(), memory_bytes: 1 << 20 };
+        let target = Target {
+            objects: &self.objects,
+            object: name(),
+            scratch: scratch(),
+            memory_bytes: 256 << 20,
+            threads,
+            chunk_bytes,
+        };
         import(&self.layout, [Ok(file)], &target, None, &Progress::default())
     }
 
@@ -281,6 +310,10 @@ fn lines(file: &[u8]) -> Vec<(String, String)> {
     }
     lines.remove(0);
     lines
+}
+
+fn message(outcome: &model::Result<RunFile>) -> Option<&str> {
+    outcome.as_ref().err().map(model::Error::message)
 }
 
 fn name() -> String {

@@ -50,3 +50,29 @@ fn more_spills_than_are_merged_at_once() {
     assert!(sorter.spills.len() <= FAN_IN + 1);
     assert_eq!(drain(sorter.finish().unwrap()), naive(&records));
 }
+
+#[test]
+fn a_team_gives_what_one_sorter_gives() {
+    let records: Vec<Vec<u8>> = (0..3000u64)
+        .map(|n| {
+            [(n * 7 % 1000).wrapping_mul(0x1234_5678_9abc_def1).to_be_bytes(), (n % 3).to_be_bytes()].concat()
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    for (count, arena) in [(1, 1 << 20), (2, 1 << 20), (2, 5000), (3, 700)] {
+        let scratch = folder.path().join("s");
+        let mut team = Sorter::team(&scratch, 0, count);
+        team.iter_mut().for_each(|sorter| sorter.arena_bytes = arena);
+        for (n, record) in (0u64..).zip(&records) {
+            team[n as usize % count].push(record, Arrivals::once(n)).unwrap();
+        }
+        let closed = team.into_iter().map(|sorter| sorter.close().unwrap()).collect();
+        let sources = Sources::new(closed);
+        let ranges = sources.ranges(50, 1 << 20);
+        assert!(ranges.len() > 50);
+        let read = ranges.iter().flat_map(|range| drain(sources.read(range).unwrap()));
+        assert_eq!(read.collect::<Vec<_>>(), naive(&records), "{count} {arena}");
+        drop(sources);
+        assert!(!scratch.exists());
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading a chunk: its records checked by the schema, encoded and sorted.
+
+use csv::{Settings, Splitter};
+use model::Layout;
+use model::error::{Error, Result};
+use model::record::{Codec, Value};
+use store::sort::Closed;
+use store::{Arrivals, Sorter};
+
+use super::chunk::Chunk;
+use super::violated;
+use crate::Progress;
+use crate::metrics::Aggregator;
+
+/// What one thread reads chunks into.
+pub struct Reader {
+    codec: Codec,
+    sorter: Sorter,
+    encoded: Vec<u8>,
+    /// How many records each chunk had that this thread has read.
+    rows: Vec<(usize, u64)>,
+}
+
+/// A record's number while nobody knows how many there are in the chunks before: the chunk's above the row's.
+const ROW_BITS: u32 = 32;
+
+impl Reader {
+    pub fn new(layout: &Layout, sorter: Sorter) -> Reader {
+        Reader { codec: Codec::new(layout), sorter, encoded: Vec::new(), rows: Vec::new() }
+    }
+
+    /// Reads the nth chunk; shows every record to `metrics` where there are some.
+    pub fn read(
+        &mut self,
+        n: usize,
+        chunk: &Chunk,
+        mut metrics: Option<&mut Aggregator>,
+        progress: &Progress,
+    ) -> Result<()> {
+        let file = &chunk.file;
+        let mut splitter = Splitter::new(file.dialect, Settings { from: chunk.from, ..Settings::default() });
+        splitter.push(&chunk.bytes);
+        splitter.finish();
+        let first = (n as u64) << ROW_BITS;
+        let mut rows = 0;
+        let mut spare: Vec<Value<'static>> = Vec::new();
+        while let Some(record) = splitter.next_record().map_err(|v| violated(&file.key, &v))? {
+            let mut values = csv::value::recycle(std::mem::take(&mut spare));
+            file.columns.read_values(&record, &mut values).map_err(|v| violated(&file.key, &v))?;
+            if let Some(metrics) = &mut metrics {
+                metrics.push(&values)?;
+            }
+            self.encoded.clear();
+            self.codec.encode(&values, &mut self.encoded);
+            self.sorter.push(&self.encoded, Arrivals::once(first + rows))?;
+            rows += 1;
+            spare = csv::value::recycle(values);
+        }
+        self.rows.push((n, rows));
+        progress.add(rows, chunk.read_bytes);
+        Ok(())
+    }
+
+    /// What was read, sorted, and the rows of each chunk.
+    pub fn close(self) -> Result<(Closed, Vec<(usize, u64)>)> {
+        Ok((self.sorter.close()?, self.rows))
+    }
+}
+
+/// The sequence number of each chunk's first record.
+pub struct Numbering(Vec<u64>);
+
+impl Numbering {
+    /// # Errors
+    /// `Internal` when a chunk was read by nobody.
+    pub fn new(mut rows: Vec<(usize, u64)>) -> Result<Numbering> {
+        rows.sort_unstable();
+        let mut next = 0;
+        let mut firsts = Vec::with_capacity(rows.len());
+        for (n, (chunk, rows)) in rows.into_iter().enumerate() {
+            if n != chunk {
+                return Err(Error::internal("a part of a file was not read"));
+            }
+            firsts.push(next);
+            next += rows;
+        }
+        Ok(Numbering(firsts))
+    }
+
+    /// Numbers in file order, then in row order, from 0.
+    pub fn number(&self, arrivals: Arrivals) -> Arrivals {
+        let number = |place: u64| {
+            let first = usize::try_from(place >> ROW_BITS).ok().and_then(|chunk| self.0.get(chunk));
+            first.copied().unwrap_or(0) + (place & ((1 << ROW_BITS) - 1))
+        };
+        Arrivals {
+            sequence_min: number(arrivals.sequence_min),
+            sequence_max: number(arrivals.sequence_max),
+            copies: arrivals.copies,
+        }
+    }
+}
