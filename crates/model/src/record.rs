@@ -35,6 +35,7 @@ pub fn hash_id(id: &str) -> u64 {
 }
 
 /// The hash that a record's bytes begin with.
+#[inline]
 pub fn hash_of(record: &[u8]) -> u64 {
     record.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

@@ -32,6 +32,10 @@ impl Source {
         Ok(())
     }
 
+    fn record(&self) -> &[u8] {
+        self.head().map_or(&[], |(record, _)| record)
+    }
+
     // At its end a source has the last hash there is, which a record may have, too.
     fn hash(&self) -> u64 {
         self.head().map_or(u64::MAX, |(record, _)| hash_of(record))
@@ -43,7 +47,8 @@ pub struct Sorted {
     sources: Vec<Source>,
     /// The hash of each source's next record.
     hashes: Vec<u64>,
-    /// The sources whose next record has the smallest hash: only these need comparing, mostly one.
+    /// The sources whose next record has the smallest hash, the one with the smallest record last: only these need
+    /// comparing.
     tied: Vec<usize>,
     current: Vec<u8>,
     _scratch: Arc<Scratch>,
@@ -60,22 +65,19 @@ impl Sorted {
         if self.tied.is_empty() {
             self.tie();
         }
-        let Some(first) = self.smallest() else { return Ok(None) };
+        let Some(first) = self.tied.pop() else { return Ok(None) };
         let Some((record, mut arrivals)) = self.sources[first].head() else { return Ok(None) };
         self.current.clear();
         self.current.extend_from_slice(record);
-        self.sources[first].advance()?;
-        for &n in &self.tied {
-            let source = &mut self.sources[n];
-            while let Some((record, others)) = source.head() {
-                if record != self.current {
-                    break;
-                }
-                arrivals.merge(others);
-                source.advance()?;
-            }
+        self.advance(first, &mut arrivals)?;
+        while let Some(&n) = self.tied.last()
+            && let Some((record, others)) = self.sources[n].head()
+            && record == self.current
+        {
+            arrivals.merge(others);
+            self.tied.pop();
+            self.advance(n, &mut arrivals)?;
         }
-        self.untie();
         Ok(Some((&self.current, arrivals)))
     }
 
@@ -83,25 +85,25 @@ impl Sorted {
         let least = self.hashes.iter().copied().min().unwrap_or(u64::MAX);
         let is_tied = |&n: &usize| self.hashes[n] == least && self.sources[n].head().is_some();
         self.tied.extend((0..self.sources.len()).filter(is_tied));
+        let sources = &self.sources;
+        self.tied.sort_unstable_by(|&a, &b| sources[b].record().cmp(sources[a].record()));
     }
 
-    // Leaves out the sources that have come to another hash.
-    fn untie(&mut self) {
-        let (sources, hashes, hash) = (&self.sources, &mut self.hashes, hash_of(&self.current));
-        self.tied.retain(|&n| {
-            hashes[n] = sources[n].hash();
-            hashes[n] == hash && sources[n].head().is_some()
-        });
-    }
-
-    fn smallest(&self) -> Option<usize> {
-        match self.tied[..] {
-            [only] => Some(only),
-            _ => self.tied.iter().copied().min_by(|&a, &b| self.record(a).cmp(&self.record(b))),
+    // Leads a source behind the current record, and puts it in its place among those of the same hash.
+    fn advance(&mut self, n: usize, arrivals: &mut Arrivals) -> Result<()> {
+        self.sources[n].advance()?;
+        while let Some((record, others)) = self.sources[n].head()
+            && record == self.current
+        {
+            arrivals.merge(others);
+            self.sources[n].advance()?;
         }
-    }
-
-    fn record(&self, n: usize) -> Option<&[u8]> {
-        self.sources[n].head().map(|(record, _)| record)
+        let source = &self.sources[n];
+        self.hashes[n] = source.hash();
+        if source.head().is_some() && self.hashes[n] == hash_of(&self.current) {
+            let place = self.tied.partition_point(|&other| self.sources[other].record() > source.record());
+            self.tied.insert(place, n);
+        }
+        Ok(())
     }
 }
