@@ -370,7 +370,7 @@ def test_kills_leave_the_right_count_and_nothing_half_deleted(tmp_path, note):
                 workshop.put_event(group.tracking_id, user, "i1", "click", 1)
             arn = start(workshop, group, workshop.upload(listing(*ids)))
             for _ in range(chance.randrange(1, 4)):
-                time.sleep(chance.uniform(0, 0.2))
+                time.sleep(chance.uniform(0, 0.03))
                 kills += describe(workshop, arn)["status"] not in ENDS
                 server.kill()
                 server.start()
