@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A self-hosted server that speaks the data side of Amazon Personalize, with its own S3, IAM and STS.
+/// A self-hosted server that speaks the data side of Amazon Personalize, with its own S3, IAM, STS and KMS.
 #[derive(Parser)]
 #[command(name = "lade", version, arg_required_else_help = true, max_term_width = 100)]
 struct CommandLine {

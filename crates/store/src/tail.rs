@@ -1,17 +1,15 @@
 //! The put records of one dataset that are still in the log, read into a sorter: the start of a flush, the tail of a snapshot.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use model::Layout;
 use model::error::{Error, Result};
 use model::record::{Codec, Value};
 
+use crate::Arrivals;
 use crate::log::Log;
-use crate::merge::Batches;
-use crate::rows::{RowsBuilder, csv_size};
-use crate::sort::{Sorted, Sorter};
-use crate::{Arrivals, Rows};
+use crate::rows::csv_size;
+use crate::sort::Sorter;
 
 /// What a piece of the log held of a dataset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,20 +112,6 @@ fn csv_bytes(values: &[Value<'_>]) -> u64 {
 /// A layout that was read before the schema was replaced would lose the new columns; a fresh one has them.
 pub(crate) fn later_version() -> Error {
     Error::unavailable("the dataset's schema was replaced meanwhile")
-}
-
-/// Sorted records as batches, to be merged with runs.
-pub fn into_batches(mut sorted: Sorted, layout: &Layout) -> Batches {
-    let mut builder = RowsBuilder::new(layout);
-    Box::new(std::iter::from_fn(move || next_batch(&mut sorted, &mut builder).transpose()))
-}
-
-fn next_batch(sorted: &mut Sorted, builder: &mut RowsBuilder) -> Result<Option<Arc<Rows>>> {
-    while !builder.is_full() {
-        let Some((record, arrivals)) = sorted.next_record()? else { break };
-        builder.push_record(record, arrivals)?;
-    }
-    Ok((!builder.is_empty()).then(|| Arc::new(builder.take())))
 }
 
 #[cfg(test)]

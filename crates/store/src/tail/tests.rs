@@ -1,10 +1,12 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{DatasetType, ErrorKind, Origin, Schema};
 
 use super::*;
 use crate::log::{Batch, LogSettings};
-use crate::{Merge, Objects, RunReader, RunWriter};
+use crate::merge::Batches;
+use crate::{Merge, Objects, Rows, RowsBuilder, RunReader, RunWriter, Sorted};
 
 fn schema(fields: &str) -> Schema {
     let text = format!(
@@ -132,4 +134,18 @@ async fn nothing_of_a_later_version_is_read_under_an_older_layout() {
     assert_eq!(stage.read(&first()).err().unwrap().kind, ErrorKind::Unavailable);
     let refused = RunReader::open(&stage.objects(), "new", &first(), 0).err().unwrap();
     assert_eq!(refused.kind, ErrorKind::Unavailable);
+}
+
+/// Sorted records as batches, to be merged with runs.
+fn into_batches(mut sorted: Sorted, layout: &Layout) -> Batches {
+    let mut builder = RowsBuilder::new(layout);
+    Box::new(std::iter::from_fn(move || next_batch(&mut sorted, &mut builder).transpose()))
+}
+
+fn next_batch(sorted: &mut Sorted, builder: &mut RowsBuilder) -> Result<Option<Arc<Rows>>> {
+    while !builder.is_full() {
+        let Some((record, arrivals)) = sorted.next_record()? else { break };
+        builder.push_record(record, arrivals)?;
+    }
+    Ok((!builder.is_empty()).then(|| Arc::new(builder.take())))
 }
