@@ -14,8 +14,10 @@ pub struct Tools {
 
 impl Tools {
     pub fn here() -> Tools {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().unwrap_or(manifest).to_path_buf();
+        // Cargo says which checkout runs; the one that was compiled may be another that shares the target folder.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = manifest.parent().unwrap_or(&manifest).to_path_buf();
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(folder) => std::path::absolute(&folder).unwrap_or_else(|_| folder.into()),
             None => root.join("target"),
