@@ -60,7 +60,7 @@ const PIECES_AHEAD: usize = 12;
 #[derive(Debug)]
 pub enum Piece {
     /// The next bytes of a file, `part_size_bytes` of them except the last.
-    Part { file: usize, bytes: Vec<u8> },
+    Part { file: usize, bytes: Vec<u8>, crc64nvme: u64 },
     /// A file has ended.
     End(FileSummary),
 }

@@ -84,7 +84,8 @@ impl FileWriter {
         self.bytes += bytes.len() as u64;
         self.crc64nvme.update(&bytes);
         self.blake3.update(&bytes);
-        emit(Piece::Part { file: self.file, bytes })
+        let crc64nvme = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &bytes);
+        emit(Piece::Part { file: self.file, bytes, crc64nvme })
     }
 }
 
@@ -107,7 +108,8 @@ mod tests {
         let (mut files, mut summaries) = (Vec::<String>::new(), Vec::new());
         let mut emit = |piece| {
             match piece {
-                Piece::Part { file, bytes } => {
+                Piece::Part { file, bytes, crc64nvme } => {
+                    assert_eq!(crc64nvme, crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &bytes));
                     assert!(bytes.len() <= part_size_bytes);
                     files.resize(files.len().max(file + 1), String::new());
                     files[file].push_str(std::str::from_utf8(&bytes).unwrap());

@@ -268,7 +268,7 @@ impl TestDataset {
         let mut files: Vec<Vec<u8>> = Vec::new();
         let settings = Settings { file_size_bytes_max, part_size_bytes: 64, threads };
         let mut emit = |piece| {
-            if let Piece::Part { file, bytes } = piece {
+            if let Piece::Part { file, bytes, .. } = piece {
                 files.resize(files.len().max(file + 1), Vec::new());
                 files[file].extend(bytes);
             }
