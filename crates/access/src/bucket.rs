@@ -2,10 +2,13 @@
 
 mod body;
 mod client;
+mod embedded;
 mod fault;
 mod multipart;
 
 pub use body::Body;
+pub(crate) use client::Way;
+pub use embedded::{Answering, Arriving, EmbeddedS3, Leaving};
 pub use multipart::PartTag;
 
 use std::collections::HashMap;

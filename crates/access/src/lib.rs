@@ -21,15 +21,15 @@ pub use policy::Context;
 pub use principal::{Peer, Principal, RoleSession, User};
 pub use seal::SealingKey;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use aws_sdk_s3::config::SharedHttpClient;
 use catalog::Catalog;
 use catalog::role::RoleRow;
 use model::{Arn, Clock, Error, Realm, Result};
 use wire::sigv4::Credential;
 
 use access_key::AccessKeys;
+use bucket::{EmbeddedS3, Way};
 use identity_policy::{IdentityPolicies, unreadable};
 use policy::{Caller, Decision, Document, Request, decide};
 use session::{LIFE_MS, SessionKeys, Sessions};
@@ -46,7 +46,9 @@ pub struct Access {
     keys: AccessKeys,
     policies: IdentityPolicies,
     s3: S3Endpoint,
-    http: SharedHttpClient,
+    way: Way,
+    /// The way to the S3 of this process, where that is what the endpoint names.
+    embedded: OnceLock<Way>,
     /// Seals the keys of KMS.
     master: SealingKey,
     sessions: Arc<Sessions>,
@@ -76,10 +78,16 @@ impl Access {
         s3: S3Endpoint,
         master: SealingKey,
     ) -> Access {
-        // One pool of connections for all buckets; it asks no proxy, whatever the environment says.
-        let http = aws_smithy_http_client::Builder::new().build_http();
+        let (way, embedded) = (Way::over_http(&s3.url), OnceLock::new());
         let (keys, policies, sessions) = Default::default();
-        Access { realm, catalog, clock, root, keys, policies, s3, http, master, sessions }
+        Access { realm, catalog, clock, root, keys, policies, s3, way, embedded, master, sessions }
+    }
+
+    /// From here on buckets are reached within this process; `s3` is what listens at the endpoint. The first one stays.
+    ///
+    /// `s3` must not keep what it leads to, which has this `Access` behind it.
+    pub fn embed(&self, s3: EmbeddedS3) {
+        self.embedded.get_or_init(|| Way::embedded(s3));
     }
 
     /// The secret and the principal behind an access key id; `None` when no live key bears it.
@@ -108,7 +116,8 @@ impl Access {
         }
         let session = self.assume(role_arn, source).await?;
         let keys: SessionKeys = self.sessions.mint(session, &self.clock);
-        Ok(Bucket::open(bucket, &self.s3, &self.realm.region, self.http.clone(), keys))
+        let way = self.embedded.get().unwrap_or(&self.way);
+        Ok(Bucket::open(bucket, &self.s3.url, &self.realm.region, way, keys))
     }
 
     async fn assume(&self, role_arn: &str, source: &Arn) -> Result<RoleSession> {

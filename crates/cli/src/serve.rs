@@ -29,8 +29,6 @@ use tracing::info;
 
 use crate::settings::{Given, Settings, variable};
 use compose::House;
-use cors::Cors;
-use dispatch::Dispatch;
 use folder::Folder;
 
 /// How long requests that were accepted may take once the server is told to stop; jobs get the rest of 30 s.
@@ -91,11 +89,9 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
     let url = format!("http://{}", reachable(address));
-    let house = compose::compose(settings, &folder, &realm, &root, &url, clock.clone()).await?;
+    let house = compose::compose(settings, &folder, &realm, &root, &url, clock).await?;
     let stopping = CancellationToken::new();
-    let cors = Cors { origins: settings.cors_origins.clone() };
-    let dispatch = Arc::new(Dispatch { doors: house.doors(), realm: realm.clone(), clock, cors });
-    let accepting = tokio::spawn(front::accept(listener, dispatch, stopping.clone(), FINISH));
+    let accepting = tokio::spawn(front::accept(listener, house.dispatch.clone(), stopping.clone(), FINISH));
     folder.announce(reachable(address), &root.access_key_id)?;
     Ok(Server { address, root, realm, folder, house, stopping, accepting })
 }

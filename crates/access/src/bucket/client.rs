@@ -12,7 +12,7 @@ use aws_sdk_s3::config::{
 };
 
 use super::Bucket;
-use crate::S3Endpoint;
+use super::embedded::{EmbeddedClient, EmbeddedS3};
 use crate::session::SessionKeys;
 
 /// How long a store may take until its answer begins; completing a large upload takes minutes.
@@ -20,22 +20,36 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 5;
 
+/// How requests get to an S3 endpoint.
+#[derive(Clone)]
+pub(crate) struct Way {
+    http: SharedHttpClient,
+    /// Whether the signature must cover the bodies that are sent; else only their checksums protect them.
+    signs_bodies: bool,
+}
+
+impl Way {
+    /// Over connections; one pool for all buckets, which asks no proxy, whatever the environment says.
+    pub fn over_http(url: &str) -> Way {
+        Way { http: aws_smithy_http_client::Builder::new().build_http(), signs_bodies: signs_bodies(url) }
+    }
+
+    /// Within this process.
+    pub fn embedded(s3: EmbeddedS3) -> Way {
+        Way { http: SharedHttpClient::new(EmbeddedClient::new(s3)), signs_bodies: false }
+    }
+}
+
 impl Bucket {
-    pub(crate) fn open(
-        name: &str,
-        endpoint: &S3Endpoint,
-        region: &str,
-        http: SharedHttpClient,
-        keys: SessionKeys,
-    ) -> Bucket {
+    pub(crate) fn open(name: &str, url: &str, region: &str, way: &Way, keys: SessionKeys) -> Bucket {
         let token = keys.credential.session_token.clone();
         let secret = &keys.credential.secret_access_key;
         let credentials = Credentials::new(&keys.access_key_id, secret, token, None, "role-session");
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http)
-            .endpoint_url(&endpoint.url)
+            .http_client(way.http.clone())
+            .endpoint_url(url)
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials)
             .force_path_style(true)
@@ -50,7 +64,7 @@ impl Bucket {
         Bucket {
             name: name.to_owned(),
             client: Client::from_conf(config),
-            signs_bodies: signs_bodies(&endpoint.url),
+            signs_bodies: way.signs_bodies,
             key: None,
             _keys: Arc::new(keys),
         }

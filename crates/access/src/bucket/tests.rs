@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::RoleSession;
 use crate::session::Sessions;
-use crate::{RoleSession, S3Endpoint};
 
 /// A store that gives these answers, one a connection, and hands back the requests that it got.
 async fn store(answers: Vec<String>) -> (Bucket, JoinHandle<Vec<String>>) {
@@ -39,8 +39,7 @@ async fn store(answers: Vec<String>) -> (Bucket, JoinHandle<Vec<String>>) {
         expires_ms: i64::MAX,
     };
     let keys = Arc::new(Sessions::default()).mint(session, &clock);
-    let http = aws_smithy_http_client::Builder::new().build_http();
-    (Bucket::open("out", &S3Endpoint { url }, "us-east-1", http, keys), serving)
+    (Bucket::open("out", &url, "us-east-1", &Way::over_http(&url), keys), serving)
 }
 
 async fn read_request(stream: &mut TcpStream) -> String {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::bucket::EmbeddedS3;
 use access::key::check_master;
 use access::{Access, RootKey, S3Endpoint};
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
@@ -20,7 +21,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::dispatch::Doors;
+use super::cors::Cors;
+use super::dispatch::{Dispatch, Doors};
 use super::folder::Folder;
 use crate::settings::Settings;
 
@@ -31,17 +33,14 @@ const LOG_SIZE_BYTES: u64 = 512 << 20;
 
 /// All parts of one server.
 pub struct House {
+    /// Takes every request.
+    pub dispatch: Arc<Dispatch>,
     catalog: Catalog,
     log: Arc<Log>,
-    access: Arc<Access>,
-    api: Arc<Api>,
-    iam: Arc<Iam>,
-    kms: Arc<Kms>,
-    s3: Door,
     jobs: Option<Jobs>,
 }
 
-/// Opens what is in the data folder and starts the work on it; `url` is where jobs find the S3 door.
+/// Opens what is in the data folder and starts the work on it; `url` is where the dispatcher will be listening.
 ///
 /// # Errors
 /// `Unavailable` when the disk refuses; `Corrupt` when what lies there is damaged.
@@ -77,6 +76,13 @@ pub async fn compose(
     let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let door = api.clone();
     let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
+    let dispatch = Arc::new(Dispatch {
+        doors: doors(&access, &api, &iam, &kms, &s3),
+        realm: realm.clone(),
+        clock: clock.clone(),
+        cors: Cors { origins: settings.cors_origins.clone() },
+    });
+    access.embed(embedded(&dispatch));
     let jobs = Some(Jobs::start(jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
@@ -88,38 +94,45 @@ pub async fn compose(
         scratch: emptied(&place("scratch"))?,
         settings: job_settings(settings),
     }));
-    Ok(House { catalog, log, access, api, iam, kms, s3, jobs })
+    Ok(House { dispatch, catalog, log, jobs })
+}
+
+fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
+    let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
+    Doors {
+        credential: Box::new(move |access_key_id| access.credential(access_key_id)),
+        personalize: Box::new(move |call| {
+            let api = api.clone();
+            Box::pin(async move { api.call(call).await })
+        }),
+        iam: Box::new(move |call| {
+            let iam = iam.clone();
+            Box::pin(async move { iam.call(call).await })
+        }),
+        kms: Box::new(move |call| {
+            let kms = kms.clone();
+            Box::pin(async move { kms.call(call).await })
+        }),
+        s3: Box::new(move |principal, id, request| {
+            let s3 = s3.clone();
+            Box::pin(
+                async move { s3.call(Some(principal), id, request).await.map(|body| body.boxed_unsync()) },
+            )
+        }),
+    }
+}
+
+// Jobs reach S3 by the same dispatcher as everybody, without a connection. It leads back here, so it is not kept alive.
+fn embedded(dispatch: &Arc<Dispatch>) -> EmbeddedS3 {
+    let dispatch = Arc::downgrade(dispatch);
+    Box::new(move |request| {
+        let dispatch = dispatch.upgrade();
+        Box::pin(async move { Some(dispatch?.answer(request).await) })
+    })
 }
 
 impl House {
-    /// The doors, for the dispatcher.
-    pub fn doors(&self) -> Doors {
-        let (access, api, iam, kms, s3) =
-            (self.access.clone(), self.api.clone(), self.iam.clone(), self.kms.clone(), self.s3.clone());
-        Doors {
-            credential: Box::new(move |access_key_id| access.credential(access_key_id)),
-            personalize: Box::new(move |call| {
-                let api = api.clone();
-                Box::pin(async move { api.call(call).await })
-            }),
-            iam: Box::new(move |call| {
-                let iam = iam.clone();
-                Box::pin(async move { iam.call(call).await })
-            }),
-            kms: Box::new(move |call| {
-                let kms = kms.clone();
-                Box::pin(async move { kms.call(call).await })
-            }),
-            s3: Box::new(move |principal, id, request| {
-                let s3 = s3.clone();
-                Box::pin(async move {
-                    s3.call(Some(principal), id, request).await.map(|body| body.boxed_unsync())
-                })
-            }),
-        }
-    }
-
-    /// Hands jobs back. They reach S3 through the front, so this comes before the front closes.
+    /// Hands jobs back, before anything that they work with is closed; until the front closes, clients see their state.
     pub async fn hand_back(&mut self) {
         let Some(jobs) = self.jobs.take() else { return };
         if timeout(HAND_BACK, jobs.stop()).await.is_err() {
