@@ -67,7 +67,7 @@ pub fn assemble(upload: &Upload, parts: &[Part], claim: &Claim, now_ms: i64) -> 
     Ok(draft)
 }
 
-/// The MD5 of the parts' MD5s and their number; `None` when one is no MD5.
+/// The MD5 of the parts' ETags and their number; `None` when one is not of 16 bytes.
 pub fn etag_of_parts<'e>(etags: impl Iterator<Item = &'e str>) -> Option<String> {
     let mut md5 = Md5::new();
     let mut count = 0;

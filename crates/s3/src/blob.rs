@@ -19,7 +19,7 @@ use model::error::{Context, Result};
 
 /// The folder of blobs; a clone is the same folder.
 ///
-/// A blob is written once under `temp`, made durable, renamed to `blobs/<first 2 digits>/<id>`, and never changed.
+/// A blob is written once under `temp`, renamed to `blobs/<first 2 digits>/<id>`, made durable, and never changed.
 #[derive(Clone)]
 pub struct Blobs {
     inner: Arc<Inner>,

@@ -1,6 +1,6 @@
 //! Who sent a request, and what conditions of policies may ask of it.
 
-use access::{Context, Peer, Principal};
+use access::{Context, PERSONALIZE, Peer, Principal};
 use http::{Extensions, HeaderMap};
 use s3s::{S3ErrorCode, S3Request, S3Result};
 
@@ -29,6 +29,11 @@ impl Caller {
         let principal = extensions.get::<Principal>().cloned();
         let principal = principal.ok_or_else(|| refuse(S3ErrorCode::AccessDenied, text))?;
         Ok(Caller { principal, peer: extensions.get::<Peer>().copied() })
+    }
+
+    /// Whether a job of this server sent the request.
+    pub fn is_service(&self) -> bool {
+        matches!(&self.principal, Principal::Session(session) if session.service == PERSONALIZE)
     }
 
     /// What is known of every request.

@@ -53,6 +53,11 @@ impl Stated {
         self.checksum.as_ref().map(|(algorithm, _)| *algorithm)
     }
 
+    /// Whether the body's MD5 is needed to check it.
+    pub fn has_md5(&self) -> bool {
+        self.md5.is_some()
+    }
+
     /// What has to be computed to check the body.
     pub fn algorithms(&self) -> Vec<Algorithm> {
         self.algorithm().into_iter().collect()
@@ -76,7 +81,7 @@ impl Stated {
     /// # Errors
     /// `BadDigest`.
     pub fn check(&self, found: &Digested) -> S3Result<()> {
-        if self.md5.as_ref().is_some_and(|md5| *md5 != found.md5) {
+        if self.md5.as_ref().is_some_and(|md5| found.md5().is_none_or(|found| found != md5.as_slice())) {
             return Err(bad_digest("The Content-MD5 you specified did not match what we received."));
         }
         if let Some((algorithm, Some(value))) = &self.checksum

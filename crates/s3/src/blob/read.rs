@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin as Pinned;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use access::SealingKey;
@@ -19,7 +20,7 @@ use super::pin::Pin;
 use super::{Blobs, Slice};
 
 /// The size in bytes of the pieces that go to the peer.
-const PIECE: u64 = 512 * 1024;
+const PIECE_BYTES: u64 = 1024 * 1024;
 
 /// A stream of the bytes of slices, in their order; two pieces are in memory at most.
 pub struct Reader {
@@ -32,8 +33,19 @@ struct Source {
     slices: VecDeque<Slice>,
     open: Option<Opened>,
     key: Option<SealingKey>,
+    spare: Spare,
     // Held until the last byte is read.
     _pin: Pin,
+}
+
+// Buffers that the peer is done with: a new one would have to be cleared, and its pages found, each time.
+#[derive(Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+// A piece on its way to the peer; its buffer comes back.
+struct Piece {
+    bytes: Vec<u8>,
+    spare: Spare,
 }
 
 // The file of the first slice, and what opens it where it is encrypted.
@@ -47,7 +59,8 @@ impl Reader {
     pub fn new(blobs: &Blobs, slices: Vec<Slice>, pin: Pin, key: Option<SealingKey>) -> Reader {
         let slices: VecDeque<Slice> = slices.into_iter().filter(|slice| slice.size > 0).collect();
         let remaining = slices.iter().map(|slice| slice.size).sum();
-        let source = Source { blobs: blobs.clone(), slices, open: None, key, _pin: pin };
+        let (blobs, spare) = (blobs.clone(), Spare::default());
+        let source = Source { blobs, slices, open: None, key, spare, _pin: pin };
         let next = (remaining > 0).then(|| spawn_blocking(|| source.read()));
         Reader { next, remaining }
     }
@@ -64,8 +77,9 @@ impl Source {
             },
         };
         // Up to a border of pieces, which is one of chunks too.
-        let size = slice.size.min(PIECE - slice.start % PIECE);
-        let piece = opened.read(slice.start, size, slice.blob_size)?;
+        let size = slice.size.min(PIECE_BYTES - slice.start % PIECE_BYTES);
+        let mut bytes = self.spare.take();
+        opened.read(slice.start, size, slice.blob_size, &mut bytes)?;
         slice.start += size;
         slice.size -= size;
         if slice.size == 0 {
@@ -73,31 +87,51 @@ impl Source {
         } else {
             self.open = Some(opened);
         }
-        Ok((self, piece.into()))
+        let piece = Piece { bytes, spare: self.spare.clone() };
+        Ok((self, Bytes::from_owner(piece)))
     }
 }
 
 impl Opened {
-    fn read(&self, start: u64, size: u64, blob_size: u64) -> io::Result<Vec<u8>> {
-        let Some(cipher) = &self.cipher else { return self.bytes(start, start + size) };
+    fn read(&self, start: u64, size: u64, blob_size: u64, piece: &mut Vec<u8>) -> io::Result<()> {
+        let Some(cipher) = &self.cipher else { return self.bytes(start, start + size, piece) };
         let (first, end) = (start / CHUNK, (start + size).div_ceil(CHUNK));
         let last = cipher::chunks(blob_size) - 1;
         let file_end = cipher::position(end).min(cipher::sealed_size(blob_size));
-        let mut sealed = self.bytes(cipher::position(first), file_end)?;
-        let mut piece = Vec::with_capacity(sealed.len());
+        let mut sealed = Vec::new();
+        self.bytes(cipher::position(first), file_end, &mut sealed)?;
+        piece.clear();
         for (number, chunk) in (first..).zip(sealed.chunks_mut(cipher::position(1) as usize)) {
             piece.extend_from_slice(cipher.open(number, number == last, chunk)?);
         }
         let skipped = (start - first * CHUNK) as usize;
         piece.truncate(skipped + size as usize);
         piece.drain(..skipped);
-        Ok(piece)
+        Ok(())
     }
 
-    fn bytes(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
-        self.file.read_exact_at(&mut bytes, start)?;
-        Ok(bytes)
+    fn bytes(&self, start: u64, end: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+        bytes.resize(usize::try_from(end - start).map_err(io::Error::other)?, 0);
+        self.file.read_exact_at(bytes, start)
+    }
+}
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.spare.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 }
 

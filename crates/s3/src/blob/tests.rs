@@ -5,6 +5,7 @@ use model::clock::SystemClock;
 use super::cipher::{CHUNK, Cipher, sealed_size};
 use super::*;
 use crate::checksum::Algorithm;
+use crate::digest::Digests;
 use access::SealingKey;
 
 fn blobs(dir: &tempfile::TempDir) -> Blobs {
@@ -12,9 +13,9 @@ fn blobs(dir: &tempfile::TempDir) -> Blobs {
 }
 
 async fn written(blobs: &Blobs, bytes: &[u8]) -> Stored {
-    let mut writer = blobs.write(&[Algorithm::Crc32], None);
+    let mut writer = blobs.write(Digests::new(&[Algorithm::Crc32]), None);
     for piece in bytes.chunks(70_000) {
-        writer.push(&Bytes::copy_from_slice(piece)).await.unwrap();
+        writer.push(Bytes::copy_from_slice(piece)).await.unwrap();
     }
     writer.finish().await.unwrap()
 }
@@ -50,9 +51,9 @@ async fn a_blob_that_is_not_kept_leaves_no_file() {
     assert!(path.exists());
     drop(stored);
     assert!(!path.exists());
-    let mut unfinished = blobs.write(&[], None);
-    unfinished.push(&Bytes::from(vec![0; 2_000_000])).await.unwrap();
-    unfinished.push(&Bytes::from(vec![0; 2_000_000])).await.unwrap();
+    let mut unfinished = blobs.write(Digests::new(&[]), None);
+    unfinished.push(Bytes::from(vec![0; 2_000_000])).await.unwrap();
+    unfinished.push(Bytes::from(vec![0; 2_000_000])).await.unwrap();
     drop(unfinished);
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert_eq!(fs::read_dir(dir.path().join("temp")).unwrap().count(), 0);
@@ -80,9 +81,9 @@ fn pattern(size: usize) -> Vec<u8> {
 }
 
 async fn sealed(blobs: &Blobs, bytes: &[u8], piece: usize) -> Stored {
-    let mut writer = blobs.write(&[Algorithm::Crc32], Some(&SealingKey::new(KEY)));
+    let mut writer = blobs.write(Digests::new(&[Algorithm::Crc32]), Some(&SealingKey::new(KEY)));
     for piece in bytes.chunks(piece) {
-        writer.push(&Bytes::copy_from_slice(piece)).await.unwrap();
+        writer.push(Bytes::copy_from_slice(piece)).await.unwrap();
     }
     writer.finish().await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! Writes a blob: hashed and written a MiB at a time on blocking threads, durable before it gets its name.
+//! Writes a blob: hashed and written a MiB at a time on blocking threads, durable before anything names it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -12,17 +12,21 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::cipher::{CHUNK, Cipher};
 use super::{Blobs, sync_folder};
-use crate::checksum::Algorithm;
 use crate::digest::{Digested, Digests};
 use crate::error::Doing;
 
 const PIECE: usize = 1024 * 1024;
+/// Bytes that come in so large a piece are written from where they lie; smaller ones are gathered, so that none keeps
+/// a large buffer alive.
+const LARGE: usize = 64 * 1024;
+/// So much is hashed and then written while it is in the processor's cache.
+const STEP: usize = 256 * 1024;
 
 /// A blob in the making; dropped before its end, it leaves nothing behind.
 ///
-/// Holds two pieces of 1 MiB at most, and no thread while it waits for the peer.
+/// Holds two pieces of 1 MiB at most, or larger ones that came as such, and no thread while it waits for the peer.
 pub struct Writer {
-    piece: Vec<u8>,
+    pieces: Pieces,
     draft: Option<Draft>,
     busy: Option<JoinHandle<std::io::Result<Draft>>>,
 }
@@ -33,6 +37,14 @@ pub struct Stored {
     pub digested: Digested,
     blobs: Blobs,
     kept: bool,
+}
+
+// What has come and is not yet being written.
+#[derive(Default)]
+struct Pieces {
+    whole: Vec<Bytes>,
+    gathered: Vec<u8>,
+    size: usize,
 }
 
 // The unfinished file and its hashes, handed from one blocking step to the next.
@@ -53,13 +65,12 @@ struct Sealer {
 }
 
 impl Blobs {
-    /// Begins a blob whose MD5 and `algorithms` are computed on the way; with a key its file is encrypted.
-    pub fn write(&self, algorithms: &[Algorithm], key: Option<&SealingKey>) -> Writer {
+    /// Begins a blob whose `digests` are computed on the way; with a key its file is encrypted.
+    pub fn write(&self, digests: Digests, key: Option<&SealingKey>) -> Writer {
         let id = self.inner.clock.hex(32);
-        let digests = Digests::new(algorithms);
         let cipher = key.map(|key| Sealer { cipher: Cipher::new(key, &id), number: 0, held: Vec::new() });
         let draft = Draft { blobs: self.clone(), id, file: None, digests, cipher, sealed: false };
-        Writer { piece: Vec::new(), draft: Some(draft), busy: None }
+        Writer { pieces: Pieces::default(), draft: Some(draft), busy: None }
     }
 }
 
@@ -68,13 +79,13 @@ impl Writer {
     ///
     /// # Errors
     /// `ServiceUnavailable` when the disk refuses.
-    pub async fn push(&mut self, bytes: &Bytes) -> S3Result<()> {
-        self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE {
+    pub async fn push(&mut self, bytes: Bytes) -> S3Result<()> {
+        self.pieces.push(bytes);
+        if self.pieces.size >= PIECE {
             let mut draft = self.idle().await?;
-            let piece = std::mem::take(&mut self.piece);
+            let pieces = std::mem::take(&mut self.pieces);
             self.busy = Some(spawn_blocking(move || {
-                draft.absorb(&piece)?;
+                draft.absorb(pieces)?;
                 Ok(draft)
             }));
         }
@@ -87,9 +98,8 @@ impl Writer {
     /// `ServiceUnavailable` when the disk refuses.
     pub async fn finish(mut self) -> S3Result<Stored> {
         let mut draft = self.idle().await?;
-        let piece = std::mem::take(&mut self.piece);
         let work = spawn_blocking(move || {
-            draft.absorb(&piece)?;
+            draft.absorb(self.pieces)?;
             draft.seal()
         });
         work.await.map_err(std::io::Error::other).flatten().doing("write the object")
@@ -106,8 +116,32 @@ impl Writer {
     }
 }
 
+impl Pieces {
+    fn push(&mut self, bytes: Bytes) {
+        self.size += bytes.len();
+        if bytes.len() < LARGE {
+            self.gathered.extend_from_slice(&bytes);
+        } else {
+            self.end_gathered();
+            self.whole.push(bytes);
+        }
+    }
+
+    fn end_gathered(&mut self) {
+        if !self.gathered.is_empty() {
+            self.whole.push(std::mem::take(&mut self.gathered).into());
+        }
+    }
+}
+
 impl Draft {
-    fn absorb(&mut self, piece: &[u8]) -> std::io::Result<()> {
+    fn absorb(&mut self, mut pieces: Pieces) -> std::io::Result<()> {
+        pieces.end_gathered();
+        let mut steps = pieces.whole.iter().flat_map(|piece| piece.chunks(STEP));
+        steps.try_for_each(|step| self.take(step))
+    }
+
+    fn take(&mut self, piece: &[u8]) -> std::io::Result<()> {
         self.digests.update(piece);
         match &mut self.cipher {
             None => self.write(piece),
@@ -128,12 +162,9 @@ impl Draft {
     }
 
     fn seal(mut self) -> std::io::Result<Stored> {
-        if let Some(sealer) = self.cipher.take() {
-            self.write(&sealer.finish())?;
-        }
-        if let Some(file) = self.file.take() {
-            file.sync_all()?;
-        }
+        // Also where nothing is left: an empty blob is a file too.
+        let rest = self.cipher.take().map(Sealer::finish).unwrap_or_default();
+        self.write(&rest)?;
         let path = self.blobs.path(&self.id);
         if path.try_exists()? {
             return Err(std::io::Error::other("a random id came twice"));
@@ -143,6 +174,11 @@ impl Draft {
         let digests = std::mem::replace(&mut self.digests, Digests::new(&[]));
         let (blobs, id) = (self.blobs.clone(), self.id.clone());
         let stored = Stored { id, digested: digests.finish(), blobs, kept: false };
+        // The name comes first, so that the disk commits both at once. What a crash leaves has a name that no row knows,
+        // and goes at the next start.
+        if let Some(file) = self.file.take() {
+            file.sync_all()?;
+        }
         if let Some(folder) = path.parent() {
             sync_folder(folder)?;
         }

@@ -35,7 +35,7 @@ pub struct Part {
     pub number: i64,
     pub blob: String,
     pub size: u64,
-    /// The MD5 in hexadecimal digits.
+    /// 16 bytes in hexadecimal digits: the MD5, or in a job's upload another hash.
     pub etag: String,
     pub modified_ms: i64,
     /// Base64, by the upload's algorithm.

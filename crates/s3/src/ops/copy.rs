@@ -13,6 +13,7 @@ use crate::backend::Backend;
 use crate::blob::{Reader, Stored};
 use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, show_checksum};
+use crate::digest::Digests;
 use crate::encryption::{self, Encryption, Wanted, show_encryption};
 use crate::error::{Doing, not_offered, refuse};
 use crate::headers::{Headers, stated_headers, timestamp};
@@ -91,9 +92,9 @@ pub async fn copy_bytes(
     algorithms: &[Algorithm],
     key: Option<&SealingKey>,
 ) -> S3Result<Stored> {
-    let mut writer = backend.blobs.write(algorithms, key);
+    let mut writer = backend.blobs.write(Digests::new(algorithms), key);
     while let Some(bytes) = reader.next().await {
-        writer.push(&bytes.doing("read the source")?).await?;
+        writer.push(bytes.doing("read the source")?).await?;
     }
     writer.finish().await
 }

@@ -24,17 +24,18 @@ pub async fn upload(
     backend: &Backend,
     mut request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
-    let principal = Caller::of(&request)?.principal;
+    let caller = Caller::of(&request)?;
     let input = &mut request.input;
     let number = check_number(input.part_number)?;
     let upload = backend.index.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let place = (input.bucket.as_str(), input.key.as_str());
-    let key = encryption::open(backend, &principal, place, upload.encryption.as_ref()).await?;
+    let key = encryption::open(backend, &caller.principal, place, upload.encryption.as_ref()).await?;
     let incoming = Incoming {
         body: input.body.take(),
         length: input.content_length,
         headers: &request.headers,
         extensions: &request.extensions,
+        own_place: caller.is_service().then(|| format!("{}/{number}", upload.id)),
     };
     let ours = |theirs: Option<Algorithm>| match theirs {
         Some(theirs) if upload.asked && theirs != upload.algorithm => Err(mismatch(theirs, upload.algorithm)),
@@ -43,7 +44,7 @@ pub async fn upload(
     let (stored, algorithm, stated) = receive(backend, incoming, key.as_ref(), ours).await?;
     let shown = full_checksum(&stored.digested, stated.algorithm().unwrap_or(algorithm));
     let mut output =
-        UploadPartOutput { e_tag: etag(&hex::encode(stored.digested.md5)), ..Default::default() };
+        UploadPartOutput { e_tag: etag(&hex::encode(stored.digested.etag)), ..Default::default() };
     show_checksum!(output, Some(&shown));
     show_encryption!(output, upload.encryption.as_ref());
     store(backend, &upload, number, stored).await?;
@@ -68,7 +69,7 @@ pub async fn copy(
     let data_key = encryption::open(backend, &caller.principal, place, upload.encryption.as_ref()).await?;
     let stored = copy_bytes(backend, reader, &[upload.algorithm], data_key.as_ref()).await?;
     let (tag, checksum) =
-        (hex::encode(stored.digested.md5), full_checksum(&stored.digested, upload.algorithm));
+        (hex::encode(stored.digested.etag), full_checksum(&stored.digested, upload.algorithm));
     let modified_ms = store(backend, &upload, number, stored).await?;
     let mut output = UploadPartCopyOutput {
         copy_part_result: Some(result(&tag, &checksum, modified_ms)),
@@ -84,7 +85,7 @@ async fn store(backend: &Backend, upload: &Upload, number: i64, stored: Stored) 
         number,
         blob: stored.id.clone(),
         size: stored.digested.size,
-        etag: hex::encode(stored.digested.md5),
+        etag: hex::encode(stored.digested.etag),
         modified_ms,
         checksum: full_checksum(&stored.digested, upload.algorithm).value,
     };

@@ -30,6 +30,7 @@ pub async fn object(
         length: request.input.content_length,
         headers: &request.headers,
         extensions: &request.extensions,
+        own_place: None,
     };
     let ours = |theirs: Option<Algorithm>| Ok(theirs.unwrap_or(Algorithm::Crc64Nvme));
     let (stored, algorithm, _) = receive(backend, incoming, key.as_ref(), ours).await?;
@@ -55,7 +56,7 @@ pub fn draft(
     Draft {
         key,
         size: stored.digested.size,
-        etag: hex::encode(stored.digested.md5),
+        etag: hex::encode(stored.digested.etag),
         modified_ms: backend.now_ms(),
         headers,
         pieces: vec![piece(stored, &checksum)],

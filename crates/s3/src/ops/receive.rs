@@ -11,6 +11,7 @@ use crate::backend::Backend;
 use crate::blob::Stored;
 use crate::body::{broken, incomplete};
 use crate::checksum::Algorithm;
+use crate::digest::Digests;
 use crate::error::refuse;
 use crate::integrity::Stated;
 
@@ -20,6 +21,8 @@ pub struct Incoming<'r> {
     pub length: Option<i64>,
     pub headers: &'r HeaderMap,
     pub extensions: &'r Extensions,
+    /// Where the bytes belong, if the service itself sends them: their ETag is then no MD5.
+    pub own_place: Option<String>,
 }
 
 /// Writes the bytes to a blob, encrypted where there is a key, and checks them; `choose` picks the checksum to keep from the one the client chose.
@@ -38,7 +41,12 @@ pub async fn receive(
     let length = check_length(incoming.length)?;
     let mut algorithms = stated.algorithms();
     algorithms.push(algorithm);
-    let mut writer = backend.blobs.write(&algorithms, key);
+    let digests = match incoming.own_place {
+        // Source: Object: "The ETag may or may not be an MD5 digest of the object data."
+        Some(place) if !stated.has_md5() => Digests::without_md5(place, &algorithms),
+        _ => Digests::new(&algorithms),
+    };
+    let mut writer = backend.blobs.write(digests, key);
     let mut received = 0;
     let mut body = incoming.body;
     while let Some(bytes) = next(&mut body).await {
@@ -48,7 +56,7 @@ pub async fn receive(
             let text = "The body has more bytes than Content-Length states.";
             return Err(refuse(S3ErrorCode::InvalidRequest, text));
         }
-        writer.push(&bytes).await?;
+        writer.push(bytes).await?;
     }
     if received < length {
         return Err(incomplete());

@@ -168,3 +168,36 @@ async fn uploads_are_listed_in_pages() {
     );
     store.delete("/data").await.ok();
 }
+
+#[tokio::test]
+async fn a_part_s_etag_is_its_md5_unless_the_service_sends_it() {
+    let store = Store::with_bucket().await;
+    let policy = |principal: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{principal}"Action":"s3:PutObject","Resource":"arn:aws:s3:::data/*"}}]}}"#
+        )
+    };
+    let service = r#""Principal":{"Service":"personalize.amazonaws.com"},"#;
+    store.put("/data?policy", policy(service)).await.ok();
+    let session = store.session("Writer", &policy("")).await;
+    let id = store.multipart("/data/k", &[]).await;
+    let etag = async |number: usize, principal: Option<_>, headers: &[(&str, &str)]| {
+        let target = format!("/data/k?partNumber={number}&uploadId={id}");
+        let answer = match principal {
+            Some(principal) => store.send_as(Some(principal), "PUT", &target, headers, "hello world").await,
+            None => store.send("PUT", &target, headers, "hello world").await,
+        };
+        answer.ok().header("etag").to_owned()
+    };
+    let md5 = "\"5eb63bbbe01eeed093cb22bb8f5acdc3\"";
+    assert_eq!(etag(1, None, &[]).await, md5);
+    let own = etag(2, Some(session.clone()), &[]).await;
+    assert_eq!((own.len(), own == md5), (md5.len(), false));
+    assert_eq!(etag(2, Some(session.clone()), &[]).await, own);
+    assert_ne!(etag(3, Some(session.clone()), &[]).await, own);
+    let stated = [("content-md5", "XrY7u+Ae7tCTyyK7j1rNww==")];
+    assert_eq!(etag(4, Some(session.clone()), &stated).await, md5);
+    let target = format!("/data/k?partNumber=5&uploadId={id}");
+    let wrong = store.send_as(Some(session), "PUT", &target, &stated, "hello").await;
+    wrong.refused(400, "BadDigest");
+}
