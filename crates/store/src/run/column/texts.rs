@@ -152,12 +152,16 @@ fn seems_to_pay(dictionary: &Dictionary, count: usize) -> bool {
 fn write_coded(
     column: &ColumnDescPtr,
     presence: &Presence,
-    dictionary: &Dictionary,
+    dictionary: &mut Dictionary,
     mut codes: Vec<u32>,
     is_sorted: bool,
     packer: &mut Packer,
 ) -> Result<Chunk> {
     let mut chunk = ChunkWriter::new(column, Encoding::RLE_DICTIONARY);
+    if codes.is_empty() {
+        // Not every reader takes an empty dictionary.
+        dictionary.append(b"");
+    }
     packer.values.clear();
     if is_sorted {
         dictionary.write(0..dictionary.len() as u32, &mut packer.values);
