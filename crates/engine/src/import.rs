@@ -94,7 +94,7 @@ fn write(
     let ahead = Ahead { units: threads + 1, pieces: 1 };
     let format = run.format().clone();
     let encode = |range: &Buckets, give: Give<'_, RowGroup>| {
-        let mut groups = RowGroups::new(&format);
+        let mut groups = RowGroups::new(&format)?;
         let mut sorted = sources.read(range)?;
         let mut written: u64 = 0;
         while let Some((record, arrivals)) = sorted.next_record()? {

@@ -5,8 +5,11 @@
 //! fractions are the bits of a 64-bit float made to sort; booleans are one byte. Comparing two records of one
 //! layout is comparing their bytes; equal bytes are equal records.
 
+mod fields;
+
 use std::borrow::Cow;
 
+pub use fields::Fields;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
@@ -74,15 +77,11 @@ impl Codec {
     pub fn decode<'a>(&self, record: &'a [u8], values: &mut Vec<Value<'a>>) -> Result<()> {
         values.clear();
         values.resize(self.order.len(), Value::Null);
-        let mut rest = record.get(8..).ok_or_else(cut_short)?;
+        let mut fields = Fields::of(record)?;
         for &column in &self.order {
-            values[column] = decode_value(self.storage[column], &mut rest)?;
+            values[column] = decode_value(self.storage[column], &mut fields)?;
         }
-        if rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::corrupt("a stored record has bytes behind its last column"))
-        }
+        fields.end()
     }
 }
 
@@ -124,63 +123,20 @@ fn sortable(number: f64) -> u64 {
     if bits & SIGN == 0 { bits ^ SIGN } else { !bits }
 }
 
-fn unsortable(bits: u64) -> f64 {
-    f64::from_bits(if bits & SIGN == 0 { !bits } else { bits ^ SIGN })
+fn decode_value<'a>(storage: Storage, fields: &mut Fields<'a>) -> Result<Value<'a>> {
+    Ok(match storage {
+        Storage::String => fields.text()?.map_or(Ok(Value::Null), |text| utf8(text).map(Value::String))?,
+        Storage::Long => fields.long()?.map_or(Value::Null, Value::Long),
+        Storage::Double => fields.double()?.map_or(Value::Null, Value::Double),
+        Storage::Boolean => fields.boolean()?.map_or(Value::Null, Value::Boolean),
+    })
 }
 
-fn decode_value<'a>(storage: Storage, rest: &mut &'a [u8]) -> Result<Value<'a>> {
-    match take(rest, 1)?[0] {
-        0 => Ok(Value::Null),
-        1 => match storage {
-            Storage::String => decode_string(rest).map(Value::String),
-            Storage::Long => Ok(Value::Long((take_u64(rest)? ^ SIGN).cast_signed())),
-            Storage::Double => Ok(Value::Double(unsortable(take_u64(rest)?))),
-            Storage::Boolean => Ok(Value::Boolean(take(rest, 1)?[0] != 0)),
-        },
-        _ => Err(Error::corrupt("a stored record has a value with an unknown mark")),
+fn utf8(text: Cow<'_, [u8]>) -> Result<Cow<'_, str>> {
+    match text {
+        Cow::Borrowed(text) => std::str::from_utf8(text).map(Cow::Borrowed).map_err(not_text),
+        Cow::Owned(text) => String::from_utf8(text).map(Cow::Owned).map_err(not_text),
     }
-}
-
-fn decode_string<'a>(rest: &mut &'a [u8]) -> Result<Cow<'a, str>> {
-    let all = *rest;
-    let mut owned: Option<Vec<u8>> = None;
-    let mut from = 0;
-    loop {
-        let zero = from + all[from..].iter().position(|&b| b == 0).ok_or_else(cut_short)?;
-        let plain = &all[from..zero];
-        match all.get(zero + 1) {
-            Some(0) => {
-                *rest = &all[zero + 2..];
-                let text = match owned {
-                    None => return std::str::from_utf8(plain).map(Cow::Borrowed).map_err(not_text),
-                    Some(mut text) => {
-                        text.extend_from_slice(plain);
-                        text
-                    }
-                };
-                return String::from_utf8(text).map(Cow::Owned).map_err(not_text);
-            }
-            Some(0xff) => {
-                let text = owned.get_or_insert_default();
-                text.extend_from_slice(plain);
-                text.push(0);
-                from = zero + 2;
-            }
-            _ => return Err(cut_short()),
-        }
-    }
-}
-
-fn take<'a>(rest: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
-    let (taken, left) = rest.split_at_checked(n).ok_or_else(cut_short)?;
-    *rest = left;
-    Ok(taken)
-}
-
-fn take_u64(rest: &mut &[u8]) -> Result<u64> {
-    let (taken, left) = rest.split_first_chunk().ok_or_else(cut_short)?;
-    *rest = left;
-    Ok(u64::from_be_bytes(*taken))
 }
 
 fn cut_short() -> Error {

@@ -1,6 +1,10 @@
 //! A run: an immutable, ordered, exactly deduplicated set of records of one origin, in plain Parquet (docs/format.md).
 
+mod chunk;
+mod column;
+mod dictionary;
 mod group;
+mod pack;
 mod read;
 
 pub use group::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, RowGroup, RowGroupFormat, RowGroups};
@@ -10,15 +14,12 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
 use model::Layout;
-use model::error::{Context, Result};
+use model::error::{Context, Error, Result};
 use model::schema::Storage;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 
 use crate::Arrivals;
 use crate::objects::{ObjectWriter, Objects};
@@ -60,16 +61,22 @@ pub struct RunWriter {
 
 impl RunWriter {
     pub fn create(objects: &Objects, object: &str, layout: &Layout) -> Result<RunWriter> {
-        let schema = Arc::new(arrow_schema(layout));
-        // The columns' Parquet types say all; a copy of the schema in Arrow's form would only make small runs large.
-        let options =
-            ArrowWriterOptions::new().with_properties(properties(layout)?).with_skip_arrow_metadata(true);
-        let parquet = ArrowWriter::try_new_with_options(objects.create(object)?, schema.clone(), options);
-        let parquet = parquet.and_then(ArrowWriter::into_serialized_writer);
-        let (parquet, columns) = parquet.unavailable(|| format!("begin run {object}"))?;
+        let beginning = || format!("begin run {object}");
+        let schema = ArrowSchemaConverter::new().convert(&arrow_schema(layout)).corrupt(beginning)?;
+        let format = RowGroupFormat::new(layout, schema.columns())
+            .ok_or_else(|| Error::internal("a run has no columns of its own"))?;
+        let format = Arc::new(format);
+        let properties = Arc::new(properties(layout));
+        let parquet =
+            SerializedFileWriter::new(objects.create(object)?, schema.root_schema_ptr(), properties);
         let file = RunFile { object: object.to_owned(), rows: 0, records: 0, csv_bytes: 0, size_bytes: 0 };
-        let format = Arc::new(RowGroupFormat::new(layout, schema, columns));
-        Ok(RunWriter { groups: RowGroups::new(&format), format, parquet, file, borders: Vec::new() })
+        Ok(RunWriter {
+            groups: RowGroups::new(&format)?,
+            format,
+            parquet: parquet.unavailable(beginning)?,
+            file,
+            borders: Vec::new(),
+        })
     }
 
     /// Adds a record from its canonical bytes.
@@ -94,7 +101,7 @@ impl RunWriter {
         let writing = || format!("write run {}", self.file.object);
         let mut writer = self.parquet.next_row_group().unavailable(writing)?;
         for column in group.columns {
-            column.append_to_row_group(&mut writer).unavailable(writing)?;
+            writer.append_column(&column.bytes, column.close).unavailable(writing)?;
         }
         writer.close().unavailable(writing)?;
         self.borders.push(group.border);
@@ -135,20 +142,15 @@ fn arrow_schema(layout: &Layout) -> Schema {
     Schema::new(layout.columns.iter().map(of_column).chain(own).collect::<Vec<_>>())
 }
 
-fn properties(layout: &Layout) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(1).corrupt(|| "zstd has no level 1".to_owned())?;
-    let mut properties = WriterProperties::builder()
+fn properties(layout: &Layout) -> WriterProperties {
+    WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
-        .set_compression(Compression::ZSTD(level))
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_max_row_group_row_count(None)
         .set_key_value_metadata(Some(vec![
             KeyValue::new(FORMAT_KEY.to_owned(), FORMAT.to_owned()),
             KeyValue::new(SCHEMA_VERSION.to_owned(), layout.schema_version.to_string()),
-        ]));
-    // Sequence numbers of a sorted run jump about: packed differences beat a dictionary that would never repeat.
-    properties = properties
-        .set_column_dictionary_enabled(ColumnPath::from(SEQUENCE), false)
-        .set_column_encoding(ColumnPath::from(SEQUENCE), Encoding::DELTA_BINARY_PACKED);
-    Ok(properties.build())
+        ]))
+        .build()
 }
+
+#[cfg(test)]
+mod tests;
