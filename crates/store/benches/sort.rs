@@ -59,7 +59,7 @@ fn push_and_drain(records: &Records, case: Case) -> u64 {
     let mut team = Sorter::team(&folder.path().join("s"), case.memory_mib << 20, THREADS);
     for n in 0..case.records {
         let chunk = n / CHUNK_RECORDS;
-        let sequence = chunk << 32 | n % CHUNK_RECORDS;
+        let sequence = (chunk << 32) | (n % CHUNK_RECORDS);
         team[chunk as usize % THREADS].push(records.get(n as usize), Arrivals::once(sequence)).unwrap();
     }
     let sources = Sources::new(team.into_iter().map(|sorter| sorter.close().unwrap()).collect(), THREADS);

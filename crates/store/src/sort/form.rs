@@ -22,13 +22,13 @@ pub(super) fn short_head(record: &[u8], arrivals: Arrivals) -> Option<[u8; WORD]
     let (length, sequence) = (record.len() as u64, arrivals.sequence_min);
     let fits = length < FOUR_WORDS && sequence >> (u64::BITS - LENGTH_BITS) == 0;
     let is_short = fits && arrivals == Arrivals::once(sequence);
-    is_short.then(|| (sequence << LENGTH_BITS | length).to_le_bytes())
+    is_short.then(|| ((sequence << LENGTH_BITS) | length).to_le_bytes())
 }
 
 /// The head of any other.
 pub(super) fn long_head(record: &[u8], arrivals: Arrivals) -> [u8; 4 * WORD] {
     // A length has 47 bits at most: no address space holds more.
-    let first = (record.len() as u64) << LENGTH_BITS | FOUR_WORDS;
+    let first = ((record.len() as u64) << LENGTH_BITS) | FOUR_WORDS;
     let words = [first, arrivals.sequence_min, arrivals.sequence_max, arrivals.copies];
     let mut bytes = [0; 4 * WORD];
     for (place, word) in bytes.chunks_exact_mut(WORD).zip(words) {
