@@ -41,6 +41,13 @@ pub struct Target<'a> {
     pub chunk_bytes: usize,
 }
 
+impl Target<'_> {
+    // A thread fills one row group while another waits for its turn.
+    fn writers(&self) -> usize {
+        self.threads.min(self.memory_bytes / (2 * ROW_GROUP_BYTES)).max(1)
+    }
+}
+
 /// What `Target::chunk_bytes` is where nobody has reasons for another size.
 pub const CHUNK_BYTES: usize = 2 << 20;
 
@@ -89,13 +96,12 @@ fn write(
 ) -> Result<RunFile> {
     let mut run = RunWriter::create(target.objects, &target.object, layout)?;
     let ranges = sources.ranges(ROW_GROUP_ROWS as u64, RANGE_BYTES);
-    // A thread fills one row group while another waits for its turn.
-    let threads = target.threads.min(target.memory_bytes / (2 * ROW_GROUP_BYTES));
+    let threads = target.writers();
     let ahead = Ahead { units: threads + 1, pieces: 1 };
     let format = run.format().clone();
     let encode = |range: &Buckets, give: Give<'_, RowGroup>| {
         let mut groups = RowGroups::new(&format)?;
-        let mut sorted = sources.read(range)?;
+        let mut sorted = sources.read(range, &|| progress.check())?;
         let mut written: u64 = 0;
         while let Some((record, arrivals)) = sorted.next_record()? {
             groups.push_record(record, numbering.number(arrivals))?.map_or(Ok(()), &mut *give)?;

@@ -1,226 +1,205 @@
-//! Sorting records that may not fit in memory: arenas are sorted and spilled, then merged, whole or in ranges of the hash.
+//! Sorting records that may not fit in memory: dealt out to buckets of the hash while they come, spilled bucket by
+//! bucket when there is no room, and sorted a few buckets at a time when they are read, whole or in ranges of the hash.
 
-mod arena;
 mod buckets;
+mod form;
+mod large;
+mod merged;
+mod piece;
+mod slab;
 mod sorted;
 mod spill;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use model::error::{Error, Result};
+use model::error::Result;
+use model::record::hash_of;
 
 use crate::Arrivals;
-use arena::{ARENA_BYTES_MAX, Arena};
 use buckets::Histogram;
+use slab::Slab;
+use sorted::Large;
 pub use sorted::Sorted;
-use sorted::Source;
-use spill::Spill;
+use spill::{Extent, Scratch, Spill};
 
-/// The most spills merged at once; more are merged in steps, so that their buffers stay within the budget.
-const FAN_IN: usize = 64;
+/// Slabs of less would write a file of scraps; with more, a place in one would not fit in 32 bits.
+const SLAB_BYTES_MIN: usize = 512 << 10;
+const SLAB_BYTES_MAX: usize = 1 << 30;
+/// What a reader has at least to sort a bucket in memory.
+const READER_BYTES_MIN: usize = 1 << 20;
+/// Places in a piece have 32 bits.
+const READER_BYTES_MAX: usize = 1 << 31;
+
+/// Asked now and then by what takes long; its error ends the work.
+pub type Check<'a> = &'a dyn Fn() -> Result<()>;
 
 /// Takes records in any order and gives them back in record order, equal ones merged into one.
 pub struct Sorter {
-    arena: Arena,
-    arena_bytes: usize,
+    slab: Slab,
+    slab_bytes: usize,
+    spill: Option<Spill>,
     scratch: Arc<Scratch>,
-    /// Which of the sorters that share the folder this is, and how many they are.
-    number: usize,
-    of: usize,
-    /// An arena that is being sorted and spilled.
-    spilling: Option<JoinHandle<Result<Spill>>>,
-    spills: Vec<Spill>,
-    spilled: usize,
+    memory_bytes: usize,
     histogram: Histogram,
 }
 
 impl Sorter {
-    /// `memory_bytes` bounds the memory of sorting and merging; `scratch` is a folder of this sorter's own, which it
-    /// makes when it needs it and removes when it is done. It sorts and spills beside the filling.
+    /// `memory_bytes` bounds the memory of sorting, half of it while records are read back; `scratch` is a folder of this
+    /// sorter's own, which it makes when it needs it and removes when it is done.
     pub fn new(scratch: &Path, memory_bytes: usize) -> Sorter {
-        // Two arenas at a time, each with its entries, and room for the run's writer.
-        Sorter::member(Arc::new(Scratch(scratch.to_owned())), memory_bytes / 4, 0, 1)
+        Sorter::member(Scratch::new(scratch), memory_bytes, 1)
     }
 
     /// Sorters for as many threads, which share the memory and the folder; each sorts and spills by itself.
     pub fn team(scratch: &Path, memory_bytes: usize, count: usize) -> Vec<Sorter> {
-        if count <= 1 {
-            return vec![Sorter::new(scratch, memory_bytes)];
-        }
-        let scratch = Arc::new(Scratch(scratch.to_owned()));
-        let member = |n| Sorter::member(scratch.clone(), memory_bytes / 2 / count, n, count);
-        (0..count).map(member).collect()
+        let scratch = Scratch::new(scratch);
+        let count = count.max(1);
+        (0..count).map(|_| Sorter::member(scratch.clone(), memory_bytes, count)).collect()
     }
 
-    fn member(scratch: Arc<Scratch>, arena_bytes: usize, number: usize, of: usize) -> Sorter {
+    fn member(scratch: Arc<Scratch>, memory_bytes: usize, of: usize) -> Sorter {
+        // What is still in the slabs when reading ends stays there, beside what is being sorted and written.
+        let slab_bytes = (memory_bytes / 8 * 3 / of).clamp(SLAB_BYTES_MIN, SLAB_BYTES_MAX);
         Sorter {
-            arena: Arena::default(),
-            arena_bytes: arena_bytes.clamp(1 << 20, ARENA_BYTES_MAX),
+            slab: Slab::new(slab_bytes),
+            slab_bytes,
+            spill: None,
             scratch,
-            number,
-            of,
-            spilling: None,
-            spills: Vec::new(),
-            spilled: 0,
+            memory_bytes,
             histogram: Histogram::new(),
         }
     }
 
     /// Adds a record by its canonical bytes.
     pub fn push(&mut self, record: &[u8], arrivals: Arrivals) -> Result<()> {
-        self.histogram.push(record, arrivals);
-        self.arena.push(record, arrivals);
-        if self.arena.size_bytes() >= self.arena_bytes { self.spill() } else { Ok(()) }
+        let bucket = buckets::of(hash_of(record));
+        self.histogram.push(bucket, record.len(), arrivals);
+        self.slab.push(bucket, record, arrivals);
+        if self.slab.size_bytes() >= self.slab_bytes { self.spill() } else { Ok(()) }
     }
 
     /// Ends the input.
     pub fn finish(self) -> Result<Sorted> {
-        Sources::new(vec![self.close()?]).read(&(0..buckets::COUNT))
+        Sources::new(vec![self.close()?], 1).read(&(0..buckets::COUNT), &|| Ok(()))
     }
 
     /// Ends the input of one of a team.
     pub fn close(mut self) -> Result<Closed> {
-        self.wait_for_spill()?;
-        let mut arena = std::mem::take(&mut self.arena);
-        arena.sort();
-        if self.of > 1 && !self.spills.is_empty() {
-            // The memory of all arenas is needed to write.
-            let path = self.next_spill()?;
-            self.spills.push(spill_arena(std::mem::take(&mut arena), path)?);
+        if self.spill.is_some() {
+            // The memory is needed to read what was spilled.
+            self.spill()?;
+            self.slab = Slab::new(0);
         }
-        let spills = std::mem::take(&mut self.spills);
-        let histogram = self.histogram.clone();
-        Ok(Closed { arena: Arc::new(arena), spills, histogram, scratch: self.scratch.clone() })
+        let Sorter { slab, spill, scratch, memory_bytes, histogram, .. } = self;
+        Ok(Closed { slab, spill, scratch, memory_bytes, histogram })
     }
 
     fn spill(&mut self) -> Result<()> {
-        self.wait_for_spill()?;
-        if self.spills.len() >= (FAN_IN / self.of).max(2) {
-            self.merge_spills()?;
-        }
-        let path = self.next_spill()?;
-        let mut arena = std::mem::take(&mut self.arena);
-        if self.of > 1 {
-            arena.sort();
-            self.spills.push(spill_arena(arena, path)?);
-        } else {
-            self.spilling = Some(std::thread::spawn(move || {
-                arena.sort();
-                spill_arena(arena, path)
-            }));
-        }
-        Ok(())
-    }
-
-    fn merge_spills(&mut self) -> Result<()> {
-        let path = self.next_spill()?;
-        let inputs = std::mem::take(&mut self.spills);
-        let sources: Result<Vec<Source>> =
-            inputs.iter().map(|spill| Ok(Source::Spill(spill.read(&(0..buckets::COUNT))?))).collect();
-        let merged = Spill::write(path, &mut Sorted::new(sources?, Scratch::none()))?;
-        for input in inputs {
-            input.remove()?;
-        }
-        self.spills.push(merged);
-        Ok(())
-    }
-
-    fn next_spill(&mut self) -> Result<PathBuf> {
-        spill::make_folder(&self.scratch.0)?;
-        self.spilled += 1;
-        Ok(self.scratch.0.join(format!("{}-{}.spill", self.number, self.spilled)))
-    }
-
-    fn wait_for_spill(&mut self) -> Result<()> {
-        if let Some(spilling) = self.spilling.take() {
-            let spill =
-                spilling.join().map_err(|_| Error::internal("a sorting thread ended before its work"))?;
-            self.spills.push(spill?);
-        }
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            none => none.insert(Spill::create(&self.scratch)?),
+        };
+        spill.append(&self.slab)?;
+        self.slab.clear();
         Ok(())
     }
 }
 
-fn spill_arena(arena: Arena, path: PathBuf) -> Result<Spill> {
-    let places = arena.places(&(0..buckets::COUNT));
-    let source = Source::Memory { arena: Arc::new(arena), places };
-    Spill::write(path, &mut Sorted::new(vec![source], Scratch::none()))
-}
-
-impl Drop for Sorter {
-    fn drop(&mut self) {
-        if let Some(spilling) = self.spilling.take() {
-            let _ = spilling.join();
-        }
-    }
-}
-
-/// What a sorter took, sorted.
+/// What a sorter took.
 pub struct Closed {
-    arena: Arc<Arena>,
-    spills: Vec<Spill>,
-    histogram: Histogram,
+    slab: Slab,
+    spill: Option<Spill>,
     scratch: Arc<Scratch>,
+    memory_bytes: usize,
+    histogram: Histogram,
 }
 
-/// All that a team of sorters took, to be merged in ranges of the hash by any number of threads.
-pub struct Sources {
+impl Closed {
+    fn extents(&self, buckets: Range<usize>) -> impl Iterator<Item = Extent<'_>> {
+        let held = self.slab.blocks(buckets.clone()).map(Extent::Memory);
+        self.spill.iter().flat_map(move |spill| spill.extents(buckets.clone())).chain(held)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.slab.size_bytes() + self.spill.as_ref().map_or(0, Spill::index_bytes)
+    }
+}
+
+/// What a team of sorters took.
+struct Taken {
     closed: Vec<Closed>,
-    scratch: Arc<Scratch>,
+    histogram: Histogram,
+    /// What the records of each bucket take while they are sorted in memory.
+    sizes: Vec<usize>,
+}
+
+impl Taken {
+    fn new(closed: Vec<Closed>) -> Taken {
+        let mut histogram = Histogram::new();
+        closed.iter().for_each(|closed| histogram.add(&closed.histogram));
+        let mut taken = Taken { closed, histogram, sizes: Vec::new() };
+        taken.sizes = (0..buckets::COUNT).map(|bucket| taken.size_bytes(bucket)).collect();
+        taken
+    }
+
+    fn extents(&self, buckets: Range<usize>) -> impl Iterator<Item = Extent<'_>> {
+        self.closed.iter().flat_map(move |closed| closed.extents(buckets.clone()))
+    }
+
+    fn size_bytes(&self, bucket: usize) -> usize {
+        let bytes: usize = self.extents(bucket..bucket + 1).map(|extent| extent.size_bytes()).sum();
+        // Equal ones that were pushed as one record are counted as many.
+        let records_max = bytes / form::RECORD_BYTES_MIN;
+        let records = usize::try_from(self.histogram.records(bucket)).unwrap_or(usize::MAX);
+        bytes + records.min(records_max) * piece::ENTRY_BYTES
+    }
+}
+
+/// All that a team of sorters took, to be read in ranges of the hash by any number of threads.
+pub struct Sources {
+    taken: Arc<Taken>,
+    /// What each reader may take to sort.
+    reader_bytes: usize,
 }
 
 /// A range of hashes.
 pub type Buckets = Range<usize>;
 
 impl Sources {
-    pub fn new(closed: Vec<Closed>) -> Sources {
-        let scratch = closed.first().map_or_else(Scratch::none, |closed| closed.scratch.clone());
-        Sources { closed, scratch }
+    /// For as many readers at a time.
+    pub fn new(closed: Vec<Closed>, readers: usize) -> Sources {
+        let memory_bytes = closed.iter().map(|closed| closed.memory_bytes).max().unwrap_or(0);
+        let held_bytes = closed.iter().map(Closed::held_bytes).sum();
+        let free_bytes = (memory_bytes / 2).saturating_sub(held_bytes);
+        let reader_bytes = (free_bytes / readers.max(1)).clamp(READER_BYTES_MIN, READER_BYTES_MAX);
+        Sources { taken: Arc::new(Taken::new(closed)), reader_bytes }
     }
 
     /// Cuts the records into ranges of at most as many, and of as many bytes, unless their hashes are too close.
     ///
     /// The cuts depend on the records alone: not on the order they came in, nor on who took them.
     pub fn ranges(&self, records_max: u64, bytes_max: u64) -> Vec<Buckets> {
-        let mut histogram = Histogram::new();
-        self.closed.iter().for_each(|closed| histogram.add(&closed.histogram));
-        histogram.ranges(records_max, bytes_max)
+        self.taken.histogram.ranges(records_max, bytes_max)
     }
 
-    /// Merges the records of a range.
-    pub fn read(&self, range: &Buckets) -> Result<Sorted> {
-        let mut sources = Vec::new();
-        for closed in &self.closed {
-            if !closed.arena.is_empty() {
-                let (arena, places) = (closed.arena.clone(), closed.arena.places(range));
-                sources.push(Source::Memory { arena, places });
-            }
-            for spill in &closed.spills {
-                sources.push(Source::Spill(spill.read(range)?));
-            }
-        }
-        Ok(Sorted::new(sources, self.scratch.clone()))
-    }
-}
-
-/// A folder of spills that goes when nobody needs it any more.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn none() -> Arc<Scratch> {
-        Arc::new(Scratch(PathBuf::new()))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            // What can't be removed now is cleared at the next start.
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    /// The records of a range. Buckets of it that are too large for the memory are sorted now, which takes long.
+    ///
+    /// # Errors
+    /// `Unavailable` when a file of the sort can't be written or read; those of `check`.
+    pub fn read(&self, range: &Buckets, check: Check<'_>) -> Result<Sorted> {
+        let taken = &self.taken;
+        let is_large = |bucket: &usize| taken.sizes[*bucket] > self.reader_bytes;
+        let sort = |bucket: usize| {
+            let Some(closed) = taken.closed.first() else { return Ok(None) };
+            let extents = taken.extents(bucket..bucket + 1);
+            let strands = large::sort(extents, self.reader_bytes, &closed.scratch, check)?;
+            Ok(Some(Large { bucket, strands }))
+        };
+        let large: Result<_> =
+            range.clone().filter(is_large).map(sort).filter_map(Result::transpose).collect();
+        Ok(Sorted::new(taken.clone(), range.clone(), large?, self.reader_bytes))
     }
 }
 

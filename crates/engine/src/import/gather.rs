@@ -46,7 +46,7 @@ pub fn gather(
         }
     };
     let (closed, rows): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    Ok((Sources::new(closed), Numbering::new(rows.concat())?))
+    Ok((Sources::new(closed, target.writers()), Numbering::new(rows.concat())?))
 }
 
 // All chunks of all files; ends behind the first error.

@@ -1,8 +1,6 @@
-//! Buckets of equal ranges of the hash: sorted records can be read from any of them on, and are counted by them.
+//! Buckets of equal ranges of the hash: records are kept, counted and read by them.
 
 use std::ops::Range;
-
-use model::record::hash_of;
 
 use crate::Arrivals;
 
@@ -38,9 +36,13 @@ impl Histogram {
         Histogram(vec![Count::default(); COUNT])
     }
 
-    pub(super) fn push(&mut self, record: &[u8], arrivals: Arrivals) {
-        let bytes = record.len() as u64 * arrivals.copies;
-        self.0[of(hash_of(record))].add(Count { records: arrivals.copies, bytes });
+    pub(super) fn push(&mut self, bucket: usize, length: usize, arrivals: Arrivals) {
+        let bytes = length as u64 * arrivals.copies;
+        self.0[bucket].add(Count { records: arrivals.copies, bytes });
+    }
+
+    pub(super) fn records(&self, bucket: usize) -> u64 {
+        self.0[bucket].records
     }
 
     pub(super) fn add(&mut self, other: &Histogram) {
@@ -70,15 +72,11 @@ impl Histogram {
 mod tests {
     use super::*;
 
-    fn record(bucket: u64) -> [u8; 8] {
-        (bucket << (64 - BITS)).to_be_bytes()
-    }
-
     #[test]
     fn ranges_cover_all_buckets_and_keep_the_limits() {
         let mut histogram = Histogram::new();
         for bucket in [0, 0, 5, 7, 7, 7, 9] {
-            histogram.push(&record(bucket), Arrivals::once(0));
+            histogram.push(bucket, 8, Arrivals::once(0));
         }
         assert_eq!(histogram.ranges(3, 1000), [0..7, 7..9, 9..COUNT]);
         assert_eq!(histogram.ranges(1, 1000), [0..1, 1..7, 7..8, 8..COUNT]);

@@ -1,109 +1,96 @@
-//! Sorted records, one at a time, merged from arenas and spills.
+//! Sorted records, one at a time: piece after piece of a range of buckets, each sorted when its turn comes.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use model::error::Result;
-use model::record::hash_of;
 
-use super::Scratch;
-use super::arena::Arena;
-use super::spill::SpillReader;
+use super::Taken;
+use super::merged::{Merged, Strand};
+use super::piece::Piece;
 use crate::Arrivals;
 
-pub(super) enum Source {
-    Memory { arena: Arc<Arena>, places: Range<usize> },
-    Spill(SpillReader),
-}
+/// Pieces end before they outgrow this, unless one bucket does: records and entries of one fit in a core's own cache.
+const PIECE_BYTES: usize = 1 << 20;
 
-impl Source {
-    fn head(&self) -> Option<(&[u8], Arrivals)> {
-        match self {
-            Source::Memory { arena, places } => (!places.is_empty()).then(|| arena.get(places.start)),
-            Source::Spill(reader) => reader.head(),
-        }
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        match self {
-            Source::Memory { places, .. } => places.start += 1,
-            Source::Spill(reader) => reader.advance()?,
-        }
-        Ok(())
-    }
-
-    fn record(&self) -> &[u8] {
-        self.head().map_or(&[], |(record, _)| record)
-    }
-
-    // At its end a source has the last hash there is, which a record may have, too.
-    fn hash(&self) -> u64 {
-        self.head().map_or(u64::MAX, |(record, _)| hash_of(record))
-    }
+/// A bucket that did not fit in memory, and is sorted already.
+pub(super) struct Large {
+    pub bucket: usize,
+    pub strands: Vec<Strand>,
 }
 
 /// Sorted records, one at a time.
 pub struct Sorted {
-    sources: Vec<Source>,
-    /// The hash of each source's next record.
-    hashes: Vec<u64>,
-    /// The sources whose next record has the smallest hash, the one with the smallest record last: only these need
-    /// comparing.
-    tied: Vec<usize>,
-    current: Vec<u8>,
-    _scratch: Arc<Scratch>,
+    taken: Arc<Taken>,
+    /// Buckets whose turn is still to come, and those of them that are large.
+    left: Range<usize>,
+    large: VecDeque<Large>,
+    piece: Piece,
+    /// Read instead of the piece while it is there.
+    merged: Option<Merged>,
+    memory_bytes: usize,
 }
 
 impl Sorted {
-    pub(super) fn new(sources: Vec<Source>, scratch: Arc<Scratch>) -> Sorted {
-        let hashes = sources.iter().map(Source::hash).collect();
-        Sorted { sources, hashes, tied: Vec::new(), current: Vec::new(), _scratch: scratch }
+    pub(super) fn new(
+        taken: Arc<Taken>,
+        buckets: Range<usize>,
+        large: VecDeque<Large>,
+        memory_bytes: usize,
+    ) -> Sorted {
+        Sorted { taken, left: buckets, large, piece: Piece::default(), merged: None, memory_bytes }
     }
 
     /// The next record in record order, its equals merged into it.
     pub fn next_record(&mut self) -> Result<Option<(&[u8], Arrivals)>> {
-        if self.tied.is_empty() {
-            self.tie();
-        }
-        let Some(first) = self.tied.pop() else { return Ok(None) };
-        let Some((record, mut arrivals)) = self.sources[first].head() else { return Ok(None) };
-        self.current.clear();
-        self.current.extend_from_slice(record);
-        self.advance(first, &mut arrivals)?;
-        while let Some(&n) = self.tied.last()
-            && let Some((record, others)) = self.sources[n].head()
-            && record == self.current
+        if let Some(merged) = &mut self.merged
+            && merged.is_empty()
         {
-            arrivals.merge(others);
-            self.tied.pop();
-            self.advance(n, &mut arrivals)?;
+            self.merged = None;
         }
-        Ok(Some((&self.current, arrivals)))
+        if self.merged.is_none() && self.piece.is_empty() {
+            self.load()?;
+        }
+        match &mut self.merged {
+            Some(merged) => merged.next_record(),
+            None => Ok(self.piece.next_record()),
+        }
     }
 
-    fn tie(&mut self) {
-        let least = self.hashes.iter().copied().min().unwrap_or(u64::MAX);
-        let is_tied = |&n: &usize| self.hashes[n] == least && self.sources[n].head().is_some();
-        self.tied.extend((0..self.sources.len()).filter(is_tied));
-        let sources = &self.sources;
-        self.tied.sort_unstable_by(|&a, &b| sources[b].record().cmp(sources[a].record()));
-    }
-
-    // Leads a source behind the current record, and puts it in its place among those of the same hash.
-    fn advance(&mut self, n: usize, arrivals: &mut Arrivals) -> Result<()> {
-        self.sources[n].advance()?;
-        while let Some((record, others)) = self.sources[n].head()
-            && record == self.current
-        {
-            arrivals.merge(others);
-            self.sources[n].advance()?;
-        }
-        let source = &self.sources[n];
-        self.hashes[n] = source.hash();
-        if source.head().is_some() && self.hashes[n] == hash_of(&self.current) {
-            let place = self.tied.partition_point(|&other| self.sources[other].record() > source.record());
-            self.tied.insert(place, n);
+    // Takes up the next buckets that hold records.
+    fn load(&mut self) -> Result<()> {
+        self.piece.clear();
+        while self.piece.is_empty() && !self.left.is_empty() {
+            if self.large.front().is_some_and(|large| large.bucket == self.left.start) {
+                let strands = self.large.pop_front().map_or_else(Vec::new, |large| large.strands);
+                self.left.start += 1;
+                self.piece = Piece::default();
+                self.merged = Some(Merged::open(strands, self.memory_bytes)?);
+                return Ok(());
+            }
+            let buckets = self.next_buckets();
+            self.left.start = buckets.end;
+            for extent in self.taken.extents(buckets) {
+                self.piece.add(&extent)?;
+            }
+            self.piece.sort()?;
         }
         Ok(())
+    }
+
+    fn next_buckets(&self) -> Range<usize> {
+        let start = self.left.start;
+        let border = self.large.front().map_or(self.left.end, |large| large.bucket);
+        let mut size_bytes = self.taken.sizes[start];
+        let mut end = start + 1;
+        while end < border {
+            size_bytes += self.taken.sizes[end];
+            if size_bytes > PIECE_BYTES {
+                break;
+            }
+            end += 1;
+        }
+        start..end
     }
 }

@@ -1,151 +1,123 @@
-//! Spill files: sorted records on the disk for as long as a sort lasts. They survive no crash and need no fsync.
+//! Spills: what did not fit in memory, in files that nobody else sees. They survive no crash and need no fsync.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Take, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::error::{Context, Result};
-use model::record::hash_of;
 
-use super::buckets;
-use super::sorted::Sorted;
-use crate::Arrivals;
+use super::slab::Slab;
 
-/// Of each spill in a merge, once for each thread.
-const BUFFER_BYTES: usize = 128 << 10;
-
-/// Set in a record's length when it arrived more than once.
-const REPEATED: u32 = 1 << 31;
-
-pub(super) fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).unavailable(|| "make a folder for sorting".to_owned())
+/// A folder of spills that goes when nobody needs it any more.
+pub(super) struct Scratch {
+    folder: PathBuf,
+    files: AtomicU64,
 }
 
-/// A finished file, and where in it each bucket of hashes begins.
+impl Scratch {
+    pub fn new(folder: &Path) -> Arc<Scratch> {
+        Arc::new(Scratch { folder: folder.to_owned(), files: AtomicU64::new(0) })
+    }
+
+    /// A file without a name: its space is free as soon as nobody has it open.
+    pub fn create(&self) -> Result<File> {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        self.create_unnamed(number).unavailable(|| "create a file for sorting".to_owned())
+    }
+
+    fn create_unnamed(&self, number: u64) -> io::Result<File> {
+        fs::create_dir_all(&self.folder)?;
+        let path = self.folder.join(format!("{number}.spill"));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        fs::remove_file(path)?;
+        Ok(file)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What can't be removed now is cleared at the next start.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What one thread has spilled: slab after slab, each bucket by bucket.
 pub(super) struct Spill {
-    path: PathBuf,
-    starts: Vec<u64>,
+    file: File,
+    size_bytes: u64,
+    slabs: Vec<Written>,
+}
+
+/// A slab in the file.
+struct Written {
+    from: u64,
+    /// Where in it each bucket begins, and the end.
+    starts: Vec<u32>,
 }
 
 impl Spill {
-    pub(super) fn write(path: PathBuf, sorted: &mut Sorted) -> Result<Spill> {
-        let starts = SpillWriter::create(&path)?.write_all(sorted)?;
-        Ok(Spill { path, starts })
+    pub fn create(scratch: &Scratch) -> Result<Spill> {
+        Ok(Spill { file: scratch.create()?, size_bytes: 0, slabs: Vec::new() })
     }
 
-    pub(super) fn read(&self, buckets: &Range<usize>) -> Result<SpillReader> {
-        let (from, end) = (self.starts[buckets.start], self.starts[buckets.end]);
-        SpillReader::open(&self.path, from, end - from)
-    }
-
-    pub(super) fn remove(self) -> Result<()> {
-        fs::remove_file(&self.path).unavailable(|| "remove a spill file".to_owned())
-    }
-}
-
-struct SpillWriter {
-    file: BufWriter<File>,
-    written: u64,
-    starts: Vec<u64>,
-}
-
-impl SpillWriter {
-    fn create(path: &Path) -> Result<SpillWriter> {
-        let file = File::create(path).unavailable(|| "create a spill file".to_owned())?;
-        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Ok(SpillWriter { file, written: 0, starts: Vec::with_capacity(buckets::COUNT + 1) })
-    }
-
-    fn write_all(mut self, sorted: &mut Sorted) -> Result<Vec<u64>> {
-        let writing = || "write a spill file".to_owned();
-        while let Some((record, arrivals)) = sorted.next_record()? {
-            self.begin_bucket(buckets::of(hash_of(record)));
-            self.write(record, arrivals).unavailable(writing)?;
-        }
-        self.begin_bucket(buckets::COUNT);
-        self.file.flush().unavailable(writing)?;
-        Ok(self.starts)
-    }
-
-    fn begin_bucket(&mut self, bucket: usize) {
-        if self.starts.len() <= bucket {
-            self.starts.resize(bucket + 1, self.written);
-        }
-    }
-
-    fn write(&mut self, record: &[u8], arrivals: Arrivals) -> io::Result<()> {
-        let length = u32::try_from(record.len()).ok().filter(|length| length & REPEATED == 0);
-        let length = length.ok_or_else(|| io::Error::other("a record of 2 GiB"))?;
-        let is_repeated = arrivals != Arrivals::once(arrivals.sequence_min);
-        let mark = if is_repeated { REPEATED } else { 0 };
-        self.put(&(length | mark).to_le_bytes())?;
-        self.put(&arrivals.sequence_min.to_le_bytes())?;
-        if is_repeated {
-            self.put(&arrivals.sequence_max.to_le_bytes())?;
-            self.put(&arrivals.copies.to_le_bytes())?;
-        }
-        self.put(record)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.written += bytes.len() as u64;
-        self.file.write_all(bytes)
-    }
-}
-
-pub(super) struct SpillReader {
-    file: BufReader<Take<File>>,
-    left: u64,
-    record: Vec<u8>,
-    arrivals: Option<Arrivals>,
-}
-
-impl SpillReader {
-    fn open(path: &Path, from: u64, size_bytes: u64) -> Result<SpillReader> {
-        let opening = || "open a spill file".to_owned();
-        let mut file = File::open(path).unavailable(opening)?;
-        file.seek(SeekFrom::Start(from)).unavailable(opening)?;
-        let file = BufReader::with_capacity(BUFFER_BYTES, file.take(size_bytes));
-        let mut reader = SpillReader { file, left: size_bytes, record: Vec::new(), arrivals: None };
-        reader.advance()?;
-        Ok(reader)
-    }
-
-    pub(super) fn head(&self) -> Option<(&[u8], Arrivals)> {
-        self.arrivals.map(|arrivals| (self.record.as_slice(), arrivals))
-    }
-
-    pub(super) fn advance(&mut self) -> Result<()> {
-        self.arrivals = self.read().unavailable(|| "read a spill file".to_owned())?;
+    pub fn append(&mut self, slab: &Slab) -> Result<()> {
+        let starts = slab.write(&mut self.file).unavailable(|| "write a file for sorting".to_owned())?;
+        let from = self.size_bytes;
+        self.size_bytes += starts.last().copied().map_or(0, u64::from);
+        self.slabs.push(Written { from, starts });
         Ok(())
     }
 
-    fn read(&mut self) -> io::Result<Option<Arrivals>> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let length = u32::from_le_bytes(self.take()?);
-        let mut arrivals = Arrivals::once(self.number()?);
-        if length & REPEATED != 0 {
-            arrivals.sequence_max = self.number()?;
-            arrivals.copies = self.number()?;
-        }
-        let length = (length & !REPEATED) as usize;
-        self.record.resize(length, 0);
-        self.file.read_exact(&mut self.record)?;
-        self.left = self.left.saturating_sub(length as u64);
-        Ok(Some(arrivals))
+    /// What it takes in memory to know where everything is.
+    pub fn index_bytes(&self) -> usize {
+        self.slabs.iter().map(|slab| slab.starts.len() * size_of::<u32>()).sum()
     }
 
-    fn number(&mut self) -> io::Result<u64> {
-        self.take().map(u64::from_le_bytes)
+    /// Where the records of some buckets are.
+    pub fn extents(&self, buckets: Range<usize>) -> impl Iterator<Item = Extent<'_>> {
+        let extent = move |slab: &Written| {
+            let (start, end) = (slab.starts[buckets.start], slab.starts[buckets.end]);
+            let range = slab.from + u64::from(start)..slab.from + u64::from(end);
+            Extent::File { file: &self.file, range }
+        };
+        self.slabs.iter().map(extent)
+    }
+}
+
+/// Bytes that lie side by side.
+pub(super) enum Extent<'a> {
+    Memory(&'a [u8]),
+    File { file: &'a File, range: Range<u64> },
+}
+
+impl Extent<'_> {
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Extent::Memory(bytes) => bytes.len(),
+            // A slab has less than 4 GiB.
+            Extent::File { range, .. } => (range.end - range.start) as usize,
+        }
     }
 
-    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.file.read_exact(&mut bytes)?;
-        self.left = self.left.saturating_sub(N as u64);
-        Ok(bytes)
+    /// Reads from `at` on, as many bytes as `out` has; so many there must be.
+    pub fn read(&self, at: usize, out: &mut [u8]) -> Result<()> {
+        match self {
+            Extent::Memory(bytes) => out.copy_from_slice(&bytes[at..at + out.len()]),
+            Extent::File { file, range } => read_at(file, range.start + at as u64, out)?,
+        }
+        Ok(())
     }
+}
+
+pub(super) fn read_at(file: &File, from: u64, out: &mut [u8]) -> Result<()> {
+    file.read_exact_at(out, from).unavailable(|| "read a file of the sort".to_owned())
+}
+
+/// Appends to a file.
+pub(super) fn write_all(mut file: &File, bytes: &[u8]) -> Result<()> {
+    file.write_all(bytes).unavailable(|| "write a file for sorting".to_owned())
 }
