@@ -1,7 +1,7 @@
-//! Which value of a record belongs to which column of a dataset, and how all of them are read.
+//! Which value of a record belongs to which column of a dataset, and how all of them are read and encoded.
 
 use model::layout::Column;
-use model::record::Value;
+use model::record::{Value, begin_record, encode_value};
 
 use super::record::Record;
 use crate::value::ValueReader;
@@ -12,6 +12,8 @@ use crate::violation::Violation;
 pub struct ColumnMap {
     field_count: usize,
     columns: Vec<Mapped>,
+    /// Which of the columns is the first of a record in its canonical form, the second …
+    record_order: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,13 +27,14 @@ impl ColumnMap {
     pub(super) fn new<'a>(
         field_count: usize,
         columns: impl Iterator<Item = (&'a Column, usize)>,
+        record_order: Vec<usize>,
     ) -> ColumnMap {
         let mapped = |(column, position): (&Column, usize)| Mapped {
             position,
             name: column.name().to_owned(),
             reader: ValueReader::new(column),
         };
-        ColumnMap { field_count, columns: columns.map(mapped).collect() }
+        ColumnMap { field_count, columns: columns.map(mapped).collect(), record_order }
     }
 
     /// How many values each row must have: as many as the header has names.
@@ -63,6 +66,38 @@ impl ColumnMap {
             }
         }
         Ok(())
+    }
+
+    /// Reads a record and writes its canonical form; `out` loses what it held.
+    ///
+    /// The bytes are those that `model::record::Codec` makes of the values.
+    ///
+    /// # Errors
+    /// As [`read_values`](ColumnMap::read_values).
+    #[inline]
+    pub fn encode(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Violation> {
+        out.clear();
+        record.expect_fields(self.field_count)?;
+        let text = record.text()?;
+        for (n, &column) in self.record_order.iter().enumerate() {
+            let column = &self.columns[column];
+            let field =
+                text.field(column.position).expect("the record has as many values as the header has names");
+            let Ok(value) = column.reader.read(field) else {
+                return Err(self.first_violation(record));
+            };
+            if n == 0 {
+                begin_record(&value, out);
+            }
+            encode_value(&value, out);
+        }
+        Ok(())
+    }
+
+    // Of several wrong values the one that stands first in the layout is told.
+    #[cold]
+    fn first_violation(&self, record: &Record<'_>) -> Violation {
+        self.read_values(record, &mut Vec::new()).expect_err("a value was just found to break a rule")
     }
 }
 
