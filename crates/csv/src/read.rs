@@ -3,6 +3,7 @@
 mod columns;
 mod ends;
 mod header;
+mod marks;
 mod record;
 mod records;
 mod scan;

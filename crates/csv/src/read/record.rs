@@ -119,12 +119,16 @@ fn count_lines(text: &[u8]) -> u64 {
 /// The values of a record whose bytes are known to be UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
-    raw: &'a str,
-    unescaped: &'a str,
-    spans: &'a [Span],
+    pub(super) raw: &'a str,
+    pub(super) unescaped: &'a str,
+    pub(super) spans: &'a [Span],
 }
 
 impl<'a> Text<'a> {
+    pub(super) fn field_count(&self) -> usize {
+        self.spans.len()
+    }
+
     /// The nth value, without its quotes and escapes.
     #[inline]
     pub fn field(&self, n: usize) -> Option<&'a str> {

@@ -3,9 +3,9 @@
 //! Values are found by the marks of sixty-four bytes at once, in the text itself; nothing is copied but values with
 //! escapes. What is not plain, such as a violation, is left to a [`Splitter`] from there on.
 
-use super::record::{Record, Span};
-use super::{Position, Settings, Splitter};
-use crate::block::{self, Block};
+use super::marks::Marks;
+use super::record::{Record, Span, Text};
+use super::{ColumnMap, Position, Settings, Splitter};
 use crate::dialect::Dialect;
 use crate::violation::Violation;
 
@@ -34,6 +34,7 @@ struct Found {
 impl<'a> Records<'a> {
     /// `settings` say where in the file `bytes` begin.
     pub fn new(dialect: Dialect, settings: Settings, bytes: &'a [u8]) -> Records<'a> {
+        let escape = memchr::memchr(b'"', bytes).map(|_| dialect.escape());
         // Where text is not UTF-8, or may begin with a byte order mark, the splitter does all.
         let text = simdutf8::basic::from_utf8(bytes).ok().filter(|_| settings.from.byte > 0);
         let mut records = Records {
@@ -41,7 +42,7 @@ impl<'a> Records<'a> {
             settings,
             text: text.unwrap_or_default(),
             at: 0,
-            marks: Marks::at(text.unwrap_or_default().as_bytes(), 0, dialect),
+            marks: Marks::new(text.unwrap_or_default().as_bytes(), escape),
             spans: Vec::new(),
             unescaped: String::new(),
             rest: None,
@@ -62,6 +63,23 @@ impl<'a> Records<'a> {
             Some(found) => Ok(Some(self.record(&found))),
             None => self.rest.as_mut().map_or(Ok(None), Splitter::next_record),
         }
+    }
+
+    /// Writes the canonical form of the next record; false when there are no more.
+    ///
+    /// The same as [`ColumnMap::encode`] of each record, with less on the way.
+    ///
+    /// # Errors
+    /// As `next_record`, and as [`ColumnMap::read_values`].
+    #[inline]
+    pub fn encode_next(&mut self, columns: &ColumnMap, out: &mut Vec<u8>) -> Result<bool, Violation> {
+        let Some(found) = self.find() else {
+            let rest = self.rest.as_mut().map_or(Ok(None), Splitter::next_record)?;
+            return rest.map_or(Ok(false), |record| columns.encode(&record, out).map(|()| true));
+        };
+        let raw = &self.text[found.start..found.end];
+        let text = Text { raw, unescaped: &self.unescaped, spans: &self.spans };
+        if columns.encode_text(&text, out) { Ok(true) } else { Err(columns.violation(&self.record(&found))) }
     }
 
     // The next plain record; `None` at the text's end, or where the splitter has to go on.
@@ -121,8 +139,7 @@ impl<'a> Records<'a> {
         self.unescaped.clear();
         let (end, line_end) = loop {
             if text.get(field) == Some(&b'"') {
-                let quoted =
-                    Quoted::read(&mut marks, self.text, field + 1, self.dialect, &mut self.unescaped)?;
+                let quoted = Quoted::read(&mut marks, self.text, field + 1, &mut self.unescaped)?;
                 has_backslash_escapes |= quoted.has_backslash_escapes;
                 self.spans.push(quoted.span(start, field + 1));
                 let behind = quoted.closed + 1;
@@ -132,10 +149,10 @@ impl<'a> Records<'a> {
                     (b'\r', Some(b'\n')) => break (behind, behind + 1),
                     _ => return None,
                 }
-                marks.skip_to(text, field, self.dialect);
+                marks.skip_to(text, field);
                 continue;
             }
-            let found = marks.next_separator(text, self.dialect)?;
+            let found = marks.next_separator(text)?;
             if text[found] == b',' {
                 self.spans.push(plain_span(start, field, found));
                 field = found + 1;
@@ -148,7 +165,7 @@ impl<'a> Records<'a> {
         if line_end - start > self.settings.record_size_bytes_max {
             return None;
         }
-        marks.skip_to(text, line_end + 1, self.dialect);
+        marks.skip_to(text, line_end + 1);
         self.marks = marks;
         self.at = line_end + 1;
         Some(Found { start, end, has_backslash_escapes })
@@ -172,19 +189,13 @@ struct Quoted {
 
 impl Quoted {
     // Reads on from behind the opening quote; `None` where no quote closes it.
-    fn read(
-        marks: &mut Marks,
-        text: &str,
-        opened: usize,
-        dialect: Dialect,
-        unescaped: &mut String,
-    ) -> Option<Quoted> {
+    fn read(marks: &mut Marks, text: &str, opened: usize, unescaped: &mut String) -> Option<Quoted> {
         let bytes = text.as_bytes();
-        marks.skip_to(bytes, opened, dialect);
+        marks.skip_to(bytes, opened);
         let (begun, mut piece) = (unescaped.len(), opened);
         let mut has_backslash_escapes = false;
         loop {
-            let found = marks.next_special(bytes, dialect)?;
+            let found = marks.next_special(bytes)?;
             match (bytes[found], bytes.get(found + 1)) {
                 (b'"', Some(b'"')) => {}
                 (b'"', _) => {
@@ -201,7 +212,7 @@ impl Quoted {
             // Of the pair the second byte is meant: the next piece begins with it.
             unescaped.push_str(&text[piece..found]);
             piece = found + 1;
-            marks.skip_to(bytes, found + 2, dialect);
+            marks.skip_to(bytes, found + 2);
         }
     }
 
@@ -211,73 +222,6 @@ impl Quoted {
             Some((start, end)) => Span { start: start as u32, end: end as u32, is_unescaped: true, ..plain },
             None => plain,
         }
-    }
-}
-
-/// Of sixty-four bytes, those that are still ahead and may end something.
-#[derive(Clone, Copy, Debug)]
-struct Marks {
-    /// Where in the text these bytes begin.
-    block: usize,
-    /// Commas and line ends.
-    separators: u64,
-    /// Quotes, and the dialect's escape.
-    specials: u64,
-}
-
-impl Marks {
-    #[inline]
-    fn at(text: &[u8], block: usize, dialect: Dialect) -> Marks {
-        let of = |bytes: &Block| Marks {
-            block,
-            separators: block::either(bytes, b',', b'\n'),
-            specials: block::either(bytes, b'"', dialect.escape()),
-        };
-        match text.get(block..).and_then(|rest| rest.first_chunk()) {
-            Some(bytes) => of(bytes),
-            None => of(&block::padded(text, block)),
-        }
-    }
-
-    #[inline]
-    fn next_separator(&mut self, text: &[u8], dialect: Dialect) -> Option<usize> {
-        while self.separators == 0 {
-            self.next_block(text, dialect)?;
-        }
-        let found = self.block + self.separators.trailing_zeros() as usize;
-        self.separators &= self.separators - 1;
-        Some(found)
-    }
-
-    #[inline]
-    fn next_special(&mut self, text: &[u8], dialect: Dialect) -> Option<usize> {
-        while self.specials == 0 {
-            self.next_block(text, dialect)?;
-        }
-        let found = self.block + self.specials.trailing_zeros() as usize;
-        self.specials &= self.specials - 1;
-        Some(found)
-    }
-
-    #[inline]
-    fn next_block(&mut self, text: &[u8], dialect: Dialect) -> Option<()> {
-        let block = self.block + block::SIZE;
-        if block >= text.len() {
-            return None;
-        }
-        *self = Marks::at(text, block, dialect);
-        Some(())
-    }
-
-    // Leaves out what is before `at`, which is in this block or the next.
-    #[inline]
-    fn skip_to(&mut self, text: &[u8], at: usize, dialect: Dialect) {
-        if at >= self.block + block::SIZE {
-            *self = Marks::at(text, self.block + block::SIZE, dialect);
-        }
-        let ahead = !block::below(at - self.block);
-        self.separators &= ahead;
-        self.specials &= ahead;
     }
 }
 

@@ -54,7 +54,7 @@ pub fn parse_double(text: &str) -> Result<f64, Fault> {
     }
     // Both numbers have an exact form, so one division rounds once: this is the nearest number.
     if digits <= EXACT_DIGITS && rest.is_empty() {
-        let number = number as f64 / POWERS_OF_TEN[fraction];
+        let number = number.cast_signed() as f64 / POWERS_OF_TEN[fraction];
         return Ok(if is_negative { -number } else { number });
     }
     let number: f64 = text.parse().map_err(|_| Fault::Spelling)?;

@@ -133,3 +133,6 @@ fn read_more(source: &mut dyn Read, key: &str, chunk_bytes: usize, pending: &mut
     let read = more.read_to_end(pending).unavailable(|| format!("read {key}"))?;
     Ok(read < chunk_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,11 @@
 use csv::value::recycle;
 use csv::{Records, Settings};
 use model::error::{Error, Result};
+use model::record::Value;
 use store::sort::Closed;
 use store::{Arrivals, Sorter};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, OpenFile};
 use super::violated;
 use crate::Progress;
 use crate::metrics::Aggregator;
@@ -15,6 +16,8 @@ use crate::metrics::Aggregator;
 pub struct Reader {
     sorter: Sorter,
     encoded: Vec<u8>,
+    /// Memory for the values of a record.
+    spare: Vec<Value<'static>>,
     /// How many records each chunk had that this thread has read.
     rows: Vec<(usize, u64)>,
 }
@@ -24,7 +27,7 @@ const ROW_BITS: u32 = 32;
 
 impl Reader {
     pub fn new(sorter: Sorter) -> Reader {
-        Reader { sorter, encoded: Vec::new(), rows: Vec::new() }
+        Reader { sorter, encoded: Vec::new(), spare: Vec::new(), rows: Vec::new() }
     }
 
     /// Reads the nth chunk; shows every record to `metrics` where there are some.
@@ -40,21 +43,37 @@ impl Reader {
         let mut records = Records::new(file.dialect, settings, &chunk.bytes);
         let first = (n as u64) << ROW_BITS;
         let mut rows = 0;
-        let mut spare = Vec::new();
-        while let Some(record) = records.next_record().map_err(refuse)? {
-            if let Some(metrics) = &mut metrics {
-                let mut values = recycle(std::mem::take(&mut spare));
-                file.columns.read_values(&record, &mut values).map_err(refuse)?;
-                metrics.push(&values)?;
-                spare = recycle(values);
+        loop {
+            let is_read = match &mut metrics {
+                Some(metrics) => self.show_next(&mut records, file, metrics)?,
+                None => records.encode_next(&file.columns, &mut self.encoded).map_err(refuse)?,
+            };
+            if !is_read {
+                break;
             }
-            file.columns.encode(&record, &mut self.encoded).map_err(refuse)?;
             self.sorter.push(&self.encoded, Arrivals::once(first + rows))?;
             rows += 1;
         }
         self.rows.push((n, rows));
         progress.add(rows, chunk.read_bytes);
         Ok(())
+    }
+
+    // Metrics want the values of each record, which encoding alone never makes.
+    fn show_next(
+        &mut self,
+        records: &mut Records<'_>,
+        file: &OpenFile,
+        metrics: &mut Aggregator,
+    ) -> Result<bool> {
+        let refuse = |violation| violated(&file.key, &violation);
+        let Some(record) = records.next_record().map_err(refuse)? else { return Ok(false) };
+        let mut values = recycle(std::mem::take(&mut self.spare));
+        file.columns.read_values(&record, &mut values).map_err(refuse)?;
+        metrics.push(&values)?;
+        self.spare = recycle(values);
+        file.columns.encode(&record, &mut self.encoded).map_err(refuse)?;
+        Ok(true)
     }
 
     /// What was read, sorted, and the rows of each chunk.
