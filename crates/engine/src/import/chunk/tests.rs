@@ -62,18 +62,18 @@ fn texts(chunks: &[Chunk]) -> Vec<&str> {
 #[test]
 fn chunks_end_where_records_do() {
     let text = format!("{HEADER}abc\ndef\n\"g\nh\"\ni");
-    assert_eq!(texts(&cut(text.as_bytes(), Dialect::Aws, 10)), ["abc\n", "def\n", "\"g\nh\"\n", "i"]);
+    assert_eq!(texts(&cut(text.as_bytes(), Dialect::Aws, 10)), ["abc\ndef\n", "\"g\nh\"\ni"]);
     let from: Vec<Position> = cut(text.as_bytes(), Dialect::Aws, 10).iter().map(|c| c.from).collect();
-    let at = |line, byte| Position { line, byte };
-    assert_eq!(from, [at(2, 8), at(3, 12), at(4, 16), at(6, 22)]);
+    assert_eq!(from, [Position { line: 2, byte: 8 }, Position { line: 4, byte: 16 }]);
 }
 
 #[test]
 fn a_record_longer_than_a_chunk_is_in_one() {
-    let text = format!("{HEADER}\"{}\"\nb\n", "a,\n".repeat(100));
+    let text = format!("{HEADER}\"{}\"\nb\n", "a,\n".repeat(99));
     let chunks = cut(text.as_bytes(), Dialect::Rfc4180, 16);
-    assert_eq!(chunks[0].bytes.len(), 303);
-    assert_eq!(texts(&chunks)[1], "b\n");
+    assert_eq!(texts(&chunks), [&text[HEADER.len()..]]);
+    let chunks = cut(format!("{text}{}", "c\n".repeat(16)).as_bytes(), Dialect::Rfc4180, 16);
+    assert!(texts(&chunks)[0].starts_with(&text[HEADER.len()..text.len() - 2]) && chunks.len() > 1);
 }
 
 #[test]
