@@ -14,15 +14,10 @@ pub fn equal(block: &Block, byte: u8) -> u64 {
 // Written so that compilers make it a few instructions on sixteen bytes each: compare, pick the bit, add eight bytes up.
 #[inline]
 pub fn either(block: &Block, byte: u8, other: u8) -> u64 {
-    let mut bits = [0; SIZE];
-    for n in 0..SIZE {
-        let bit = 1 << (n % 8);
-        bits[n] = if block[n] == byte || block[n] == other { bit } else { 0 };
-    }
-    let mut sums = [0; SIZE / 8];
-    for n in 0..SIZE / 8 {
-        sums[n] = bits[8 * n..8 * n + 8].iter().fold(0, |sum: u8, bit| sum.wrapping_add(*bit));
-    }
+    let bit_of = |n: usize| if block[n] == byte || block[n] == other { 1 << (n % 8) } else { 0 };
+    let bits: Block = std::array::from_fn(bit_of);
+    let (eights, _) = bits.as_chunks::<8>();
+    let sums = std::array::from_fn(|n| eights[n].iter().fold(0, |sum: u8, bit| sum.wrapping_add(*bit)));
     u64::from_le_bytes(sums)
 }
 

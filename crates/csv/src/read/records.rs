@@ -86,7 +86,7 @@ impl<'a> Records<'a> {
     fn find(&mut self) -> Option<Found> {
         while self.rest.is_none() && self.at < self.text.len() {
             match self.slice() {
-                Some(found) if self.is_blank() => drop(found),
+                Some(_) if self.is_blank() => {}
                 Some(found) => return Some(found),
                 None => self.split_rest(),
             }
@@ -110,6 +110,8 @@ impl<'a> Records<'a> {
 
     #[cold]
     fn split_rest(&mut self) {
+        // A record that is refused for its size may have had millions of values.
+        self.spans = Vec::new();
         let (before, rest) = self.text.as_bytes().split_at(self.at);
         let Position { line, byte } = self.settings.from;
         let lines = memchr::memchr_iter(b'\n', before).count() as u64;
