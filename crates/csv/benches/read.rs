@@ -146,14 +146,14 @@ fn item(n: u64, out: &mut String) {
     (0..60).for_each(|k| write!(out, "{} ", WORDS[pick(n, 1000 + k) as usize % 12]).unwrap());
     out.push('"');
     for k in 5..100 {
-        let (null, number) = (pick(n, k + 300) % 5 == 0, pick(n, k));
+        let (null, number) = (pick(n, k + 300).is_multiple_of(5), pick(n, k));
         out.push(',');
         match k % 5 {
             _ if null => Ok(()),
             0 => write!(out, "c{}|d{}", number % 40, number % 7),
             1 => write!(out, "{}", (number % 100_000) as f64 / 8.0),
             2 => write!(out, "{}", number % 1000),
-            3 => write!(out, "{}", number % 2 == 0),
+            3 => write!(out, "{}", number.is_multiple_of(2)),
             _ => write!(out, "s{}", number % 100_000),
         }
         .unwrap();
