@@ -13,6 +13,12 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What may stand before a quote within quotes so that it closes nothing.
+    #[inline]
+    pub(crate) fn escape(self) -> u8 {
+        if self == Dialect::Aws { b'\\' } else { b'"' }
+    }
+
     /// Appends what `content`, the bytes between two quotes, stands for.
     pub(crate) fn unescape(self, mut content: &[u8], out: &mut Vec<u8>) {
         while let Some(at) = self.find_pair(content) {

@@ -1,8 +1,10 @@
 //! The CSV dialect as pure code, text ⇄ fields: it waits for nothing, opens nothing, and knows no storage.
 //!
-//! In: bytes → [`Splitter`] → [`Record`] → [`ColumnMap::read_values`] → values. Out: [`write::write_record`].
+//! In: bytes → [`Splitter`], or [`Records`] where all of them are there → [`Record`] → [`ColumnMap::read_values`] →
+//! values, or [`ColumnMap::encode`] → the canonical form. Out: [`write::write_record`].
 //! What a row does wrong is a [`Violation`].
 
+mod block;
 pub mod dialect;
 pub mod read;
 mod swar;
@@ -11,7 +13,7 @@ pub mod violation;
 pub mod write;
 
 pub use dialect::Dialect;
-pub use read::{ColumnMap, Header, HeaderError, Position, Record, Settings, Splitter};
+pub use read::{ColumnMap, Header, HeaderError, Position, Record, RecordEnds, Records, Settings, Splitter};
 pub use violation::{Rule, Violation, failure_reason};
 
 #[cfg(test)]

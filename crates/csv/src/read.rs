@@ -1,13 +1,18 @@
 //! The splitter: takes a file in buffers of any size, gives its records one by one.
 
 mod columns;
+mod ends;
 mod header;
+mod marks;
 mod record;
+mod records;
 mod scan;
 
 pub use columns::ColumnMap;
+pub use ends::RecordEnds;
 pub use header::{Header, HeaderError};
 pub use record::{Record, Text};
+pub use records::Records;
 
 use memchr::{memchr, memchr_iter};
 

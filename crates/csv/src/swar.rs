@@ -31,6 +31,20 @@ pub fn word_at(text: &[u8], at: usize) -> u64 {
     }
 }
 
+/// The number that eight digits are; `None` where another byte is among them.
+#[inline]
+pub fn parse_digits(text: [u8; 8]) -> Option<u64> {
+    let digits = u64::from_le_bytes(text) ^ splat(b'0');
+    // A byte above nine gets its highest bit here, or has it.
+    if (digits.wrapping_add(splat(0x76)) | digits) & HIGH_BIT != 0 {
+        return None;
+    }
+    // Neighbours become one number: twice two digits, then twice four.
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +55,21 @@ mod tests {
             let word = u64::from_le_bytes([0x2c, byte, 0x2d, 0x2c, 0xac, 0, 0x80, byte]);
             let marked = if byte == 0x2c { HIGH_BIT & 0xff00_0000_ff00_ffff } else { HIGH_BIT & 0xff00_00ff };
             assert_eq!(equal(word, splat(0x2c)), marked, "{byte}");
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_a_number() {
+        for text in ["00000000", "12345678", "99999999", "00000009", "90000000", "17000000"] {
+            assert_eq!(parse_digits(text.as_bytes().try_into().unwrap()), Some(text.parse().unwrap()));
+        }
+        for at in 0..8 {
+            for byte in (0..=255).filter(|byte: &u8| !byte.is_ascii_digit()) {
+                for mut text in [*b"00000000", *b"99999999"] {
+                    text[at] = byte;
+                    assert_eq!(parse_digits(text), None, "{byte} at {at}");
+                }
+            }
         }
     }
 

@@ -48,6 +48,7 @@ impl ValueReader {
     }
 
     // No text has more characters than bytes, so most are never counted.
+    #[inline]
     fn read_string<'a>(&self, text: &'a str) -> Result<Value<'a>, Rule> {
         let characters_max = self.characters_max;
         if text.len() > characters_max && text.chars().count() > characters_max {
@@ -56,6 +57,7 @@ impl ValueReader {
         Ok(Value::String(Cow::Borrowed(text)))
     }
 
+    #[inline]
     fn read_long(&self, text: &str) -> Result<Value<'static>, Rule> {
         let number = number::parse_long(text).map_err(|fault| self.broken(fault, Rule::NotWhole))?;
         if self.kind == Kind::Int && i32::try_from(number).is_err() {
@@ -64,6 +66,7 @@ impl ValueReader {
         Ok(Value::Long(number))
     }
 
+    #[inline]
     fn read_double(&self, text: &str) -> Result<Value<'static>, Rule> {
         number::parse_double(text).map(Value::Double).map_err(|fault| self.broken(fault, Rule::NotDecimal))
     }
@@ -76,6 +79,7 @@ impl ValueReader {
     }
 }
 
+#[inline]
 fn read_boolean(text: &str) -> Result<Value<'static>, Rule> {
     match text {
         "true" => Ok(Value::Boolean(true)),

@@ -1,5 +1,6 @@
 //! Import: CSV files → records checked by the schema → one sorted run that nobody sees yet.
 
+mod buffer;
 mod chunk;
 mod gather;
 mod read;

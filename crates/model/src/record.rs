@@ -5,6 +5,7 @@
 //! fractions are the bits of a 64-bit float made to sort; booleans are one byte. Comparing two records of one
 //! layout is comparing their bytes; equal bytes are equal records.
 
+mod encode;
 mod fields;
 
 use std::borrow::Cow;
@@ -15,6 +16,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::schema::Storage;
+
+pub use encode::{begin_record, encode_value};
 
 /// One value of a record. Whole numbers of both widths are `Long`, fractions of both widths `Double`.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,11 +63,7 @@ impl Codec {
     ///
     /// `values` are in the layout's order, each of its column's type. Empty strings are null, -0.0 is 0.0.
     pub fn encode(&self, values: &[Value<'_>], out: &mut Vec<u8>) {
-        let hash = match &values[self.order[0]] {
-            Value::String(id) => hash_id(id),
-            _ => 0,
-        };
-        out.extend_from_slice(&hash.to_be_bytes());
+        begin_record(&values[self.order[0]], out);
         for &column in &self.order {
             encode_value(&values[column], out);
         }
@@ -85,43 +84,7 @@ impl Codec {
     }
 }
 
-fn encode_value(value: &Value<'_>, out: &mut Vec<u8>) {
-    match value {
-        Value::Null => out.push(0),
-        Value::String(text) if text.is_empty() => out.push(0),
-        Value::String(text) => {
-            out.push(1);
-            encode_string(text.as_bytes(), out);
-        }
-        Value::Long(number) => {
-            out.push(1);
-            out.extend_from_slice(&(number.cast_unsigned() ^ SIGN).to_be_bytes());
-        }
-        Value::Double(number) => {
-            out.push(1);
-            out.extend_from_slice(&sortable(*number).to_be_bytes());
-        }
-        Value::Boolean(truth) => out.extend_from_slice(&[1, u8::from(*truth)]),
-    }
-}
-
 const SIGN: u64 = 1 << 63;
-
-fn encode_string(mut text: &[u8], out: &mut Vec<u8>) {
-    while let Some(zero) = text.iter().position(|&b| b == 0) {
-        out.extend_from_slice(&text[..zero]);
-        out.extend_from_slice(&[0, 0xff]);
-        text = &text[zero + 1..];
-    }
-    out.extend_from_slice(text);
-    out.extend_from_slice(&[0, 0]);
-}
-
-// Negative numbers have all bits flipped, others only the sign, so that bytes sort as numbers do.
-fn sortable(number: f64) -> u64 {
-    let bits = if number == 0.0 { 0 } else { number.to_bits() };
-    if bits & SIGN == 0 { bits ^ SIGN } else { !bits }
-}
 
 fn decode_value<'a>(storage: Storage, fields: &mut Fields<'a>) -> Result<Value<'a>> {
     Ok(match storage {

@@ -1,9 +1,9 @@
-//! Which value of a record belongs to which column of a dataset, and how all of them are read.
+//! Which value of a record belongs to which column of a dataset, and how all of them are read and encoded.
 
 use model::layout::Column;
-use model::record::Value;
+use model::record::{Value, begin_record, encode_value};
 
-use super::record::Record;
+use super::record::{Record, Text};
 use crate::value::ValueReader;
 use crate::violation::Violation;
 
@@ -12,6 +12,8 @@ use crate::violation::Violation;
 pub struct ColumnMap {
     field_count: usize,
     columns: Vec<Mapped>,
+    /// Where in a row the first value of a record's canonical form stands, the second … and how it is read.
+    in_record_order: Vec<(usize, ValueReader)>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,13 +27,17 @@ impl ColumnMap {
     pub(super) fn new<'a>(
         field_count: usize,
         columns: impl Iterator<Item = (&'a Column, usize)>,
+        record_order: &[usize],
     ) -> ColumnMap {
         let mapped = |(column, position): (&Column, usize)| Mapped {
             position,
             name: column.name().to_owned(),
             reader: ValueReader::new(column),
         };
-        ColumnMap { field_count, columns: columns.map(mapped).collect() }
+        let columns: Vec<Mapped> = columns.map(mapped).collect();
+        let in_record_order =
+            record_order.iter().map(|&n| (columns[n].position, columns[n].reader)).collect();
+        ColumnMap { field_count, columns, in_record_order }
     }
 
     /// How many values each row must have: as many as the header has names.
@@ -63,6 +69,43 @@ impl ColumnMap {
             }
         }
         Ok(())
+    }
+
+    /// Reads a record and writes its canonical form; `out` loses what it held.
+    ///
+    /// The bytes are those that `model::record::Codec` makes of the values.
+    ///
+    /// # Errors
+    /// As [`read_values`](ColumnMap::read_values).
+    pub fn encode(&self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Violation> {
+        let text = record.text();
+        let encoded = text.is_ok_and(|text| self.encode_text(&text, out));
+        if encoded { Ok(()) } else { Err(self.violation(record)) }
+    }
+
+    /// Writes the canonical form of a record; false where it breaks a rule.
+    #[inline]
+    pub(super) fn encode_text(&self, text: &Text<'_>, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        if text.field_count() != self.field_count {
+            return false;
+        }
+        for (n, (position, reader)) in self.in_record_order.iter().enumerate() {
+            let Some(Ok(value)) = text.field(*position).map(|field| reader.read(field)) else {
+                return false;
+            };
+            if n == 0 {
+                begin_record(&value, out);
+            }
+            encode_value(&value, out);
+        }
+        true
+    }
+
+    /// The first rule that a record breaks, which is known to break one.
+    #[cold]
+    pub(super) fn violation(&self, record: &Record<'_>) -> Violation {
+        self.read_values(record, &mut Vec::new()).expect_err("a rule was just found broken")
     }
 }
 

@@ -56,7 +56,7 @@ impl Header {
             return Err(HeaderError::Repeated(repeated));
         }
         let found = found.into_iter().filter_map(|(column, position)| Some((column, position?)));
-        Ok(ColumnMap::new(self.names.len(), found))
+        Ok(ColumnMap::new(self.names.len(), found, &layout.record_order()))
     }
 
     /// As `match_columns`, for files that may have no other columns.

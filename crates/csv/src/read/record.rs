@@ -7,9 +7,13 @@ use crate::violation::{Rule, Violation, shorten};
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     pub(super) raw: &'a [u8],
+    /// The same and what was unescaped, where it is known that they are UTF-8.
+    pub(super) text: Option<(&'a str, &'a str)>,
     pub(super) unescaped: &'a [u8],
     pub(super) spans: &'a [Span],
-    pub(super) position: Position,
+    /// A place before the record, and the bytes between it and the record: lines are counted when they are asked for.
+    pub(super) from: Position,
+    pub(super) before: &'a [u8],
     pub(super) has_backslash_escapes: bool,
 }
 
@@ -49,7 +53,8 @@ impl<'a> Record<'a> {
 
     /// Where the record begins.
     pub fn position(&self) -> Position {
-        self.position
+        let Position { line, byte } = self.from;
+        Position { line: line + count_lines(self.before), byte: byte + self.before.len() as u64 }
     }
 
     /// Whether a backslash was read as an escape: under RFC 4180 the record would say something else.
@@ -61,7 +66,11 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// `NotUtf8` at the first byte that belongs to no character.
+    #[inline]
     pub fn text(&self) -> Result<Text<'a>, Violation> {
+        if let Some((raw, unescaped)) = self.text {
+            return Ok(Text { raw, unescaped, spans: self.spans });
+        }
         match (simdutf8::basic::from_utf8(self.raw), simdutf8::basic::from_utf8(self.unescaped)) {
             (Ok(raw), Ok(unescaped)) => Ok(Text { raw, unescaped, spans: self.spans }),
             _ => Err(self.not_utf8()),
@@ -70,6 +79,7 @@ impl<'a> Record<'a> {
 
     /// # Errors
     /// `FieldCount` when there are more or fewer values than `expected`.
+    #[inline]
     pub fn expect_fields(&self, expected: usize) -> Result<(), Violation> {
         let found = self.field_count();
         if found == expected {
@@ -91,10 +101,9 @@ impl<'a> Record<'a> {
     }
 
     fn violation_at(&self, at: usize, value: &[u8], rule: Rule) -> Violation {
-        let lines = memchr::memchr_iter(b'\n', &self.raw[..at]).count() as u64;
-        let Position { line, byte } = self.position;
+        let Position { line, byte } = self.position();
         Violation {
-            line: line + lines,
+            line: line + count_lines(&self.raw[..at]),
             byte: byte + at as u64,
             column: None,
             value_shortened: shorten(value),
@@ -103,15 +112,23 @@ impl<'a> Record<'a> {
     }
 }
 
+fn count_lines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
+}
+
 /// The values of a record whose bytes are known to be UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
-    raw: &'a str,
-    unescaped: &'a str,
-    spans: &'a [Span],
+    pub(super) raw: &'a str,
+    pub(super) unescaped: &'a str,
+    pub(super) spans: &'a [Span],
 }
 
 impl<'a> Text<'a> {
+    pub(super) fn field_count(&self) -> usize {
+        self.spans.len()
+    }
+
     /// The nth value, without its quotes and escapes.
     #[inline]
     pub fn field(&self, n: usize) -> Option<&'a str> {

@@ -105,9 +105,11 @@ impl Scanner {
     pub fn record<'a>(&'a self, raw: &'a [u8], position: Position) -> Record<'a> {
         Record {
             raw,
+            text: None,
             unescaped: &self.unescaped,
             spans: &self.spans,
-            position,
+            from: position,
+            before: &[],
             has_backslash_escapes: self.has_backslash_escapes,
         }
     }
@@ -192,7 +194,7 @@ impl Scanner {
 
     #[inline]
     fn next_special(&self, text: &[u8]) -> Option<usize> {
-        let escape = if self.dialect == Dialect::Aws { b'\\' } else { b'"' };
+        let escape = self.dialect.escape();
         (self.at..text.len()).step_by(8).find_map(|at| {
             let word = swar::word_at(text, at);
             let is = |byte| swar::equal(word, swar::splat(byte));

@@ -37,7 +37,7 @@ pub fn gather(
     // Metrics are summed in the order of records.
     let threads = if is_small || metrics.is_some() { 1 } else { target.threads };
     let team = Sorter::team(&target.scratch, target.memory_bytes, threads);
-    let mut readers: Vec<Reader> = team.into_iter().map(|sorter| Reader::new(layout, sorter)).collect();
+    let mut readers: Vec<Reader> = team.into_iter().map(Reader::new).collect();
     let parts = match readers.pop() {
         Some(reader) if readers.is_empty() => vec![read_alone(reader, chunks, metrics, progress)?],
         last => {

@@ -1,22 +1,23 @@
 //! Reading a chunk: its records checked by the schema, encoded and sorted.
 
-use csv::{Settings, Splitter};
-use model::Layout;
+use csv::value::recycle;
+use csv::{Records, Settings};
 use model::error::{Error, Result};
-use model::record::{Codec, Value};
+use model::record::Value;
 use store::sort::Closed;
 use store::{Arrivals, Sorter};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, OpenFile};
 use super::violated;
 use crate::Progress;
 use crate::metrics::Aggregator;
 
 /// What one thread reads chunks into.
 pub struct Reader {
-    codec: Codec,
     sorter: Sorter,
     encoded: Vec<u8>,
+    /// Memory for the values of a record.
+    spare: Vec<Value<'static>>,
     /// How many records each chunk had that this thread has read.
     rows: Vec<(usize, u64)>,
 }
@@ -25,8 +26,8 @@ pub struct Reader {
 const ROW_BITS: u32 = 32;
 
 impl Reader {
-    pub fn new(layout: &Layout, sorter: Sorter) -> Reader {
-        Reader { codec: Codec::new(layout), sorter, encoded: Vec::new(), rows: Vec::new() }
+    pub fn new(sorter: Sorter) -> Reader {
+        Reader { sorter, encoded: Vec::new(), spare: Vec::new(), rows: Vec::new() }
     }
 
     /// Reads the nth chunk; shows every record to `metrics` where there are some.
@@ -37,28 +38,42 @@ impl Reader {
         mut metrics: Option<&mut Aggregator>,
         progress: &Progress,
     ) -> Result<()> {
-        let file = &chunk.file;
-        let mut splitter = Splitter::new(file.dialect, Settings { from: chunk.from, ..Settings::default() });
-        splitter.push(&chunk.bytes);
-        splitter.finish();
+        let (file, settings) = (&chunk.file, Settings { from: chunk.from, ..Settings::default() });
+        let refuse = |violation| violated(&file.key, &violation);
+        let mut records = Records::new(file.dialect, settings, &chunk.bytes);
         let first = (n as u64) << ROW_BITS;
         let mut rows = 0;
-        let mut spare: Vec<Value<'static>> = Vec::new();
-        while let Some(record) = splitter.next_record().map_err(|v| violated(&file.key, &v))? {
-            let mut values = csv::value::recycle(std::mem::take(&mut spare));
-            file.columns.read_values(&record, &mut values).map_err(|v| violated(&file.key, &v))?;
-            if let Some(metrics) = &mut metrics {
-                metrics.push(&values)?;
+        loop {
+            let is_read = match &mut metrics {
+                Some(metrics) => self.show_next(&mut records, file, metrics)?,
+                None => records.encode_next(&file.columns, &mut self.encoded).map_err(refuse)?,
+            };
+            if !is_read {
+                break;
             }
-            self.encoded.clear();
-            self.codec.encode(&values, &mut self.encoded);
             self.sorter.push(&self.encoded, Arrivals::once(first + rows))?;
             rows += 1;
-            spare = csv::value::recycle(values);
         }
         self.rows.push((n, rows));
         progress.add(rows, chunk.read_bytes);
         Ok(())
+    }
+
+    // Metrics want the values of each record, which encoding alone never makes.
+    fn show_next(
+        &mut self,
+        records: &mut Records<'_>,
+        file: &OpenFile,
+        metrics: &mut Aggregator,
+    ) -> Result<bool> {
+        let refuse = |violation| violated(&file.key, &violation);
+        let Some(record) = records.next_record().map_err(refuse)? else { return Ok(false) };
+        let mut values = recycle(std::mem::take(&mut self.spare));
+        file.columns.read_values(&record, &mut values).map_err(refuse)?;
+        metrics.push(&values)?;
+        self.spare = recycle(values);
+        file.columns.encode(&record, &mut self.encoded).map_err(refuse)?;
+        Ok(true)
     }
 
     /// What was read, sorted, and the rows of each chunk.
