@@ -7,7 +7,6 @@ use access::bucket::PartTag;
 use access::{Bucket, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease};
-use crc_fast::{CrcAlgorithm, checksum};
 use engine::export::{FileSummary, Piece};
 use model::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -64,12 +63,12 @@ impl Uploader {
         let mut open: Option<OpenFile> = None;
         while let Some(piece) = pieces.recv().await {
             match piece {
-                Piece::Part { file, bytes } => {
+                Piece::Part { file, bytes, crc64nvme } => {
                     if open.is_none() {
                         open = Some(self.begin(file).await?);
                     }
                     let upload = open.as_mut().ok_or_else(|| Error::internal("a part has no upload"))?;
-                    upload.send(&self.bucket, bytes.into()).await?;
+                    upload.send(&self.bucket, bytes.into(), crc64nvme).await?;
                 }
                 Piece::End(summary) => {
                     let upload =
@@ -98,14 +97,13 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    async fn send(&mut self, bucket: &Bucket, bytes: Bytes) -> Result<()> {
+    async fn send(&mut self, bucket: &Bucket, bytes: Bytes, crc64nvme: u64) -> Result<()> {
         while self.on_their_way.len() >= IN_FLIGHT {
             self.wait_for_one().await?;
         }
         self.number += 1;
         let (bucket, key, upload_id, number) =
             (bucket.clone(), self.key.clone(), self.upload_id.clone(), self.number);
-        let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, &bytes);
         self.on_their_way
             .spawn(async move { bucket.upload_part(&key, &upload_id, number, bytes, crc64nvme).await });
         Ok(())
