@@ -266,13 +266,10 @@ impl TestDataset {
             source.add(self, Origin::Put, 0, &tail);
         }
         let mut files: Vec<Vec<u8>> = Vec::new();
-        let settings = Settings {
-            file_size_bytes_max,
-            part_size_bytes: 64,
-            threads,
-            scratch: scratch(),
-            memory_bytes: 64,
-        };
+        // With two threads, each id that has several records is put in order outside of memory.
+        let memory_bytes = if threads == 2 { 64 } else { 1 << 20 };
+        let scratch = scratch();
+        let settings = Settings { file_size_bytes_max, part_size_bytes: 64, threads, scratch, memory_bytes };
         let mut emit = |piece| {
             if let Piece::Part { file, bytes, .. } = piece {
                 files.resize(files.len().max(file + 1), Vec::new());

@@ -170,3 +170,6 @@ fn values(array: &ArrayRef, storage: Storage, last: Option<&Arc<Dictionary>>) ->
         Storage::Boolean => Values::Booleans(array.as_boolean_opt()?.clone()),
     })
 }
+
+#[cfg(test)]
+mod tests;
