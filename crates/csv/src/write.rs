@@ -1,13 +1,18 @@
 //! The encoder: values appended as CSV text, the same bytes for the same values everywhere.
 
 mod double;
+mod long;
 
 use memchr::memchr_iter;
 use model::record::Value;
 
 use crate::swar;
 
-pub use double::write_double;
+pub use double::put_double;
+pub use long::put_long;
+
+/// The room that a number's text needs at most, and what writing it spoils.
+pub const NUMBER_SPACE: usize = 32;
 
 /// Appends the first row: names, comma separated, LF.
 pub fn write_header<'a>(names: impl IntoIterator<Item = &'a str>, out: &mut Vec<u8>) {
@@ -42,7 +47,16 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
 }
 
 pub fn write_long(number: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    let mut space = [0; NUMBER_SPACE];
+    let len = put_long(number, &mut space);
+    out.extend_from_slice(&space[..len]);
+}
+
+/// As `put_double` writes it.
+pub fn write_double(number: f64, out: &mut Vec<u8>) {
+    let mut space = [0; NUMBER_SPACE];
+    let len = put_double(number, &mut space);
+    out.extend_from_slice(&space[..len]);
 }
 
 pub fn write_boolean(truth: bool, out: &mut Vec<u8>) {
@@ -75,8 +89,9 @@ fn write_row<T>(values: impl IntoIterator<Item = T>, out: &mut Vec<u8>, write: i
     out.push(b'\n');
 }
 
+/// Whether `write_string` puts a text in quotes.
 #[inline]
-fn needs_quotes(text: &[u8]) -> bool {
+pub fn needs_quotes(text: &[u8]) -> bool {
     matches!(text, [b' ' | b'\t', ..] | [.., b' ' | b'\t']) || has_special(text)
 }
 
@@ -99,14 +114,30 @@ fn has_special_in(word: &[u8; 8]) -> bool {
 
 #[cold]
 fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut from = 0;
-    for quote in memchr_iter(b'"', text) {
-        out.extend_from_slice(&text[from..=quote]);
-        from = quote;
+    let from = out.len();
+    out.resize(from + quoted_len_max(text.len()), 0);
+    let len = put_quoted(text, &mut out[from..]);
+    out.truncate(from + len);
+}
+
+/// The room that a text of this length needs in quotes.
+pub fn quoted_len_max(len: usize) -> usize {
+    2 * len + 2
+}
+
+/// Writes a text to the start of `out`, in quotes and its quotes doubled; the length of that.
+pub fn put_quoted(text: &[u8], out: &mut [u8]) -> usize {
+    out[0] = b'"';
+    let (mut from, mut end) = (0, 1);
+    for to in memchr_iter(b'"', text).map(|quote| quote + 1).chain([text.len()]) {
+        let piece = &text[from..to];
+        out[end..end + piece.len()].copy_from_slice(piece);
+        end += piece.len();
+        out[end] = b'"';
+        end += 1;
+        from = to;
     }
-    out.extend_from_slice(&text[from..]);
-    out.push(b'"');
+    end
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Export: a snapshot's runs → merged, chosen by the rules of the mode → CSV in files of equal hash ranges.
 
 pub(crate) mod choose;
-mod encode;
+pub mod encode;
 mod file;
+pub mod pool;
 mod unit;
+
+use std::path::{Path, PathBuf};
 
 use model::error::{Error, Result};
 use model::manifest::Ledger;
@@ -15,7 +18,8 @@ use store::run::EVERYTHING;
 use crate::Progress;
 use crate::in_order::{self, Ahead, Output};
 use file::FileWriter;
-use unit::{Tally, Unit};
+use pool::Pool;
+use unit::{Plan, Tally, Unit};
 
 /// What an export reads: the pinned runs of the chosen origins, and the size they have as CSV.
 pub struct Source {
@@ -26,9 +30,8 @@ pub struct Source {
 
 impl Source {
     /// All records of all runs, with their arrivals, for whoever merges them otherwise.
-    pub fn batches(&self) -> Result<Vec<(Origin, Batches)>> {
-        let read =
-            |source: &SourceRun| Ok((source.origin, Box::new(source.run.read(EVERYTHING, true)?) as Batches));
+    pub fn batches(&self) -> Result<Vec<Batches>> {
+        let read = |source: &SourceRun| Ok(Box::new(source.run.read(EVERYTHING, true)?) as Batches);
         self.runs.iter().map(read).collect()
     }
 }
@@ -43,7 +46,7 @@ pub struct SourceRun {
     pub records: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The mean size of the files stays below this.
     pub file_size_bytes_max: u64,
@@ -51,15 +54,19 @@ pub struct Settings {
     pub part_size_bytes: usize,
     /// How many ranges are merged and encoded at once.
     pub threads: usize,
+    /// A folder of this export's own; it is made when it is needed and removed in the end.
+    pub scratch: PathBuf,
+    /// What each thread may take to put the records of one item or user in order.
+    pub memory_bytes: usize,
 }
 
-/// How many pieces a unit may be ahead of the one whose turn it is; a piece is about a MiB.
-const PIECES_AHEAD: usize = 12;
+/// How many pieces a unit may be ahead of the one whose turn it is.
+const PIECES_AHEAD: usize = 16;
 
 /// A piece of the output, in order.
 #[derive(Debug)]
 pub enum Piece {
-    /// The next bytes of a file, `part_size_bytes` of them except the last.
+    /// The next bytes of a file, `part_size_bytes` of them except the last, and their checksum.
     Part { file: usize, bytes: Vec<u8>, crc64nvme: u64 },
     /// A file has ended.
     End(FileSummary),
@@ -101,15 +108,26 @@ pub fn export(
     emit: &mut dyn FnMut(Piece) -> Result<()>,
 ) -> Result<Ledger> {
     let files = file_count(source.csv_bytes, settings);
-    let units = unit::plan(layout, mode, &source, files);
+    let (pool, scratch) = (Pool::default(), Scratch(&settings.scratch));
+    let plan = Plan {
+        layout,
+        mode,
+        runs: &source.runs,
+        pool: &pool,
+        scratch: scratch.0,
+        memory_bytes: settings.memory_bytes,
+    };
+    let units = plan.units(files);
     let mut writer = FileWriter::begin(layout, settings.part_size_bytes);
     let mut total = Tally::default();
     let encode = |unit: &Unit<'_>, out: &mut dyn FnMut(Vec<u8>) -> Result<()>| unit.encode(progress, out);
-    let ahead = Ahead { units: 2 * settings.threads, pieces: PIECES_AHEAD };
+    let ahead = Ahead { units: settings.threads + 1, pieces: PIECES_AHEAD };
     in_order::run(&units, settings.threads, ahead, &encode, |unit, output| match output {
         Output::Piece(bytes) => {
             writer.go_to(unit.file, layout, emit)?;
-            writer.write(&bytes, emit)
+            writer.write(&bytes, emit)?;
+            pool.give_back(bytes);
+            Ok(())
         }
         Output::Done(tally) => {
             writer.go_to(unit.file, layout, emit)?;
@@ -121,6 +139,16 @@ pub fn export(
     writer.go_to(files - 1, layout, emit)?;
     writer.end(emit)?;
     ledger(&source, &total)
+}
+
+/// A folder that goes with the export.
+struct Scratch<'a>(&'a Path);
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        // Most exports never made it; what can't be removed now is cleared at the next start.
+        let _ = std::fs::remove_dir(self.0);
+    }
 }
 
 // What was read is what the catalog says was written; anything else is a damaged or forgotten run.

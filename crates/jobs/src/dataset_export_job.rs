@@ -18,8 +18,12 @@ use crate::snapshot::{Tail, open_source};
 use crate::upload::{Uploaded, Uploader};
 use crate::{Parts, blocking, explain_denial, manifest, upload};
 
-/// The size of an uploaded part; a store takes 10,000 of them a file.
-const PART_BYTES: usize = 8 << 20;
+/// The size of an uploaded part, the least that a store takes.
+const PART_BYTES: u64 = 5 << 20;
+/// A store takes 10,000 parts a file; all of a large export may be of one user, and so go into one file.
+const PARTS_MAX: u64 = 8_000;
+/// What a thread may take to put the records of one item or user in order of arrival.
+const GROUP_BYTES: usize = 4 << 20;
 
 /// All that is needed to make an export visible; once it is stored, the job only goes forward.
 #[derive(Serialize, Deserialize)]
@@ -109,8 +113,10 @@ fn merge(
     let source = open_source(parts, job.dataset_id, snapshot, runs, mode, &tail)?;
     let settings = Settings {
         file_size_bytes_max: parts.settings.file_size_bytes_max,
-        part_size_bytes: PART_BYTES,
+        part_size_bytes: usize::try_from(PART_BYTES.max(source.csv_bytes / PARTS_MAX)).unwrap_or(usize::MAX),
         threads: parts.settings.threads,
+        scratch: parts.scratch.join(format!("{}-export", parts.clock.hex(16))),
+        memory_bytes: GROUP_BYTES,
     };
     let mut emit =
         |piece| pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"));

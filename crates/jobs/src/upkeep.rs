@@ -193,7 +193,7 @@ async fn write_compaction(
     let inputs: Vec<Input> = runs.iter().map(input).collect();
     let file = {
         let (parts, layout, object) = (parts.clone(), dataset.layout.clone(), format!("{attempt}-0.parquet"));
-        blocking(move || compact(&parts.objects, &object, &layout, origin, &inputs)).await?
+        blocking(move || compact(&parts.objects, &object, &layout, &inputs)).await?
     };
     let ids: Vec<i64> = runs.iter().map(|row| row.id).collect();
     parts.catalog.finish_compaction(dataset.id, &ids, &new_run(&dataset.layout, origin, file)).await

@@ -1,7 +1,7 @@
 //! Compaction: many runs of one origin become one, so that every later merge has little to do.
 
+use model::Layout;
 use model::error::Result;
-use model::{Layout, Origin};
 
 use crate::merge::{Batches, Merge};
 use crate::objects::Objects;
@@ -38,16 +38,10 @@ pub fn pick(sizes_bytes: &[u64]) -> Option<Vec<usize>> {
 }
 
 /// Merges runs of one origin into a new one, durable under `object` but seen by nobody yet.
-pub fn compact(
-    objects: &Objects,
-    object: &str,
-    layout: &Layout,
-    origin: Origin,
-    inputs: &[Input],
-) -> Result<RunFile> {
-    let mut runs: Vec<(Origin, Batches)> = Vec::with_capacity(inputs.len());
+pub fn compact(objects: &Objects, object: &str, layout: &Layout, inputs: &[Input]) -> Result<RunFile> {
+    let mut runs: Vec<Batches> = Vec::with_capacity(inputs.len());
     for input in inputs {
-        runs.push((origin, Box::new(RunReader::open(objects, &input.object, layout, input.sequence_base)?)));
+        runs.push(Box::new(RunReader::open(objects, &input.object, layout, input.sequence_base)?));
     }
     let mut merge = Merge::new(layout, runs)?;
     let mut writer = RunWriter::create(objects, object, layout)?;

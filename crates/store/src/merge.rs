@@ -1,11 +1,11 @@
-//! The merge of ordered runs into one stream: equal records become one, and every record knows where it came from.
+//! The merge of ordered runs into one stream: equal records become one.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
+use model::Layout;
 use model::error::{Error, Result};
-use model::{Layout, Origin};
 
 use crate::Arrivals;
 use crate::rows::Rows;
@@ -19,10 +19,6 @@ pub struct Merged {
     pub rows: Arc<Rows>,
     pub row: usize,
     pub arrivals: Arrivals,
-    /// How many of the copies came in bulk.
-    pub bulk_copies: u64,
-    /// How many came one by one.
-    pub put_copies: u64,
 }
 
 /// The next of a merge: as many records as come from one run alone, or one that had to be compared.
@@ -45,7 +41,6 @@ pub struct Merge {
 }
 
 struct Source {
-    origin: Origin,
     batches: Batches,
     rows: Arc<Rows>,
     row: usize,
@@ -54,12 +49,12 @@ struct Source {
 impl Merge {
     /// # Errors
     /// As `next_record`.
-    pub fn new(layout: &Layout, runs: Vec<(Origin, Batches)>) -> Result<Merge> {
+    pub fn new(layout: &Layout, runs: Vec<Batches>) -> Result<Merge> {
         let order = layout.record_order();
         let mut merge = Merge { sources: Vec::new(), heap: Vec::new(), order, rows_read: 0 };
-        for (origin, mut batches) in runs {
+        for mut batches in runs {
             if let Some(rows) = next_batch(&mut batches)? {
-                merge.sources.push(Source { origin, batches, rows, row: 0 });
+                merge.sources.push(Source { batches, rows, row: 0 });
             }
         }
         merge.heap = (0..merge.sources.len()).collect();
@@ -76,18 +71,15 @@ impl Merge {
 
     /// The next distinct records in record order.
     ///
-    /// Records below the next hash of every other run need no comparison: they come as a span. What spans tell of
-    /// arrivals is in their rows.
+    /// Records below the next one of every other run come as a span. What spans tell of arrivals is in their rows.
     ///
     /// # Errors
     /// As `next_record`.
     pub fn next_piece(&mut self) -> Result<Option<Piece>> {
         let Some(&first) = self.heap.first() else { return Ok(None) };
-        let others = self.heap.iter().skip(1).take(2).map(|&n| &self.sources[n]);
-        let limit = others.map(|source| source.rows.hashes[source.row]).min();
+        let end = self.end_of_span(&self.sources[first]);
         let source = &mut self.sources[first];
         let (rows, from) = (source.rows.clone(), source.row);
-        let end = limit.map_or(rows.len(), |limit| gallop(&rows.hashes, from, limit));
         if end == from {
             return self.next_record().map(|merged| merged.map(Piece::One));
         }
@@ -95,6 +87,29 @@ impl Merge {
         self.rows_read += (end - 1 - from) as u64;
         self.advance()?;
         Ok(Some(Piece::Span { rows, range: from..end }))
+    }
+
+    // The end of what the first source has in hand below the second: most of it has a smaller hash.
+    fn end_of_span(&self, first: &Source) -> usize {
+        let Some(second) = self.second() else { return first.rows.len() };
+        gallop(first.row..first.rows.len(), |row| {
+            first.rows.compare(row, &second.rows, second.row, &self.order).is_lt()
+        })
+    }
+
+    fn second(&self) -> Option<&Source> {
+        let second = match self.heap.len() {
+            0 | 1 => return None,
+            2 => 1,
+            _ => {
+                if self.compare(2, 1).is_lt() {
+                    2
+                } else {
+                    1
+                }
+            }
+        };
+        Some(&self.sources[self.heap[second]])
     }
 
     /// The next distinct record in record order.
@@ -105,9 +120,7 @@ impl Merge {
         let Some(&first) = self.heap.first() else { return Ok(None) };
         let source = &self.sources[first];
         let arrivals = source.rows.arrivals(source.row);
-        let mut merged =
-            Merged { rows: source.rows.clone(), row: source.row, arrivals, bulk_copies: 0, put_copies: 0 };
-        merged.count(source.origin, arrivals.copies);
+        let mut merged = Merged { rows: source.rows.clone(), row: source.row, arrivals };
         self.advance()?;
         // Records of one run differ, so equals can only head other runs.
         while let Some(&next) = self.heap.first() {
@@ -115,9 +128,7 @@ impl Merge {
             if source.rows.compare(source.row, &merged.rows, merged.row, &self.order).is_ne() {
                 break;
             }
-            let arrivals = source.rows.arrivals(source.row);
-            merged.arrivals.merge(arrivals);
-            merged.count(source.origin, arrivals.copies);
+            merged.arrivals.merge(source.rows.arrivals(source.row));
             self.advance()?;
         }
         Ok(Some(merged))
@@ -167,24 +178,19 @@ impl Merge {
     }
 }
 
-impl Merged {
-    fn count(&mut self, origin: Origin, copies: u64) {
-        match origin {
-            Origin::Bulk => self.bulk_copies += copies,
-            Origin::Put => self.put_copies += copies,
-        }
-    }
-}
-
-// The first record at `from` or behind it whose hash is not below `limit`: nearly always near, so the steps grow.
-fn gallop(hashes: &[u64], from: usize, limit: u64) -> usize {
-    let (mut low, mut step) = (from, 1);
-    while low + step < hashes.len() && hashes[low + step] < limit {
-        low += step;
+// The first row that is not below a limit, as its forerunners are: nearly always near, so the steps grow.
+fn gallop(rows: Range<usize>, is_below: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut step) = (rows.start, 1);
+    while low < rows.end && is_below(rows.end.min(low + step) - 1) {
+        low = rows.end.min(low + step);
         step *= 2;
     }
-    let high = hashes.len().min(low + step + 1);
-    low + hashes[low..high].partition_point(|hash| *hash < limit)
+    let mut high = rows.end.min(low + step - 1).max(low);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_below(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
 }
 
 // An empty batch says nothing; only the end does.

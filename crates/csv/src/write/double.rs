@@ -1,12 +1,17 @@
 //! Decimal text for 64-bit numbers: the shortest that gives the number back, always with a point.
 
-/// Appends a finite number, such as `15.0`, `0.75` or `1.5e-7`; minus zero is `0.0`.
+use super::NUMBER_SPACE;
+use super::long::put_digits;
+
+/// Writes a finite number to the start of `out`, such as `15.0`, `0.75` or `1.5e-7`; minus zero is `0.0`. Gives the
+/// length of its text; what stands behind it is spoiled.
 ///
 /// The exponent form is for numbers below 1e-5 and from 1e16 only.
-pub fn write_double(number: f64, out: &mut Vec<u8>) {
+#[inline]
+pub fn put_double(number: f64, out: &mut [u8; NUMBER_SPACE]) -> usize {
     match in_hundredths(number) {
-        Some(hundredths) => write_hundredths(hundredths, out),
-        None => write_any(number, out),
+        Some(hundredths) => put_hundredths(hundredths, out),
+        None => put_any(number, out),
     }
 }
 
@@ -21,28 +26,29 @@ fn in_hundredths(number: f64) -> Option<i64> {
     is_exact.then_some(nearest)
 }
 
-fn write_hundredths(hundredths: i64, out: &mut Vec<u8>) {
-    if hundredths < 0 {
-        out.push(b'-');
-    }
+#[inline]
+fn put_hundredths(hundredths: i64, out: &mut [u8; NUMBER_SPACE]) -> usize {
+    let sign = usize::from(hundredths < 0);
+    out[0] = b'-';
     let (whole, part) = (hundredths.unsigned_abs() / 100, (hundredths.unsigned_abs() % 100) as u8);
-    out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
-    out.extend_from_slice(&[b'.', b'0' + part / 10]);
-    if part % 10 != 0 {
-        out.push(b'0' + part % 10);
-    }
+    let end = put_digits(whole, out, sign);
+    out[end..end + 3].copy_from_slice(&[b'.', b'0' + part / 10, b'0' + part % 10]);
+    end + 2 + usize::from(part % 10 != 0)
 }
 
 // Ryu leaves the point out of an exponent form with one digit.
-fn write_any(number: f64, out: &mut Vec<u8>) {
+#[cold]
+fn put_any(number: f64, out: &mut [u8; NUMBER_SPACE]) -> usize {
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format(number);
-    match text.split_once('e') {
-        Some((digits, exponent)) if !digits.contains('.') => {
-            out.extend_from_slice(digits.as_bytes());
-            out.extend_from_slice(b".0e");
-            out.extend_from_slice(exponent.as_bytes());
-        }
-        _ => out.extend_from_slice(text.as_bytes()),
+    let pieces = match text.split_once('e') {
+        Some((digits, exponent)) if !digits.contains('.') => [digits, ".0e", exponent],
+        _ => [text, "", ""],
+    };
+    let mut end = 0;
+    for piece in pieces {
+        out[end..end + piece.len()].copy_from_slice(piece.as_bytes());
+        end += piece.len();
     }
+    end
 }

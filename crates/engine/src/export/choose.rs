@@ -1,11 +1,12 @@
 //! Items and users: which of the distinct records of one id are written, and in which order.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::error::Result;
 use model::{IngestionMode, Layout};
-use store::{Arrivals, Rows};
+use store::{Arrivals, Rows, Sorter};
 
 use super::encode::Encoder;
 
@@ -13,7 +14,15 @@ use super::encode::Encoder;
 pub struct Chooser {
     id_column: usize,
     keeps_newest: bool,
+    /// The records in hand; where there are many, the others are in `sorter`.
     members: Vec<Member>,
+    /// What the records in hand take, about.
+    members_bytes: usize,
+    sorter: Option<Sorter>,
+    /// How many records of the group went to the sorter.
+    sorted: u64,
+    scratch: PathBuf,
+    memory_bytes: usize,
 }
 
 struct Member {
@@ -23,9 +32,18 @@ struct Member {
 }
 
 impl Chooser {
-    pub fn new(layout: &Layout, mode: IngestionMode) -> Chooser {
-        let keeps_newest = mode == IngestionMode::All;
-        Chooser { id_column: layout.id_column(), keeps_newest, members: Vec::new() }
+    /// `scratch` is a folder of its own, which it makes when one id has more records than `memory_bytes` hold.
+    pub fn new(layout: &Layout, mode: IngestionMode, scratch: PathBuf, memory_bytes: usize) -> Chooser {
+        Chooser {
+            id_column: layout.id_column(),
+            keeps_newest: mode == IngestionMode::All,
+            members: Vec::new(),
+            members_bytes: 0,
+            sorter: None,
+            sorted: 0,
+            scratch,
+            memory_bytes,
+        }
     }
 
     /// Takes records that are next to each other in one batch.
@@ -71,17 +89,49 @@ impl Chooser {
                 self.members[0] = Member { rows, row, arrivals };
             }
             return Ok(());
+        } else if self.members_bytes >= self.memory_bytes / 2 {
+            self.sort_away(out)?;
         }
+        self.members_bytes += size_of::<Member>() + rows.mean_size_bytes();
         self.members.push(Member { rows, row, arrivals });
         Ok(())
     }
 
     /// Writes the group in hand. Exact duplicates stand where the first of them arrived.
     pub fn end(&mut self, out: &mut Encoder<'_>) -> Result<()> {
+        if self.sorter.is_some() {
+            self.sort_away(out)?;
+        }
+        if let Some(sorter) = self.sorter.take() {
+            let mut sorted = sorter.finish()?;
+            while let Some((entry, _)) = sorted.next_record()? {
+                out.write_line(&entry[KEY_BYTES..])?;
+            }
+        }
         self.members.sort_by_key(|m| m.arrivals.sequence_min);
         for member in self.members.drain(..) {
             out.write(&member.rows, member.row..member.row + 1)?;
         }
+        (self.members_bytes, self.sorted) = (0, 0);
+        Ok(())
+    }
+
+    // The sorter orders lines by their arrival and, of one arrival, as they came.
+    fn sort_away(&mut self, out: &mut Encoder<'_>) -> Result<()> {
+        let sorter = self.sorter.get_or_insert_with(|| Sorter::new(&self.scratch, self.memory_bytes / 2));
+        let mut entry = Vec::new();
+        for member in self.members.drain(..) {
+            entry.clear();
+            entry.extend_from_slice(&member.arrivals.sequence_min.to_be_bytes());
+            entry.extend_from_slice(&self.sorted.to_be_bytes());
+            entry.extend_from_slice(out.line(&member.rows, member.row));
+            sorter.push(&entry, Arrivals::once(0))?;
+            self.sorted += 1;
+        }
+        self.members_bytes = 0;
         Ok(())
     }
 }
+
+/// The arrival and the number of a line in the sorter.
+const KEY_BYTES: usize = 16;

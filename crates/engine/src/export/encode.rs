@@ -1,28 +1,33 @@
 //! Records in columns → lines of CSV, as fast as memory takes them.
 
-use std::ops::Range;
+mod column;
+mod ready;
+mod slots;
+mod text;
 
-use arrow_array::{Array, BooleanArray, Float64Array, Int64Array, StringArray};
+use std::ops::Range;
+use std::sync::Arc;
+
 use model::error::Result;
 use store::Rows;
-use store::rows::Values;
 
-/// Encodes records and hands the bytes on, about a MiB at a time.
+use super::pool::{PIECE_BYTES, Pool};
+use column::Column;
+use ready::Ready;
+use text::Text;
+
+/// Encodes records and hands the bytes on, a piece at a time.
 pub struct Encoder<'o> {
-    buffer: Vec<u8>,
+    ready: Ready,
+    text: Text,
     rows: u64,
+    pool: &'o Pool,
     out: &'o mut dyn FnMut(Vec<u8>) -> Result<()>,
 }
 
-const PIECE_BYTES: usize = 1 << 20;
-/// What a piece may grow beyond its size before it is handed on; a longer line makes the buffer grow.
-const SLACK_BYTES: usize = 64 << 10;
-/// Looked at together for characters that need quotes: small enough for the nearest cache.
-const SPAN_ROWS: usize = 2048;
-
 impl<'o> Encoder<'o> {
-    pub fn new(out: &'o mut dyn FnMut(Vec<u8>) -> Result<()>) -> Encoder<'o> {
-        Encoder { buffer: Vec::new(), rows: 0, out }
+    pub fn new(pool: &'o Pool, out: &'o mut dyn FnMut(Vec<u8>) -> Result<()>) -> Encoder<'o> {
+        Encoder { ready: Ready::default(), text: Text::new(pool.take()), rows: 0, pool, out }
     }
 
     /// Records encoded so far.
@@ -34,121 +39,70 @@ impl<'o> Encoder<'o> {
     ///
     /// # Errors
     /// Those of the one who takes the bytes.
-    pub fn write(&mut self, rows: &Rows, range: Range<usize>) -> Result<()> {
-        let mut from = range.start;
-        while from < range.end {
-            let span = from..range.end.min(from + SPAN_ROWS);
-            from = span.end;
-            let columns: Vec<Column<'_>> = rows.columns.iter().map(|c| Column::new(c, &span)).collect();
-            for row in span {
-                if self.buffer.len() >= PIECE_BYTES {
-                    self.hand_on()?;
-                }
-                write_record(&columns, row, &mut self.buffer);
+    pub fn write(&mut self, rows: &Arc<Rows>, range: Range<usize>) -> Result<()> {
+        self.rows += range.len() as u64;
+        let columns = self.ready.columns(rows);
+        let mut row = range.start;
+        while row < range.end {
+            row = put_records(columns, row..range.end, &mut self.text);
+            if self.text.len() >= PIECE_BYTES {
+                hand_on(&mut self.text, self.pool, self.out)?;
             }
         }
-        self.rows += range.len() as u64;
         Ok(())
     }
 
+    /// The line of a record, to be written later.
+    pub fn line(&mut self, rows: &Arc<Rows>, row: usize) -> &[u8] {
+        let columns = self.ready.columns(rows);
+        let len = self.text.len();
+        put_record(columns, row, &mut self.text);
+        self.text.take_back(len)
+    }
+
+    /// Appends the line of a record.
+    ///
+    /// # Errors
+    /// Those of the one who takes the bytes.
+    pub fn write_line(&mut self, line: &[u8]) -> Result<()> {
+        self.rows += 1;
+        self.text.put_bytes(line);
+        if self.text.len() < PIECE_BYTES { Ok(()) } else { hand_on(&mut self.text, self.pool, self.out) }
+    }
+
     /// Hands on what is left; the number of records.
-    pub fn end(mut self) -> Result<u64> {
-        if !self.buffer.is_empty() {
-            self.hand_on()?;
+    pub fn end(self) -> Result<u64> {
+        if self.text.len() > 0 {
+            (self.out)(self.text.into_bytes())?;
         }
         Ok(self.rows)
     }
-
-    fn hand_on(&mut self) -> Result<()> {
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES + SLACK_BYTES));
-        (self.out)(piece)
-    }
 }
 
-/// The values of one column, and what holds for all of a span.
-enum Column<'a> {
-    /// No value of the span needs quotes.
-    Plain(&'a StringArray),
-    Strings(&'a StringArray),
-    Longs(&'a Int64Array),
-    Doubles(&'a Float64Array),
-    Booleans(&'a BooleanArray),
-    Absent,
+fn hand_on(text: &mut Text, pool: &Pool, out: &mut dyn FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
+    out(std::mem::replace(text, Text::new(pool.take())).into_bytes())
 }
 
-impl<'a> Column<'a> {
-    fn new(values: &'a Values, span: &Range<usize>) -> Column<'a> {
-        match values {
-            Values::Strings(array) => {
-                let offsets = array.value_offsets();
-                let bytes = &array.value_data()[offsets[span.start] as usize..offsets[span.end] as usize];
-                if csv::write::is_plain(bytes) { Column::Plain(array) } else { Column::Strings(array) }
-            }
-            Values::Longs(array) => Column::Longs(array),
-            Values::Doubles(array) => Column::Doubles(array),
-            Values::Booleans(array) => Column::Booleans(array),
-            Values::Absent => Column::Absent,
+/// Writes records until a piece is full; the first that was not written.
+fn put_records(columns: &[Column], rows: Range<usize>, text: &mut Text) -> usize {
+    for row in rows.clone() {
+        put_record(columns, row, text);
+        if text.len() >= PIECE_BYTES {
+            return row + 1;
         }
     }
+    rows.end
 }
 
 #[inline]
-fn write_record(columns: &[Column<'_>], row: usize, out: &mut Vec<u8>) {
-    for (n, column) in columns.iter().enumerate() {
-        if n > 0 {
-            out.push(b',');
-        }
-        match column {
-            Column::Plain(a) if a.is_valid(row) => out.extend_from_slice(a.value(row).as_bytes()),
-            Column::Strings(a) if a.is_valid(row) => csv::write::write_string(a.value(row), out),
-            Column::Longs(a) if a.is_valid(row) => csv::write::write_long(a.value(row), out),
-            Column::Doubles(a) if a.is_valid(row) => csv::write::write_double(a.value(row), out),
-            Column::Booleans(a) if a.is_valid(row) => csv::write::write_boolean(a.value(row), out),
-            _ => {}
-        }
+fn put_record(columns: &[Column], row: usize, text: &mut Text) {
+    text.begin_record(columns.len());
+    let Some((last, others)) = columns.split_last() else { return };
+    for column in others {
+        column.put(row, b',', text);
     }
-    out.push(b'\n');
+    last.put(row, b'\n', text);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    fn rows(texts: &[Option<&str>]) -> Rows {
-        let strings = Values::Strings(StringArray::from(texts.to_vec()));
-        let numbers = Values::Longs((0..texts.len() as i64).collect::<Int64Array>());
-        Rows {
-            hashes: vec![0; texts.len()],
-            columns: vec![strings, numbers, Values::Absent],
-            arrivals: vec![],
-        }
-    }
-
-    fn encode(rows: &Arc<Rows>, range: Range<usize>) -> String {
-        let mut bytes = Vec::new();
-        let mut take = |piece: Vec<u8>| {
-            bytes.extend(piece);
-            Ok(())
-        };
-        let mut encoder = Encoder::new(&mut take);
-        encoder.write(rows, range).unwrap();
-        encoder.end().unwrap();
-        String::from_utf8(bytes).unwrap()
-    }
-
-    #[test]
-    fn quotes_stand_where_they_are_needed_and_nowhere_else() {
-        let rows = Arc::new(rows(&[Some("a"), None, Some("b,c"), Some(" d"), Some("say \"e\"")]));
-        assert_eq!(encode(&rows, 0..2), "a,0,\n,1,\n");
-        assert_eq!(encode(&rows, 1..5), ",1,\n\"b,c\",2,\n\" d\",3,\n\"say \"\"e\"\"\",4,\n");
-    }
-
-    #[test]
-    fn a_span_of_any_length_is_encoded_whole() {
-        let texts: Vec<String> = (0..10_000).map(|n| format!("t{n}")).collect();
-        let rows = Arc::new(rows(&texts.iter().map(|t| Some(t.as_str())).collect::<Vec<_>>()));
-        let expected: String = (0..10_000).map(|n| format!("t{n},{n},\n")).collect();
-        assert_eq!(encode(&rows, 0..10_000), expected);
-    }
-}
+mod tests;

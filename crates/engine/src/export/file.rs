@@ -1,6 +1,6 @@
 //! The files of an export, one after the other: header, bytes as they come, hashes, cut into parts.
 
-use crc_fast::{CrcAlgorithm, Digest};
+use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use model::Layout;
 use model::error::Result;
 
@@ -13,7 +13,7 @@ pub struct FileWriter {
     part: Vec<u8>,
     rows: u64,
     bytes: u64,
-    crc64nvme: Digest,
+    crc64nvme: u64,
     blake3: blake3::Hasher,
 }
 
@@ -28,7 +28,7 @@ impl FileWriter {
     fn of(file: usize, layout: &Layout, part_size_bytes: usize) -> FileWriter {
         let mut part = Vec::new();
         csv::write::write_header(layout.columns.iter().map(|c| c.name()), &mut part);
-        let crc64nvme = Digest::new(CrcAlgorithm::Crc64Nvme);
+        let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, &[]);
         let blake3 = blake3::Hasher::new();
         FileWriter { file, part_size_bytes, part, rows: 0, bytes: 0, crc64nvme, blake3 }
     }
@@ -43,20 +43,23 @@ impl FileWriter {
     }
 
     pub fn write(&mut self, mut bytes: &[u8], emit: Emit<'_>) -> Result<()> {
-        if self.part.is_empty() {
-            self.part.reserve_exact(self.part_size_bytes);
-        }
         while self.part.len() + bytes.len() >= self.part_size_bytes {
             // A header can be longer than a part.
             let (now, later) = bytes.split_at(self.part_size_bytes.saturating_sub(self.part.len()));
-            self.part.extend_from_slice(now);
+            self.append(now);
             bytes = later;
             let rest = self.part.split_off(self.part_size_bytes);
             let part = std::mem::replace(&mut self.part, rest);
             self.emit_part(part, emit)?;
         }
-        self.part.extend_from_slice(bytes);
+        self.append(bytes);
         Ok(())
+    }
+
+    // A part gets all its room at once: it is filled to the end, but for the last one.
+    fn append(&mut self, bytes: &[u8]) {
+        self.part.reserve_exact(self.part_size_bytes.saturating_sub(self.part.len()).max(bytes.len()));
+        self.part.extend_from_slice(bytes);
     }
 
     /// Counts records whose bytes were written.
@@ -75,16 +78,17 @@ impl FileWriter {
             file: self.file,
             rows: self.rows,
             bytes: self.bytes,
-            crc64nvme: self.crc64nvme.finalize(),
+            crc64nvme: self.crc64nvme,
             blake3: self.blake3.finalize().to_hex().to_string(),
         }))
     }
 
     fn emit_part(&mut self, bytes: Vec<u8>, emit: Emit<'_>) -> Result<()> {
-        self.bytes += bytes.len() as u64;
-        self.crc64nvme.update(&bytes);
+        let len = bytes.len() as u64;
+        let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, &bytes);
+        self.bytes += len;
+        self.crc64nvme = checksum_combine(CrcAlgorithm::Crc64Nvme, self.crc64nvme, crc64nvme, len);
         self.blake3.update(&bytes);
-        let crc64nvme = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &bytes);
         emit(Piece::Part { file: self.file, bytes, crc64nvme })
     }
 }
@@ -109,7 +113,7 @@ mod tests {
         let mut emit = |piece| {
             match piece {
                 Piece::Part { file, bytes, crc64nvme } => {
-                    assert_eq!(crc64nvme, crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &bytes));
+                    assert_eq!(crc64nvme, checksum(CrcAlgorithm::Crc64Nvme, &bytes));
                     assert!(bytes.len() <= part_size_bytes);
                     files.resize(files.len().max(file + 1), String::new());
                     files[file].push_str(std::str::from_utf8(&bytes).unwrap());
@@ -141,7 +145,7 @@ mod tests {
             for (file, summary) in files.iter().zip(summaries) {
                 assert_eq!(summary.bytes, file.len() as u64);
                 assert_eq!(summary.blake3, blake3::hash(file.as_bytes()).to_hex().to_string());
-                assert_eq!(summary.crc64nvme, crc_fast::checksum(CrcAlgorithm::Crc64Nvme, file.as_bytes()));
+                assert_eq!(summary.crc64nvme, checksum(CrcAlgorithm::Crc64Nvme, file.as_bytes()));
             }
         }
     }

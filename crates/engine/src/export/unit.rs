@@ -1,24 +1,37 @@
 //! The unit of an export's work: a range of hashes, merged over all runs and encoded into one file's bytes.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use model::error::Result;
 use model::{IngestionMode, Layout};
 use store::Piece;
 use store::merge::{Batches, Merge};
 
+use super::SourceRun;
 use super::choose::Chooser;
 use super::encode::Encoder;
-use super::{Source, SourceRun};
+use super::pool::Pool;
 use crate::Progress;
+
+/// What all units of an export have in common.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    pub layout: &'a Layout,
+    pub mode: IngestionMode,
+    pub runs: &'a [SourceRun],
+    pub pool: &'a Pool,
+    pub scratch: &'a Path,
+    /// What a unit may take to put the records of one id in order.
+    pub memory_bytes: usize,
+}
 
 /// One range of hashes; all its records go into one file.
 pub struct Unit<'a> {
     pub file: usize,
+    number: usize,
     range: RangeInclusive<u64>,
-    layout: &'a Layout,
-    mode: IngestionMode,
-    runs: &'a [SourceRun],
+    plan: Plan<'a>,
 }
 
 /// What became of a unit's records.
@@ -39,46 +52,51 @@ impl Tally {
     }
 }
 
-/// Cuts an export into units: at the borders of files, and where the largest run's row groups begin, so that nearly
-/// nothing is read twice.
-pub fn plan<'a>(layout: &'a Layout, mode: IngestionMode, source: &'a Source, files: usize) -> Vec<Unit<'a>> {
-    let bits = files.trailing_zeros();
-    let file_start = |file: usize| if bits == 0 { 0 } else { (file as u64) << (64 - bits) };
-    let mut starts: Vec<u64> = (0..files).map(file_start).collect();
-    if let Some(largest) = source.runs.iter().max_by_key(|run| run.rows) {
-        starts.extend_from_slice(largest.run.borders());
+impl<'a> Plan<'a> {
+    /// Cuts an export into units: at the borders of files, and behind the first hash of each of the largest run's row
+    /// groups, so that nearly nothing is read twice.
+    pub fn units(self, files: usize) -> Vec<Unit<'a>> {
+        let bits = files.trailing_zeros();
+        let file_start = |file: usize| if bits == 0 { 0 } else { (file as u64) << (64 - bits) };
+        let mut starts: Vec<u64> = (0..files).map(file_start).collect();
+        if let Some(largest) = self.runs.iter().max_by_key(|run| run.rows) {
+            // Records of that hash can stand at the end of the row group before, too.
+            starts.extend(largest.run.borders().iter().skip(1).filter_map(|border| border.checked_add(1)));
+        }
+        starts.sort_unstable();
+        starts.dedup();
+        let end = |n: usize| starts.get(n + 1).map_or(u64::MAX, |next| next - 1);
+        let file_of =
+            |start: u64| if bits == 0 { 0 } else { usize::try_from(start >> (64 - bits)).unwrap_or(0) };
+        let unit = |(number, &start): (usize, &u64)| Unit {
+            file: file_of(start),
+            number,
+            range: start..=end(number),
+            plan: self,
+        };
+        starts.iter().enumerate().map(unit).collect()
     }
-    starts.sort_unstable();
-    starts.dedup();
-    let end = |n: usize| starts.get(n + 1).map_or(u64::MAX, |next| next - 1);
-    let file_of = |start: u64| if bits == 0 { 0 } else { usize::try_from(start >> (64 - bits)).unwrap_or(0) };
-    let unit = |(n, &start): (usize, &u64)| Unit {
-        file: file_of(start),
-        range: start..=end(n),
-        layout,
-        mode,
-        runs: &source.runs,
-    };
-    starts.iter().enumerate().map(unit).collect()
 }
 
 const REPORT_EVERY_ROWS: u64 = 8192;
 
 impl Unit<'_> {
-    /// Merges and encodes the range; `out` takes its bytes in order, about a MiB at a time.
+    /// Merges and encodes the range; `out` takes its bytes in order, a piece at a time.
     ///
-    /// Holds one batch of each run, the records of one id where an id has several, and one piece of output.
+    /// Holds one batch of each run, the records of one id where an id has several (within the
+    /// plan's memory), and one piece of output.
     pub fn encode(&self, progress: &Progress, out: &mut dyn FnMut(Vec<u8>) -> Result<()>) -> Result<Tally> {
-        let is_keyed = self.layout.dataset_type.is_keyed();
-        let mut runs: Vec<_> = Vec::with_capacity(self.runs.len());
-        for source in self.runs {
+        let plan = &self.plan;
+        let is_keyed = plan.layout.dataset_type.is_keyed();
+        let mut runs: Vec<_> = Vec::with_capacity(plan.runs.len());
+        for source in plan.runs {
             // Only of items and users does it matter when they came.
             let reader = source.run.read(self.range.clone(), is_keyed)?;
-            runs.push((source.origin, Box::new(reader) as Batches));
+            runs.push(Box::new(reader) as Batches);
         }
-        let mut merge = Merge::new(self.layout, runs)?;
-        let mut encoder = Encoder::new(out);
-        let mut chooser = is_keyed.then(|| Chooser::new(self.layout, self.mode));
+        let mut merge = Merge::new(plan.layout, runs)?;
+        let mut encoder = Encoder::new(plan.pool, out);
+        let mut chooser = is_keyed.then(|| self.chooser());
         let (mut distinct, mut reported) = (0, 0);
         while let Some(piece) = merge.next_piece()? {
             let (rows, range) = match piece {
@@ -110,5 +128,11 @@ impl Unit<'_> {
         progress.add(written - reported, 0);
         progress.check()?;
         Ok(Tally { read: merge.rows_read(), distinct, written })
+    }
+
+    fn chooser(&self) -> Chooser {
+        let plan = &self.plan;
+        let scratch = plan.scratch.join(self.number.to_string());
+        Chooser::new(plan.layout, plan.mode, scratch, plan.memory_bytes)
     }
 }

@@ -1,8 +1,8 @@
 //! The numbers of items that metrics sum: those of the newest record of each item.
 
+use model::Layout;
 use model::error::{Error, Result};
 use model::record::hash_id;
-use model::{Layout, Origin};
 use store::merge::{Batches, Merge, Merged};
 
 use super::{number_of, number_position};
@@ -26,7 +26,7 @@ impl ItemNumbers {
     /// `Invalid` when a column is missing, or the numbers need more memory than that; those of a merge.
     pub fn read(
         layout: &Layout,
-        runs: Vec<(Origin, Batches)>,
+        runs: Vec<Batches>,
         columns: &[String],
         memory_bytes: usize,
         progress: &Progress,

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use model::{DatasetType, Origin, Schema};
+use model::{DatasetType, Schema};
 use proptest::prelude::*;
 use store::merge::Batches;
 use store::{Arrivals, RowsBuilder};
@@ -61,7 +61,7 @@ fn event(kind: &'static str, at_s: i64) -> Event {
 /// Item, PRICE, WEIGHT and sequence number.
 type Item = (&'static str, Option<f64>, Option<i64>, u64);
 
-fn runs(records: &[Item]) -> Vec<(Origin, Batches)> {
+fn runs(records: &[Item]) -> Vec<Batches> {
     let mut codec_bytes: Vec<(Vec<u8>, u64)> = Vec::new();
     for (id, price, weight, sequence) in records {
         let values = [
@@ -79,7 +79,7 @@ fn runs(records: &[Item]) -> Vec<(Origin, Batches)> {
         builder.push_record(&bytes, Arrivals::once(sequence)).unwrap();
     }
     let batches: Batches = Box::new(std::iter::once(Ok(Arc::new(builder.take()))));
-    vec![(Origin::Bulk, batches)]
+    vec![batches]
 }
 
 fn numbers(records: &[Item], metrics: &[Metric], memory_bytes: usize) -> Result<ItemNumbers> {

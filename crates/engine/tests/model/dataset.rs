@@ -244,7 +244,7 @@ impl TestDataset {
             };
             let inputs: Vec<Input> = inputs.iter().map(input).collect();
             if !inputs.is_empty() {
-                let file = compact(&self.objects, &name(), &self.layout, origin, &inputs).unwrap();
+                let file = compact(&self.objects, &name(), &self.layout, &inputs).unwrap();
                 self.runs.push((origin, 0, file));
             }
         }
@@ -266,7 +266,10 @@ impl TestDataset {
             source.add(self, Origin::Put, 0, &tail);
         }
         let mut files: Vec<Vec<u8>> = Vec::new();
-        let settings = Settings { file_size_bytes_max, part_size_bytes: 64, threads };
+        // With two threads, each id that has several records is put in order outside of memory.
+        let memory_bytes = if threads == 2 { 64 } else { 1 << 20 };
+        let scratch = scratch();
+        let settings = Settings { file_size_bytes_max, part_size_bytes: 64, threads, scratch, memory_bytes };
         let mut emit = |piece| {
             if let Piece::Part { file, bytes, .. } = piece {
                 files.resize(files.len().max(file + 1), Vec::new());

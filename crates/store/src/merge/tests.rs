@@ -54,16 +54,16 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let objects = Objects::open(folder.path()).unwrap();
         let runs = vec![
-            (Origin::Bulk, write_run(&objects, "a", &bulk, 0)),
-            (Origin::Put, write_run(&objects, "b", &put, 1000)),
-            (Origin::Put, write_run(&objects, "c", &more, 2000)),
+            write_run(&objects, "a", &bulk, 0),
+            write_run(&objects, "b", &put, 1000),
+            write_run(&objects, "c", &more, 2000),
         ];
-        let mut expected: BTreeMap<Vec<u8>, (Arrivals, u64, u64)> = BTreeMap::new();
-        for (first, items, bulk, put) in [(0u64, &bulk, 1, 0), (1000, &put, 0, 1), (2000, &more, 0, 1)] {
+        let mut expected: BTreeMap<Vec<u8>, Arrivals> = BTreeMap::new();
+        for (first, items) in [(0u64, &bulk), (1000, &put), (2000, &more)] {
             for (n, item) in (first..).zip(items) {
                 expected.entry(record(*item))
-                    .and_modify(|(a, b, p)| { a.merge(Arrivals::once(n)); *b += bulk; *p += put; })
-                    .or_insert((Arrivals::once(n), bulk, put));
+                    .and_modify(|arrivals| arrivals.merge(Arrivals::once(n)))
+                    .or_insert(Arrivals::once(n));
             }
         }
         let mut merge = Merge::new(&layout(), runs).unwrap();
@@ -73,7 +73,7 @@ proptest! {
             let values: Vec<Value<'_>> = m.rows.columns.iter().map(|c| c.get(m.row)).collect();
             let mut bytes = Vec::new();
             codec.encode(&values, &mut bytes);
-            seen.push((bytes, (m.arrivals, m.bulk_copies, m.put_copies)));
+            seen.push((bytes, m.arrivals));
         }
         let expected: Vec<_> = expected.into_iter().collect();
         prop_assert_eq!(seen, expected.clone());
@@ -93,7 +93,7 @@ proptest! {
 
 /// The records of a range of hashes, by pieces; and how many were read.
 fn pieces(runs: &[OpenRun], range: std::ops::RangeInclusive<u64>) -> (Vec<Vec<u8>>, u64) {
-    let open = |run: &OpenRun| (Origin::Put, Box::new(run.read(range.clone(), false).unwrap()) as Batches);
+    let open = |run: &OpenRun| Box::new(run.read(range.clone(), false).unwrap()) as Batches;
     let mut merge = Merge::new(&layout(), runs.iter().map(open).collect()).unwrap();
     let mut seen = Vec::new();
     while let Some(piece) = merge.next_piece().unwrap() {
@@ -124,7 +124,7 @@ fn a_damaged_run_is_an_error_and_no_panic() {
         damaged[at] ^= 0x10;
         std::fs::write(&path, &damaged).unwrap();
         let Ok(reader) = RunReader::open(&objects, "a", &layout(), 0) else { continue };
-        let Ok(mut merge) = Merge::new(&layout(), vec![(Origin::Bulk, Box::new(reader))]) else { continue };
+        let Ok(mut merge) = Merge::new(&layout(), vec![Box::new(reader)]) else { continue };
         while let Ok(Some(_)) = merge.next_record() {}
     }
 }

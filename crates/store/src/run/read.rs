@@ -1,25 +1,22 @@
 //! Reading a run: whole or by ranges of the hash, by any number of readers at once.
 
-use std::fs::File;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
+mod group;
+mod reader;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
-use arrow_array::{ArrayRef, RecordBatch};
+use std::fs::File;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, OnceLock};
+
 use model::Layout;
 use model::error::{Context, Error, Result};
 use model::schema::Storage;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
-use super::{BORDERS, COPIES, CSV_BYTES, FORMAT, FORMAT_KEY, SCHEMA_VERSION, SEQUENCE, SPAN};
-use crate::Arrivals;
+use super::{BORDERS, CSV_BYTES, FORMAT, FORMAT_KEY, SCHEMA_VERSION};
 use crate::objects::Objects;
-use crate::rows::{BATCH_BYTES, BATCH_ROWS, Rows, Values, hash_ids};
+use crate::rows::{BATCH_BYTES, BATCH_ROWS};
 use crate::tail::later_version;
+pub use reader::RunReader;
 
 /// All hashes there are.
 pub const EVERYTHING: RangeInclusive<u64> = 0..=u64::MAX;
@@ -35,6 +32,8 @@ pub struct OpenRun {
     id_column: usize,
     sequence_base: u64,
     borders: Arc<[u64]>,
+    /// For each row group that was once entered in its midst, where its hashes lie.
+    marks: Arc<[OnceLock<Vec<u64>>]>,
 }
 
 impl OpenRun {
@@ -55,10 +54,12 @@ impl OpenRun {
             id_column: layout.id_column(),
             sequence_base,
             borders: Arc::default(),
+            marks: Arc::default(),
         };
         run.check_format()?;
         run.check_version(layout)?;
         run.borders = run.read_borders()?;
+        run.marks = run.borders.iter().map(|_| OnceLock::new()).collect();
         Ok(run)
     }
 
@@ -78,34 +79,15 @@ impl OpenRun {
     /// # Errors
     /// `Corrupt` when the object is gone or has no column that it must have.
     pub fn read(&self, range: RangeInclusive<u64>, with_arrivals: bool) -> Result<RunReader> {
-        let file = self.objects.open_object(&self.object)?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
-        let wanted = |name: &str| self.columns.iter().any(|(column, _)| column == name);
-        let own = |name: &str| with_arrivals && [SEQUENCE, SPAN, COPIES].contains(&name);
-        let fields = self.metadata.schema().fields();
-        let roots = (0..fields.len()).filter(|&n| wanted(fields[n].name()) || own(fields[n].name()));
-        let roots: Vec<usize> = roots.collect();
-        let place = |name: &str| roots.iter().position(|&n| fields[n].name() == name);
-        let places = self.columns.iter().map(|(name, _)| place(name)).collect();
-        let missing = |name: &str| Error::corrupt(format!("run {} has no column {name}", self.object));
-        let own = |name: &str| place(name).ok_or_else(|| missing(name));
-        let own = if with_arrivals { Some([own(SEQUENCE)?, own(SPAN)?, own(COPIES)?]) } else { None };
-        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        let batches = builder
-            .with_projection(mask)
-            .with_row_groups(self.row_groups(&range))
-            .with_batch_size(self.batch_rows())
-            .build()
-            .corrupt(|| format!("run {} can't be read", self.object))?;
-        Ok(RunReader { run: self.clone(), batches, places, own, range, is_done: false })
+        RunReader::begin(self, range, with_arrivals)
     }
 
     // A hash can go on in the next row group, so the one before a border counts too.
-    fn row_groups(&self, range: &RangeInclusive<u64>) -> Vec<usize> {
+    fn row_groups(&self, range: &RangeInclusive<u64>) -> Range<usize> {
         let borders = &self.borders;
         let first = borders.partition_point(|border| border < range.start()).saturating_sub(1);
         let end = borders.partition_point(|border| border <= range.end());
-        (first..end).collect()
+        first..end
     }
 
     /// Wide records are read in small batches, so that a merge of many runs stays small.
@@ -113,6 +95,10 @@ impl OpenRun {
         let csv_bytes: u64 = self.footer(CSV_BYTES).and_then(|text| text.parse().ok()).unwrap_or(0);
         let fitting = BATCH_BYTES / (csv_bytes / self.rows().max(1)).max(1);
         usize::try_from(fitting).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS)
+    }
+
+    fn damaged(&self, what: &str) -> Error {
+        Error::corrupt(format!("run {} {what}", self.object))
     }
 
     fn footer(&self, key: &str) -> Option<&str> {
@@ -147,83 +133,4 @@ impl OpenRun {
             || Error::corrupt(format!("run {} does not say where its row groups begin", self.object));
         borders.map(Arc::from).ok_or_else(damaged)
     }
-}
-
-/// Reads a run, or a range of it, in record order, in batches.
-pub struct RunReader {
-    run: OpenRun,
-    batches: ParquetRecordBatchReader,
-    /// For each column of the layout, its place in what is read; none for a column of a later schema.
-    places: Vec<Option<usize>>,
-    own: Option<[usize; 3]>,
-    range: RangeInclusive<u64>,
-    is_done: bool,
-}
-
-impl RunReader {
-    /// Opens a whole run to be read under `layout`; `sequence_base` is added to its sequence numbers.
-    ///
-    /// # Errors
-    /// As `OpenRun::open`.
-    pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<RunReader> {
-        OpenRun::open(objects, object, layout, sequence_base)?.read(EVERYTHING, true)
-    }
-
-    fn read(&mut self, batch: &RecordBatch) -> Result<Rows> {
-        let damaged = || Error::corrupt(format!("run {} holds a column of another type", self.run.object));
-        let id = self.places[self.run.id_column].ok_or_else(damaged)?;
-        let Some(Values::Strings(ids)) = values(batch.column(id), Storage::String) else {
-            return Err(damaged());
-        };
-        let hashes = hash_ids(&ids);
-        if !hashes.is_sorted() {
-            return Err(Error::corrupt(format!("run {} is out of order", self.run.object)));
-        }
-        let from = hashes.partition_point(|hash| hash < self.range.start());
-        let end = hashes.partition_point(|hash| hash <= self.range.end());
-        self.is_done = end < hashes.len();
-        let hashes = if end - from == hashes.len() { hashes } else { hashes[from..end].to_vec() };
-        let batch = batch.slice(from, end - from);
-        let mut columns = Vec::with_capacity(self.places.len());
-        for (place, (_, storage)) in self.places.iter().zip(&self.run.columns) {
-            columns.push(match place {
-                None => Values::Absent,
-                Some(n) => values(batch.column(*n), *storage).ok_or_else(damaged)?,
-            });
-        }
-        let arrivals = self.own.map(|own| self.arrivals(&batch, own)).transpose()?.unwrap_or_default();
-        Ok(Rows { hashes, columns, arrivals })
-    }
-
-    fn arrivals(&self, batch: &RecordBatch, own: [usize; 3]) -> Result<Vec<Arrivals>> {
-        let damaged = || Error::corrupt(format!("run {} holds a column of another type", self.run.object));
-        let own = |n: usize| batch.column(own[n]).as_primitive_opt::<UInt64Type>().ok_or_else(damaged);
-        let (sequence, span, copies) = (own(0)?.values(), own(1)?.values(), own(2)?.values());
-        let arrivals = (0..batch.num_rows()).map(|row| {
-            let sequence_min = sequence[row].wrapping_add(self.run.sequence_base);
-            Arrivals { sequence_min, sequence_max: sequence_min.wrapping_add(span[row]), copies: copies[row] }
-        });
-        Ok(arrivals.collect())
-    }
-}
-
-impl Iterator for RunReader {
-    type Item = Result<Arc<Rows>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_done {
-            return None;
-        }
-        let batch = self.batches.next()?.corrupt(|| format!("run {} is damaged", self.run.object));
-        Some(batch.and_then(|batch| self.read(&batch)).map(Arc::new))
-    }
-}
-
-fn values(array: &ArrayRef, storage: Storage) -> Option<Values> {
-    Some(match storage {
-        Storage::String => Values::Strings(array.as_string_opt::<i32>()?.clone()),
-        Storage::Long => Values::Longs(array.as_primitive_opt::<Int64Type>()?.clone()),
-        Storage::Double => Values::Doubles(array.as_primitive_opt::<Float64Type>()?.clone()),
-        Storage::Boolean => Values::Booleans(array.as_boolean_opt()?.clone()),
-    })
 }

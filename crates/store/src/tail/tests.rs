@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{DatasetType, ErrorKind, Origin, Schema};
+use model::{DatasetType, ErrorKind, Schema};
 
 use super::*;
 use crate::log::{Batch, LogSettings};
@@ -102,11 +102,7 @@ async fn records_of_two_versions_merge_where_only_nothing_tells_them_apart() {
     let (tail, sorter) = stage.read(&layout).unwrap();
     assert_eq!((tail.records, tail.csv_bytes), (4, 4 * (1 + 1 + 8 + 4) + 3));
     let open = |object| Box::new(RunReader::open(&stage.objects(), object, &layout, 0).unwrap());
-    let runs: Vec<(Origin, Batches)> = vec![
-        (Origin::Put, into_batches(sorter.finish().unwrap(), &layout)),
-        (Origin::Bulk, open("old")),
-        (Origin::Bulk, open("new")),
-    ];
+    let runs: Vec<Batches> = vec![into_batches(sorter.finish().unwrap(), &layout), open("old"), open("new")];
     let mut merge = Merge::new(&layout, runs).unwrap();
     let mut seen = Vec::new();
     while let Some(merged) = merge.next_record().unwrap() {
