@@ -244,7 +244,8 @@ impl TestDataset {
             };
             let inputs: Vec<Input> = inputs.iter().map(input).collect();
             if !inputs.is_empty() {
-                let file = compact(&self.objects, &name(), &self.layout, origin, &inputs).unwrap();
+                let file =
+                    compact(&self.objects, &name(), &self.layout, origin, inputs, 2, &|| Ok(())).unwrap();
                 self.runs.push((origin, 0, file));
             }
         }
