@@ -1,4 +1,4 @@
-"""A memory cgroup for one process, made by hand: version 2 where it has the controller, else version 1."""
+"""A memory cgroup made by hand: version 2 where it has the controller, else version 1."""
 
 import os
 from pathlib import Path
@@ -7,20 +7,40 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 class MemoryLimit:
-    """Puts a process into a group of its own with a limit in bytes; needs the right to make groups, else `OSError`."""
+    """A group with a limit in bytes; needs the right to make groups, else `OSError`."""
 
-    def __init__(self, pid, size_bytes):
+    def __init__(self, size_bytes):
         controllers = ROOT / "cgroup.controllers"
         if controllers.exists() and "memory" in controllers.read_text().split():
-            self.group, limit = ROOT / f"lade-bench-{os.getpid()}", "memory.max"
+            self.top, limit = ROOT, "memory.max"
         elif (ROOT / "memory").is_dir():
-            self.group, limit = ROOT / "memory" / f"lade-bench-{os.getpid()}", "memory.limit_in_bytes"
+            self.top, limit = ROOT / "memory", "memory.limit_in_bytes"
         else:
             raise FileNotFoundError("no memory cgroups")
+        self.group = self.top / f"lade-bench-{os.getpid()}"
         self.group.mkdir()
         (self.group / limit).write_text(str(size_bytes))
-        (self.group / "cgroup.procs").write_text(str(pid))
+
+    def start(self, start):
+        """Calls `start` from within the group: a process that it starts finds itself there, and stays."""
+        before = self._own_group()
+        self._enter(self.group)
+        try:
+            start()
+        finally:
+            self._enter(before)
 
     def remove(self):
         """After the process has ended."""
         self.group.rmdir()
+
+    def _own_group(self):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if "memory" in controllers.split(",") or (not controllers and self.top == ROOT):
+                return self.top / path.lstrip("/")
+        return self.top
+
+    @staticmethod
+    def _enter(group):
+        (group / "cgroup.procs").write_text(str(os.getpid()))

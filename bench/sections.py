@@ -168,7 +168,8 @@ def cgroup(bench):
     _, expected = bench.right_answer(data)
     bench.ours.place(data)
     try:
-        limit = MemoryLimit(bench.ours.server.pid, bench.memory)
+        limit = MemoryLimit(bench.memory)
+        limit.start(bench.ours.restart)
     except OSError as error:
         bench.sections.append(Section("cgroup", "Held in little memory", f"Can't be done here: {error}."))
         return
@@ -182,7 +183,7 @@ def cgroup(bench):
 def _held(bench, data, expected):
     exports = Exports(bench, data, "BULK")
     bench.compare("cgroup", f"Held in {bench.memory // MIB} MiB",
-                  "The server in a memory cgroup: what it allocates and caches from the start of the import on.", data,
+                  "The server started in a memory cgroup, with its own settings: all that it allocates and caches.", data,
                   [(Series("Lade, import FULL", data.rows), lambda: bench.ours.import_full(data)),
                    (Series("Lade, export BULK", data.rows), exports.run)], rounds=1)
     exports.check("Lade, export BULK", expected)

@@ -236,7 +236,7 @@ def test_an_update_that_was_killed_is_done_after_the_restart(serve):
     assert last.export(items).lines == ["i1,,1.0,A,", "i2,red,2.0,B,"]
 
 
-def test_runs_of_all_versions_are_compacted_into_one(serve):
+def test_runs_of_all_versions_are_compacted_into_few(serve):
     server = serve("--flush-after-s", "0")
     workshop = Workshop(server.endpoint)
     items = workshop.make_group(items=ITEMS).items
@@ -258,7 +258,8 @@ def test_runs_of_all_versions_are_compacted_into_one(serve):
     assert exported.header == column_names(" ".join(fields))
     assert exported.lines == sorted(expected)
     assert (exported.ledger["readPut"], exported.ledger["exactDuplicates"]) == (16, 7)
-    until(lambda: len(list((server.data_dir / "runs").glob("*.parquet"))) == 1)
+    # Up to three of one size stay as they are.
+    until(lambda: len(list((server.data_dir / "runs").glob("*.parquet"))) <= 3)
 
 
 def server_said(server, word):

@@ -6,6 +6,7 @@ use model::{Arn, DatasetType, ErrorKind, Layout};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::job::claim::forget_turn;
 use crate::job::data_deletion_job::not_deleting;
 use crate::job::read_note;
 use crate::{
@@ -221,6 +222,7 @@ impl Catalog {
             return Err(not_found("dataset", arn));
         }
         tag::delete_all(&mut tx, arn).await?;
+        forget_turn(&mut tx, arn).await?;
         tx.commit().await.map_err(failed)
     }
 }

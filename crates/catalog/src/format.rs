@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -18,6 +18,7 @@ const TABLES: [&str; 16] = [
     metric_attribution::TABLES,
     run::TABLES,
     job::TABLES,
+    job::claim::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,

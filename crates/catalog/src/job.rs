@@ -1,6 +1,6 @@
 //! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
 
-mod claim;
+pub(crate) mod claim;
 pub(crate) mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;

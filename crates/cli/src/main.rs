@@ -9,6 +9,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Gives back what a job has freed, also across threads that come and go.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A self-hosted server that speaks the data side of Amazon Personalize, with its own S3, IAM, STS and KMS.
 #[derive(Parser)]
 #[command(name = "lade", version, arg_required_else_help = true, max_term_width = 100)]

@@ -1,5 +1,6 @@
 //! The settings of a server: a TOML file, then the environment (`LADE_…`), then flags; the last one given holds.
 
+mod memory;
 pub mod size;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -35,6 +36,10 @@ pub struct Given {
     /// Memory that one job may use [default: 256MiB]
     #[arg(long, env = "LADE_JOB_MEMORY", value_name = "SIZE")]
     pub job_memory: Option<Size>,
+
+    /// Memory that all jobs together may use [default: job_memory for each and one more, at most half of the machine's]
+    #[arg(long, env = "LADE_JOBS_MEMORY", value_name = "SIZE")]
+    pub jobs_memory: Option<Size>,
 
     /// Jobs that run at the same time [default: one for each processor]
     #[arg(long, env = "LADE_JOBS_CONCURRENT", value_name = "N")]
@@ -97,6 +102,7 @@ pub struct Settings {
     /// `None`: a pair made at the first start.
     pub root_key: Option<(String, Secret)>,
     pub job_memory_bytes: u64,
+    pub jobs_memory_bytes: u64,
     pub jobs_concurrent: usize,
     pub file_size_max_bytes: u64,
     pub flush_after_s: u64,
@@ -118,6 +124,12 @@ impl Given {
         };
         given.check()?;
         let root_key = given.root_key()?;
+        let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
+        let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
+        let jobs_memory_bytes = given.jobs_memory.map_or_else(
+            || memory::for_jobs(job_memory_bytes, jobs_concurrent, memory::limit_bytes()),
+            |size| size.bytes,
+        );
         Ok(Settings {
             data_dir: data_dir(given.data_dir)?,
             listen: listen(
@@ -127,8 +139,9 @@ impl Given {
             region: given.region,
             account_id: given.account_id,
             root_key,
-            job_memory_bytes: given.job_memory.map_or(256 << 20, |size| size.bytes),
-            jobs_concurrent: given.jobs_concurrent.unwrap_or_else(jobs_concurrent),
+            job_memory_bytes,
+            jobs_memory_bytes,
+            jobs_concurrent,
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             public_hosts: given.public_host.into_iter().collect(),
@@ -144,6 +157,7 @@ impl Given {
             region: self.region.or(below.region),
             account_id: self.account_id.or(below.account_id),
             job_memory: self.job_memory.or(below.job_memory),
+            jobs_memory: self.jobs_memory.or(below.jobs_memory),
             jobs_concurrent: self.jobs_concurrent.or(below.jobs_concurrent),
             file_size_max: self.file_size_max.or(below.file_size_max),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
@@ -174,6 +188,9 @@ impl Given {
             }
             Given { jobs_concurrent: Some(0), .. } => wrong("jobs_concurrent", "at least 1"),
             Given { job_memory: Some(m), .. } if m.bytes < 16 << 20 => wrong("job_memory", "at least 16MiB"),
+            Given { jobs_memory: Some(m), .. } if m.bytes < memory::JOBS_BYTES_MIN => {
+                wrong("jobs_memory", "at least 64MiB")
+            }
             Given { file_size_max: Some(m), .. } if m.bytes < 1 << 20 => {
                 wrong("file_size_max", "at least 1MiB")
             }

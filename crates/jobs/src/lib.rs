@@ -1,5 +1,7 @@
 //! Jobs: claimed from the catalog, run under a lease, retried on passing faults, ended once and for all.
 
+mod budget;
+mod compaction;
 mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Access;
+use budget::Budget;
 use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun};
 use engine::Progress;
 use model::error::{Error, ErrorKind, Result};
@@ -27,6 +30,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 /// What jobs work with.
+#[derive(Clone)]
 pub struct Parts {
     pub catalog: Catalog,
     pub access: Arc<Access>,
@@ -36,7 +40,7 @@ pub struct Parts {
     /// Rung when a job was created; a hint over polling.
     pub bell: Arc<Notify>,
     /// Called when a dataset has changed: what the doors keep of it is out of date.
-    pub dataset_changed: Box<dyn Fn() + Send + Sync>,
+    pub dataset_changed: Arc<dyn Fn() + Send + Sync>,
     /// A folder for sorting; what lies in it is of no use after a restart.
     pub scratch: PathBuf,
     pub settings: Settings,
@@ -46,8 +50,10 @@ pub struct Parts {
 pub struct Settings {
     /// How many jobs run at once.
     pub jobs_concurrent: usize,
-    /// The memory of one job's sorting, in bytes.
+    /// The memory of one job, in bytes.
     pub job_memory_bytes: usize,
+    /// The memory of all jobs together, flushing and compacting counted.
+    pub jobs_memory_bytes: usize,
     /// How many threads one job works with.
     pub threads: usize,
     /// The mean size of exported files stays below this.
@@ -58,6 +64,14 @@ pub struct Settings {
     pub flush_size_bytes: u64,
     /// or when the whole log has this size.
     pub log_size_bytes: u64,
+}
+
+impl Parts {
+    /// The same parts for work that may use so much memory.
+    fn within(&self, memory_bytes: usize) -> Arc<Parts> {
+        let settings = Settings { job_memory_bytes: memory_bytes, ..self.settings };
+        Arc::new(Parts { settings, ..self.clone() })
+    }
 }
 
 /// The workers and the upkeep, until they are stopped.
@@ -84,9 +98,11 @@ impl Jobs {
     pub fn start(parts: Parts) -> Jobs {
         let parts = Arc::new(parts);
         let (stop, stopped) = watch::channel(false);
-        let worker = |_| tokio::spawn(work(parts.clone(), stopped.clone()));
+        let budget = Arc::new(Budget::new(&parts.settings));
+        let worker = |_| tokio::spawn(work(parts.clone(), budget.clone(), stopped.clone()));
         let mut tasks: Vec<JoinHandle<()>> = (0..parts.settings.jobs_concurrent.max(1)).map(worker).collect();
-        tasks.push(tokio::spawn(upkeep::run(parts, stopped)));
+        tasks.push(tokio::spawn(upkeep::run(parts.within(budget.flush_bytes()), stopped.clone())));
+        tasks.push(tokio::spawn(compaction::run(parts, budget, stopped)));
         Jobs { stop, tasks }
     }
 
@@ -101,13 +117,25 @@ impl Jobs {
     }
 }
 
-async fn work(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
+async fn work(parts: Arc<Parts>, budget: Arc<Budget>, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
-        match parts.catalog.claim(lease::LEASE_MS).await {
-            Ok(Some((job, lease))) => {
+        // Memory comes first: a job that there is none for waits in its row, for whichever worker has some.
+        let share = tokio::select! {
+            share = budget.share() => share,
+            _ = stopped.changed() => continue,
+        };
+        let claimed = match share {
+            Ok(share) => {
+                parts.catalog.claim(lease::LEASE_MS).await.map(|job| job.map(|claimed| (claimed, share)))
+            }
+            Err(cause) => Err(cause),
+        };
+        match claimed {
+            Ok(Some(((job, lease), share))) => {
                 // There may be more where this came from: another worker looks.
                 parts.bell.notify_one();
-                run(&parts, job, lease, stopped.clone()).await;
+                let share = if sorts(job.kind) { budget.grow(share) } else { share };
+                run(&parts.within(share.bytes()), job, lease, stopped.clone()).await;
             }
             Ok(None) => wait(&parts, &mut stopped).await,
             Err(cause) => {
@@ -115,6 +143,14 @@ async fn work(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
                 wait(&parts, &mut stopped).await;
             }
         }
+    }
+}
+
+// What sorts is faster with more memory; what streams is not.
+fn sorts(kind: JobKind) -> bool {
+    match kind {
+        JobKind::Import | JobKind::Deletion => true,
+        JobKind::Export | JobKind::Update => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Upkeep: put records flushed from the log to runs, runs compacted, segments and objects that nobody needs cleared.
+//! Upkeep: put records flushed from the log to runs, segments and objects that nobody needs cleared.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use catalog::{DatasetRow, RunRow};
 use model::Origin;
 use model::error::Result;
-use store::compact::{Input, compact, pick};
+use store::compact::Input;
 use store::tail::read_tail;
 use store::{RunFile, RunWriter, Sorter};
 use tokio::sync::watch;
@@ -41,11 +41,16 @@ impl Upkeep {
         let datasets = self.parts.catalog.all_datasets().await?;
         self.forget_deleted(&datasets);
         for dataset in &datasets {
-            if self.must_flush(dataset) {
-                flush(&self.parts, dataset.id, self.parts.log.durable()).await?;
-                self.waiting_since_ms.remove(&dataset.id);
+            if !self.must_flush(dataset) {
+                continue;
             }
-            compact_dataset(&self.parts, dataset).await?;
+            // One that can't be flushed keeps no other one waiting.
+            match flush(&self.parts, dataset.id, self.parts.log.durable()).await {
+                Ok(()) => drop(self.waiting_since_ms.remove(&dataset.id)),
+                Err(cause) => {
+                    warn!(dataset.arn = %dataset.arn, error = %cause.chain(), "a dataset is flushed later");
+                }
+            }
         }
         trim_log(&self.parts).await?;
         clear_objects(&self.parts).await
@@ -139,64 +144,6 @@ fn write_flush(parts: &Parts, dataset: &DatasetRow, attempt: &str, from: u64, to
         run.push_record(record, arrivals)?;
     }
     run.finish()
-}
-
-async fn compact_dataset(parts: &Arc<Parts>, dataset: &DatasetRow) -> Result<()> {
-    let runs = parts.catalog.runs(dataset.id).await?;
-    for origin in [Origin::Bulk, Origin::Put] {
-        let runs: Vec<RunRow> = runs.iter().filter(|row| row.run.origin == origin).cloned().collect();
-        let sizes: Vec<u64> = runs.iter().map(|row| row.run.size_bytes).collect();
-        // A merge of records from before and after a data deletion job's start would blur its count. Asked after the runs
-        // were listed: a job that is made later starts behind all their records.
-        if let Some(chosen) = pick(&sizes)
-            && !parts.catalog.is_deleting_from(&dataset.group_arn).await?
-        {
-            let chosen: Vec<RunRow> = chosen.into_iter().map(|n| runs[n].clone()).collect();
-            compact_runs(parts, dataset, origin, &chosen).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn compact_runs(
-    parts: &Arc<Parts>,
-    dataset: &DatasetRow,
-    origin: Origin,
-    runs: &[RunRow],
-) -> Result<()> {
-    let attempt = parts.clock.hex(16);
-    parts.catalog.begin_attempt(&attempt).await?;
-    let done = match are_listed(parts, dataset, runs).await {
-        Ok(true) => write_compaction(parts, dataset, origin, runs, &attempt).await,
-        other => other,
-    };
-    parts.catalog.end_attempt(&attempt).await?;
-    if done? {
-        info!(dataset.arn = %dataset.arn, "compacted {} runs", runs.len());
-    }
-    Ok(())
-}
-
-/// Asked once the attempt is on record: a data deletion job that takes the runs away knows whom to wait for.
-async fn are_listed(parts: &Parts, dataset: &DatasetRow, runs: &[RunRow]) -> Result<bool> {
-    let listed: HashSet<i64> = parts.catalog.runs(dataset.id).await?.iter().map(|row| row.id).collect();
-    Ok(runs.iter().all(|row| listed.contains(&row.id)))
-}
-
-async fn write_compaction(
-    parts: &Arc<Parts>,
-    dataset: &DatasetRow,
-    origin: Origin,
-    runs: &[RunRow],
-    attempt: &str,
-) -> Result<bool> {
-    let inputs: Vec<Input> = runs.iter().map(input).collect();
-    let file = {
-        let (parts, layout, object) = (parts.clone(), dataset.layout.clone(), format!("{attempt}-0.parquet"));
-        blocking(move || compact(&parts.objects, &object, &layout, &inputs)).await?
-    };
-    let ids: Vec<i64> = runs.iter().map(|row| row.id).collect();
-    parts.catalog.finish_compaction(dataset.id, &ids, &new_run(&dataset.layout, origin, file)).await
 }
 
 pub fn input(row: &RunRow) -> Input {

@@ -1,16 +1,21 @@
 //! Who works on a job: claims, leases with a fence, retries, and the end of it.
 
+use model::Arn;
 use model::error::{Error, Result};
 use sqlx::{Sqlite, Transaction};
 
 use super::{JobRow, Lease, Progress, dataset_update, read};
 use crate::{Catalog, failed};
 
+pub(crate) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS turn (subject_arn TEXT PRIMARY KEY, served INTEGER NOT NULL UNIQUE) STRICT, WITHOUT ROWID;
+";
+
 impl Catalog {
     /// Claims the next job: one that waits, or one whose worker went silent.
     ///
-    /// Datasets take turns: those with fewer jobs running come first. Imports of one dataset run one after the other,
-    /// in order of creation; so do data deletion jobs of one group.
+    /// Datasets take turns: those with fewer jobs running come first, and of these the one whose last turn is longest ago.
+    /// Imports of one dataset run one after the other, in order of creation; so do data deletion jobs of one group.
     pub async fn claim(&self, lease_ms: i64) -> Result<Option<(JobRow, Lease)>> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
@@ -18,14 +23,14 @@ impl Catalog {
             "UPDATE job SET status = 'CREATE IN_PROGRESS', attempts = attempts + 1, fence = fence + 1,
                  lease_until_ms = ?1 + ?2, updated_ms = max(updated_ms, ?1), rows_done = 0, bytes_done = 0
              WHERE number = (
-                 SELECT number FROM job j
+                 SELECT number FROM job j LEFT JOIN turn USING (subject_arn)
                  WHERE (status = 'CREATE PENDING' OR (status = 'CREATE IN_PROGRESS' AND lease_until_ms <= ?1))
                  AND NOT (kind IN ('IMPORT', 'DELETION') AND EXISTS (
                      SELECT 1 FROM job e WHERE e.subject_arn = j.subject_arn AND e.dataset_id = j.dataset_id
                      AND e.kind = j.kind AND e.number < j.number
                      AND e.status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')))
-                 ORDER BY (SELECT count(*) FROM job r WHERE r.dataset_id = j.dataset_id
-                     AND r.status = 'CREATE IN_PROGRESS' AND r.lease_until_ms > ?1), number
+                 ORDER BY (SELECT count(*) FROM job r WHERE r.subject_arn = j.subject_arn
+                     AND r.status = 'CREATE IN_PROGRESS' AND r.lease_until_ms > ?1), coalesce(served, 0), number
                  LIMIT 1)
              RETURNING *",
         )
@@ -37,6 +42,7 @@ impl Catalog {
         let Some(row) = row else { return Ok(None) };
         let job = read(&row)?;
         let fence: i64 = sqlx::Row::try_get(&row, "fence").map_err(failed)?;
+        take_turn(&mut tx, &job.subject_arn).await?;
         tx.commit().await.map_err(failed)?;
         let lease = Lease { arn: job.arn.clone(), fence };
         Ok(Some((job, lease)))
@@ -109,6 +115,21 @@ impl Catalog {
         sqlx::query("DELETE FROM attempt").execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
+}
+
+// Counted, because turns may follow each other faster than any clock ticks.
+async fn take_turn(tx: &mut Transaction<'static, Sqlite>, subject: &Arn) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT INTO turn SELECT ?, coalesce(max(served), 0) + 1 FROM turn WHERE true
+         ON CONFLICT (subject_arn) DO UPDATE SET served = excluded.served",
+    );
+    query.bind(subject.as_str()).execute(&mut **tx).await.map_err(failed).map(drop)
+}
+
+/// Forgets when the jobs of a dataset or a group had their last turn: it is being deleted.
+pub(crate) async fn forget_turn(tx: &mut Transaction<'static, Sqlite>, subject: &Arn) -> Result<()> {
+    let query = sqlx::query("DELETE FROM turn WHERE subject_arn = ?").bind(subject.as_str());
+    query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
 /// Ends a job once and for all, in the transaction that also changes the dataset.

@@ -3,6 +3,7 @@
 // A test that can't set its stage has failed.
 #![allow(clippy::unwrap_used)]
 
+mod claim;
 mod data_deletion_job;
 mod dataset_update;
 mod run;
@@ -48,11 +49,15 @@ impl Stage {
     }
 
     async fn create_dataset(&self) -> model::Result<()> {
+        self.create_dataset_in("g").await
+    }
+
+    async fn create_dataset_in(&self, group: &str) -> model::Result<()> {
         let layout = Layout::new(DatasetType::Items, &Schema::parse(ITEMS, None).unwrap());
         let new = NewDataset {
-            arn: self.dataset.clone(),
+            arn: self.realm.dataset(group, DatasetType::Items),
             name: "d".into(),
-            group_arn: self.realm.dataset_group("g"),
+            group_arn: self.realm.dataset_group(group),
             dataset_type: DatasetType::Items,
             schema_arn: self.realm.schema("s"),
             layout,

@@ -90,7 +90,7 @@ pub async fn compose(
         objects,
         clock,
         bell,
-        dataset_changed: Box::new(move || door.forget_datasets()),
+        dataset_changed: Arc::new(move || door.forget_datasets()),
         scratch: emptied(&place("scratch"))?,
         settings: job_settings(settings),
     }));
@@ -180,10 +180,21 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
 }
 
 fn job_settings(settings: &Settings) -> jobs::Settings {
+    let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let all = settings.jobs_memory_bytes;
+    let one = settings.job_memory_bytes.min(all);
+    let (all_mib, one_mib, jobs) = (all >> 20, one >> 20, settings.jobs_concurrent);
+    info!(
+        jobs_memory_bytes = all,
+        job_memory_bytes = one,
+        jobs_concurrent = jobs,
+        "up to {jobs} jobs share {all_mib} MiB of memory, one of them uses up to {one_mib} MiB"
+    );
     jobs::Settings {
         jobs_concurrent: settings.jobs_concurrent,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        job_memory_bytes: usize::try_from(settings.job_memory_bytes).unwrap_or(usize::MAX),
+        job_memory_bytes: bytes(settings.job_memory_bytes),
+        jobs_memory_bytes: bytes(settings.jobs_memory_bytes),
         file_size_bytes_max: settings.file_size_max_bytes,
         flush_after_s: settings.flush_after_s,
         flush_size_bytes: FLUSH_SIZE_BYTES,

@@ -33,6 +33,12 @@ fn flags_hold_against_the_file() {
 }
 
 #[test]
+fn the_memory_of_all_jobs_can_be_given() {
+    let settings = settle("jobs_memory = '64MiB'\ndata_dir = '/data'", Given::default()).unwrap();
+    assert_eq!(settings.jobs_memory_bytes, 64 << 20);
+}
+
+#[test]
 fn an_unknown_key_is_named() {
     let text = text(settle("regoin = 'x'", Given::default()));
     assert!(text.contains("regoin") && text.contains("lade.toml"), "{text}");
@@ -49,6 +55,8 @@ fn settings_that_make_no_sense_are_named() {
         ("cors_origins = ['shop.example']", "cors_origins"),
         ("job_memory = '1KiB'", "job_memory"),
         ("job_memory = 'much'", "much"),
+        ("jobs_memory = '63MiB'", "jobs_memory must be at least 64MiB"),
+        ("jobs_memory = 'all'", "all is no size"),
         ("listen = 'nowhere'", "listen"),
         ("root_access_key_id = 'AKIAROOTROOTROOT'", "root_secret_access_key"),
         ("root_access_key_id = 'a/b'\nroot_secret_access_key = 'x'", "root key"),

@@ -244,7 +244,7 @@ impl TestDataset {
             };
             let inputs: Vec<Input> = inputs.iter().map(input).collect();
             if !inputs.is_empty() {
-                let file = compact(&self.objects, &name(), &self.layout, &inputs).unwrap();
+                let file = compact(&self.objects, &name(), &self.layout, inputs, 2, &|| Ok(())).unwrap();
                 self.runs.push((origin, 0, file));
             }
         }
