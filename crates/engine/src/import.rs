@@ -13,7 +13,7 @@ use model::Layout;
 use model::error::{Error, Result};
 use store::run::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, RowGroup, RowGroups};
 use store::sort::Buckets;
-use store::{Objects, RunFile, RunWriter, Sources};
+use store::{Arrivals, Objects, RunFile, RunWriter, Sources};
 
 use crate::Progress;
 use crate::in_order::{self, Ahead, Give, Output};
@@ -58,6 +58,8 @@ pub(crate) type Matching = fn(&Header, &Layout) -> Result<ColumnMap, HeaderError
 /// A range ends with its row group: at as many records, or bytes of what they are before they are packed.
 const RANGE_BYTES: u64 = 2 * ROW_GROUP_BYTES as u64;
 const CHECK_EVERY_ROWS: u64 = 8192;
+/// With the first number of an import.
+const FIRST: Arrivals = Arrivals { sequence_min: 0, sequence_max: 0, copies: 1 };
 
 /// Reads all files, checks every record, and writes one run; its sequence numbers count from 0 in file order, then
 /// in row order. Shows every record to `metrics` where there are some.
@@ -100,12 +102,18 @@ fn write(
     let threads = target.writers();
     let ahead = Ahead { units: threads + 1, pieces: 1 };
     let format = run.format().clone();
+    // What arrives in one import is told apart by nobody but who asks for the newest record of an id; and numbers that
+    // jump about would be a quarter of the run.
+    let is_keyed = layout.dataset_type.is_keyed();
+    let number = |arrivals: Arrivals| {
+        if is_keyed { numbering.number(arrivals) } else { Arrivals { copies: arrivals.copies, ..FIRST } }
+    };
     let encode = |range: &Buckets, give: Give<'_, RowGroup>| {
         let mut groups = RowGroups::new(&format)?;
         let mut sorted = sources.read(range, &|| progress.check())?;
         let mut written: u64 = 0;
         while let Some((record, arrivals)) = sorted.next_record()? {
-            groups.push_record(record, numbering.number(arrivals))?.map_or(Ok(()), &mut *give)?;
+            groups.push_record(record, number(arrivals))?.map_or(Ok(()), &mut *give)?;
             written += 1;
             if written.is_multiple_of(CHECK_EVERY_ROWS) {
                 progress.check()?;
