@@ -90,8 +90,4 @@ impl Coded {
         Arc::ptr_eq(&self.dictionary, &other.dictionary)
             && self.codes.value(row) == other.codes.value(other_row)
     }
-
-    pub(crate) fn to_strings(&self) -> StringArray {
-        (0..self.codes.len()).map(|row| (!self.is_null(row)).then(|| self.value(row))).collect()
-    }
 }
