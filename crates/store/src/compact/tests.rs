@@ -159,8 +159,7 @@ fn a_merge_in_steps_gives_what_one_merge_gives_and_leaves_no_step_behind() {
         })
         .collect();
     let compacted = |object: &str, fan_in: usize| {
-        let file =
-            compact(&objects, object, &layout(2), inputs.clone(), fan_in, &|| Ok(())).unwrap();
+        let file = compact(&objects, object, &layout(2), inputs.clone(), fan_in, &|| Ok(())).unwrap();
         (read(&objects, object), file.rows, file.records, file.csv_bytes)
     };
     let at_once = compacted("one.parquet", 64);
