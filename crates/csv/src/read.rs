@@ -4,6 +4,7 @@ mod columns;
 mod ends;
 mod header;
 mod marks;
+mod places;
 mod record;
 mod records;
 mod scan;

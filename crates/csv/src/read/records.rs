@@ -4,6 +4,7 @@
 //! escapes. What is not plain, such as a violation, is left to a [`Splitter`] from there on.
 
 use super::marks::Marks;
+use super::places::Places;
 use super::record::{Record, Span, Text};
 use super::{ColumnMap, Position, Settings, Splitter};
 use crate::dialect::Dialect;
@@ -17,6 +18,8 @@ pub struct Records<'a> {
     text: &'a str,
     /// Where in the text the next record begins.
     at: usize,
+    /// Where the values end, in a text without quotes.
+    places: Option<Places>,
     marks: Marks,
     spans: Vec<Span>,
     unescaped: String,
@@ -42,6 +45,7 @@ impl<'a> Records<'a> {
             settings,
             text: text.unwrap_or_default(),
             at: 0,
+            places: escape.is_none().then(Places::new),
             marks: Marks::new(text.unwrap_or_default().as_bytes(), escape),
             spans: Vec::new(),
             unescaped: String::new(),
@@ -85,7 +89,8 @@ impl<'a> Records<'a> {
     // The next plain record; `None` at the text's end, or where the splitter has to go on.
     fn find(&mut self) -> Option<Found> {
         while self.rest.is_none() && self.at < self.text.len() {
-            match self.slice() {
+            let found = if self.places.is_some() { self.slice_plain() } else { self.slice() };
+            match found {
                 Some(_) if self.is_blank() => {}
                 Some(found) => return Some(found),
                 None => self.split_rest(),
@@ -128,6 +133,31 @@ impl<'a> Records<'a> {
     fn is_blank(&self) -> bool {
         // A value in quotes begins behind its record.
         matches!(self.spans[..], [Span { at: 0, start: 0, end: 0, .. }])
+    }
+
+    /// As `slice`, of a text without quotes.
+    fn slice_plain(&mut self) -> Option<Found> {
+        let text = self.text.as_bytes();
+        let places = self.places.as_mut()?;
+        let start = self.at;
+        let mut field = start;
+        self.spans.clear();
+        let line_end = loop {
+            match places.next(text)? {
+                (found, true) => break found,
+                (found, false) => {
+                    self.spans.push(plain_span(start, field, found));
+                    field = found + 1;
+                }
+            }
+        };
+        let end = if text[field..line_end].ends_with(b"\r") { line_end - 1 } else { line_end };
+        self.spans.push(plain_span(start, field, end));
+        if line_end - start > self.settings.record_size_bytes_max {
+            return None;
+        }
+        self.at = line_end + 1;
+        Some(Found { start, end, has_backslash_escapes: false })
     }
 
     /// Finds the values of the next record. `None` where it is not plain; nothing has happened then.

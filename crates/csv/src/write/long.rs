@@ -47,11 +47,11 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 /// Halves are split into quarters and these into digits, all at once: multiplying and shifting divides by 100 and by 10.
 #[inline]
 fn digits(number: u64) -> u64 {
-    let halves = number / 10_000 | (number % 10_000) << 32;
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
-    let quarters = hundreds | (halves - hundreds * 100) << 16;
+    let quarters = hundreds | ((halves - hundreds * 100) << 16);
     let tens = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
-    tens | (quarters - tens * 10) << 8
+    tens | ((quarters - tens * 10) << 8)
 }
 
 #[cfg(test)]

@@ -12,13 +12,18 @@ use model::error::Result;
 use store::Rows;
 
 use super::pool::{PIECE_BYTES, Pool};
-use column::Column;
+use column::{BLOCK_ROWS, Column};
 use ready::Ready;
+use slots::Slot;
 use text::Text;
+
+/// For each column, the slots of the records that are next.
+type Gathered = Vec<[Slot<16>; BLOCK_ROWS]>;
 
 /// Encodes records and hands the bytes on, a piece at a time.
 pub struct Encoder<'o> {
     ready: Ready,
+    gathered: Gathered,
     text: Text,
     rows: u64,
     pool: &'o Pool,
@@ -27,7 +32,8 @@ pub struct Encoder<'o> {
 
 impl<'o> Encoder<'o> {
     pub fn new(pool: &'o Pool, out: &'o mut dyn FnMut(Vec<u8>) -> Result<()>) -> Encoder<'o> {
-        Encoder { ready: Ready::default(), text: Text::new(pool.take()), rows: 0, pool, out }
+        let (ready, gathered) = (Ready::default(), Vec::new());
+        Encoder { ready, gathered, text: Text::new(pool.take()), rows: 0, pool, out }
     }
 
     /// Records encoded so far.
@@ -44,7 +50,7 @@ impl<'o> Encoder<'o> {
         let columns = self.ready.columns(rows);
         let mut row = range.start;
         while row < range.end {
-            row = put_records(columns, row..range.end, &mut self.text);
+            row = put_records(columns, row..range.end, &mut self.gathered, &mut self.text);
             if self.text.len() >= PIECE_BYTES {
                 hand_on(&mut self.text, self.pool, self.out)?;
             }
@@ -56,7 +62,7 @@ impl<'o> Encoder<'o> {
     pub fn line(&mut self, rows: &Arc<Rows>, row: usize) -> &[u8] {
         let columns = self.ready.columns(rows);
         let len = self.text.len();
-        put_record(columns, row, &mut self.text);
+        put_block(columns, row..row + 1, &mut self.gathered, &mut self.text);
         self.text.take_back(len)
     }
 
@@ -84,24 +90,28 @@ fn hand_on(text: &mut Text, pool: &Pool, out: &mut dyn FnMut(Vec<u8>) -> Result<
 }
 
 /// Writes records until a piece is full; the first that was not written.
-fn put_records(columns: &[Column], rows: Range<usize>, text: &mut Text) -> usize {
-    for row in rows.clone() {
-        put_record(columns, row, text);
-        if text.len() >= PIECE_BYTES {
-            return row + 1;
-        }
+fn put_records(columns: &[Column], rows: Range<usize>, gathered: &mut Gathered, text: &mut Text) -> usize {
+    let mut from = rows.start;
+    while from < rows.end && text.len() < PIECE_BYTES {
+        let block = from..rows.end.min(from + BLOCK_ROWS);
+        from = block.end;
+        put_block(columns, block, gathered, text);
     }
-    rows.end
+    from
 }
 
-#[inline]
-fn put_record(columns: &[Column], row: usize, text: &mut Text) {
-    text.begin_record(columns.len());
-    let Some((last, others)) = columns.split_last() else { return };
-    for column in others {
-        column.put(row, b',', text);
+fn put_block(columns: &[Column], rows: Range<usize>, gathered: &mut Gathered, text: &mut Text) {
+    gathered.resize(columns.len(), [Slot::default(); BLOCK_ROWS]);
+    let separator_behind = |n: usize| if n + 1 == columns.len() { b'\n' } else { b',' };
+    for (n, column) in columns.iter().enumerate() {
+        column.gather(rows.clone(), separator_behind(n), &mut gathered[n]);
     }
-    last.put(row, b'\n', text);
+    for (place, row) in rows.enumerate() {
+        text.begin_record(columns.len());
+        for (n, column) in columns.iter().enumerate() {
+            column.put(row, &gathered[n][place], separator_behind(n), text);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The columns of a batch, each made ready once for all its records.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray, Float64Array, Int64Array, StringArray};
@@ -7,6 +8,9 @@ use store::rows::{Coded, Values};
 
 use super::slots::{Slot, Slots, TOO_LONG};
 use super::text::Text;
+
+/// How many records' slots are gathered at once.
+pub const BLOCK_ROWS: usize = 32;
 
 /// The values of one column of a batch.
 pub enum Column {
@@ -47,11 +51,32 @@ impl Column {
         }
     }
 
-    /// Writes the value of a record and the separator behind it.
+    /// Copies the slots of some records, where the column has small ones. A dictionary is larger than the nearest cache:
+    /// here the memory is asked for many slots at once, while a record at a time would wait for each.
     #[inline]
-    pub fn put(&self, row: usize, separator: u8, text: &mut Text) {
+    pub fn gather(&self, rows: Range<usize>, separator: u8, gathered: &mut [Slot<16>; BLOCK_ROWS]) {
+        let Column::Small(coded, slots) = self else { return };
+        let codes = &coded.codes().values()[rows.clone()];
+        for (slot, code) in gathered.iter_mut().zip(codes) {
+            // The code of a null may be any.
+            *slot = slots.get(*code as usize).copied().unwrap_or_default();
+        }
+        if coded.codes().null_count() > 0 {
+            for (slot, _) in gathered.iter_mut().zip(rows).filter(|(_, row)| coded.is_null(*row)) {
+                *slot = [separator; 16];
+                slot[15] = 1;
+            }
+        }
+    }
+
+    /// Writes the value of a record, whose slot was gathered, and the separator behind it.
+    #[inline]
+    pub fn put(&self, row: usize, gathered: &Slot<16>, separator: u8, text: &mut Text) {
         match self {
-            Column::Small(coded, slots) => return put_slot(coded, slots, row, separator, text),
+            Column::Small(coded, _) => match gathered[15] {
+                TOO_LONG => put_coded(coded, row, text),
+                len => return text.put_slot(gathered, usize::from(len)),
+            },
             Column::Medium(coded, slots) => return put_slot(coded, slots, row, separator, text),
             Column::Large(coded, slots) => return put_slot(coded, slots, row, separator, text),
             Column::Coded(coded) => put_coded(coded, row, text),

@@ -143,7 +143,7 @@ impl Texts {
 // By the paradox of birthdays: of n texts out of m, about n²/2m meet one that was there.
 fn seems_to_pay(dictionary: &Dictionary, count: usize) -> bool {
     let met = count - dictionary.len();
-    let is_known = count < JUDGED_FROM || count > JUDGED_TO;
+    let is_known = !(JUDGED_FROM..=JUDGED_TO).contains(&count);
     let is_small = dictionary.size_bytes() <= DICTIONARY_BYTES_MAX && !dictionary.is_clumped();
     is_small && (is_known || count * count / 2 <= met * DISTINCT_MAX)
 }
