@@ -139,7 +139,7 @@ fn items() -> Data {
         (_, 0) => text(format!("c{}|d{}", pick(n, column) % 40, pick(n, column + 500) % 7)),
         (_, 1) => Value::Double((pick(n, column) % 100_000) as f64 / 8.0),
         (_, 2) => Value::Long((pick(n, column) % 1000) as i64),
-        (_, 3) => Value::Boolean(pick(n, column) % 2 == 0),
+        (_, 3) => Value::Boolean(pick(n, column).is_multiple_of(2)),
         _ => text(format!("s{}", pick(n, column) % 100_000)),
     };
     let values = |n| {
