@@ -6,7 +6,8 @@ use crate::{RunWriter, Sorter};
 
 fn layout() -> Layout {
     let schema = r#"{"type":"record","name":"Users","fields":[{"name":"USER_ID","type":"string"},
-        {"name":"KIND","type":["string","null"]},{"name":"TEXT","type":["string","null"]}]}"#;
+        {"name":"KIND","type":["string","null"],"categorical":true},
+        {"name":"TEXT","type":["string","null"],"categorical":true}]}"#;
     Layout::new(DatasetType::Users, &Schema::parse(schema, None).unwrap())
 }
 
