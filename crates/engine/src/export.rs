@@ -61,7 +61,7 @@ pub struct Settings {
 }
 
 /// How many pieces a unit may be ahead of the one whose turn it is.
-const PIECES_AHEAD: usize = 16;
+const PIECES_AHEAD: usize = 8;
 
 /// A piece of the output, in order.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::Parts;
 
 pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 /// How many parts are on their way at once: each waits for the disk, which takes some at a time as fast as one.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 3;
 
 /// A file whose parts are all on the store, waiting to be completed.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -32,7 +32,7 @@ struct Known {
 }
 
 /// What the slots of all dictionaries may take; a dictionary that comes later is used as it is.
-const SLOTS_BYTES_MAX: usize = 6 << 20;
+const SLOTS_BYTES_MAX: usize = 3 << 20;
 
 impl Ready {
     /// The columns of a batch.
