@@ -3,6 +3,7 @@
 pub(crate) mod choose;
 pub mod encode;
 mod file;
+mod part;
 pub mod pool;
 mod unit;
 
@@ -18,6 +19,7 @@ use store::run::EVERYTHING;
 use crate::Progress;
 use crate::in_order::{self, Ahead, Output};
 use file::FileWriter;
+pub use part::Part;
 use pool::Pool;
 use unit::{Plan, Tally, Unit};
 
@@ -67,7 +69,7 @@ const PIECES_AHEAD: usize = 8;
 #[derive(Debug)]
 pub enum Piece {
     /// The next bytes of a file, `part_size_bytes` of them except the last, and their checksum.
-    Part { file: usize, bytes: Vec<u8>, crc64nvme: u64 },
+    Part { file: usize, bytes: Part, crc64nvme: u64 },
     /// A file has ended.
     End(FileSummary),
 }

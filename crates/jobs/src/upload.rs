@@ -68,7 +68,7 @@ impl Uploader {
                         open = Some(self.begin(file).await?);
                     }
                     let upload = open.as_mut().ok_or_else(|| Error::internal("a part has no upload"))?;
-                    upload.send(&self.bucket, bytes.into(), crc64nvme).await?;
+                    upload.send(&self.bucket, Bytes::from_owner(bytes), crc64nvme).await?;
                 }
                 Piece::End(summary) => {
                     let upload =

@@ -4,6 +4,7 @@ use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 use model::Layout;
 use model::error::Result;
 
+use super::part::Space;
 use super::{FileSummary, Piece};
 
 /// Writes one file after the other.
@@ -11,6 +12,7 @@ pub struct FileWriter {
     file: usize,
     part_size_bytes: usize,
     part: Vec<u8>,
+    space: Space,
     rows: u64,
     bytes: u64,
     crc64nvme: u64,
@@ -22,21 +24,21 @@ type Emit<'a> = &'a mut dyn FnMut(Piece) -> Result<()>;
 impl FileWriter {
     /// Begins the first file.
     pub fn begin(layout: &Layout, part_size_bytes: usize) -> FileWriter {
-        FileWriter::of(0, layout, part_size_bytes)
+        FileWriter::of(0, layout, part_size_bytes, Space::default())
     }
 
-    fn of(file: usize, layout: &Layout, part_size_bytes: usize) -> FileWriter {
-        let mut part = Vec::new();
+    fn of(file: usize, layout: &Layout, part_size_bytes: usize, space: Space) -> FileWriter {
+        let mut part = space.take();
         csv::write::write_header(layout.columns.iter().map(|c| c.name()), &mut part);
         let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, &[]);
         let blake3 = blake3::Hasher::new();
-        FileWriter { file, part_size_bytes, part, rows: 0, bytes: 0, crc64nvme, blake3 }
+        FileWriter { file, part_size_bytes, part, space, rows: 0, bytes: 0, crc64nvme, blake3 }
     }
 
     /// Ends all files before `file`; those in between hold the header alone.
     pub fn go_to(&mut self, file: usize, layout: &Layout, emit: Emit<'_>) -> Result<()> {
         while self.file < file {
-            let next = FileWriter::of(self.file + 1, layout, self.part_size_bytes);
+            let next = FileWriter::of(self.file + 1, layout, self.part_size_bytes, self.space.clone());
             std::mem::replace(self, next).end(emit)?;
         }
         Ok(())
@@ -48,7 +50,9 @@ impl FileWriter {
             let (now, later) = bytes.split_at(self.part_size_bytes.saturating_sub(self.part.len()));
             self.append(now);
             bytes = later;
-            let rest = self.part.split_off(self.part_size_bytes);
+            let mut rest = self.space.take();
+            rest.extend_from_slice(&self.part[self.part_size_bytes..]);
+            self.part.truncate(self.part_size_bytes);
             let part = std::mem::replace(&mut self.part, rest);
             self.emit_part(part, emit)?;
         }
@@ -89,7 +93,7 @@ impl FileWriter {
         self.bytes += len;
         self.crc64nvme = checksum_combine(CrcAlgorithm::Crc64Nvme, self.crc64nvme, crc64nvme, len);
         self.blake3.update(&bytes);
-        emit(Piece::Part { file: self.file, bytes, crc64nvme })
+        emit(Piece::Part { file: self.file, bytes: self.space.part(bytes), crc64nvme })
     }
 }
 
@@ -113,10 +117,11 @@ mod tests {
         let mut emit = |piece| {
             match piece {
                 Piece::Part { file, bytes, crc64nvme } => {
-                    assert_eq!(crc64nvme, checksum(CrcAlgorithm::Crc64Nvme, &bytes));
+                    let bytes = bytes.as_ref();
+                    assert_eq!(crc64nvme, checksum(CrcAlgorithm::Crc64Nvme, bytes));
                     assert!(bytes.len() <= part_size_bytes);
                     files.resize(files.len().max(file + 1), String::new());
-                    files[file].push_str(std::str::from_utf8(&bytes).unwrap());
+                    files[file].push_str(std::str::from_utf8(bytes).unwrap());
                 }
                 Piece::End(summary) => summaries.push(summary),
             }

@@ -273,7 +273,7 @@ impl TestDataset {
         let mut emit = |piece| {
             if let Piece::Part { file, bytes, .. } = piece {
                 files.resize(files.len().max(file + 1), Vec::new());
-                files[file].extend(bytes);
+                files[file].extend_from_slice(bytes.as_ref());
             }
             Ok(())
         };

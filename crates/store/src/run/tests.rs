@@ -145,7 +145,13 @@ fn many_values_stay_as_they_are() {
         let is_null = n.is_multiple_of(7);
         let name = if is_null { Value::Null } else { text(format!("{odd:020}").repeat(1 + n % 3)) };
         let price = if is_null { Value::Null } else { Value::Double((odd >> 12) as f64) };
-        vec![text(format!("i{n}")), name, price, Value::Long(odd.cast_signed()), Value::Boolean(n.is_multiple_of(3))]
+        vec![
+            text(format!("i{n}")),
+            name,
+            price,
+            Value::Long(odd.cast_signed()),
+            Value::Boolean(n.is_multiple_of(3)),
+        ]
     };
     let folder = assert_read_back(&(0..70_000).map(row).collect::<Vec<_>>());
     let [text, fraction, whole, truth] =
