@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::Settings;
 
 const MIB: usize = 1 << 20;
-/// What an export needs whatever it reads: for each thread a batch of every run, the pieces that wait for their turn, and
-/// the parts on their way. It is also the least that other jobs begin with.
+/// What an export of some ten columns needs however much it reads: for each thread a batch of every run, the pieces that
+/// wait for their turn, and the parts on their way. Wide schemas need more. It is also the least that other jobs begin with.
 const FLOOR_BYTES: usize = 64 * MIB;
 /// What a flush sorts with. It is set aside, because flushing bounds the log and must wait for nobody.
 const FLUSH_BYTES: usize = 32 * MIB;
