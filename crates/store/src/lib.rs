@@ -3,6 +3,7 @@
 //! It is handed the list of runs and hands back new ones; it knows no database, no permission and no AWS name.
 
 pub mod compact;
+pub mod disk;
 pub mod log;
 pub mod merge;
 pub mod objects;

@@ -11,7 +11,6 @@
 //! by a crash: bad bytes behind which a later write lies were durable once, so they are damage.
 
 mod committer;
-mod disk;
 mod frame;
 mod index;
 mod queue;
@@ -28,8 +27,9 @@ pub use frame::{Batch, Frame};
 pub use index::{FrameRef, Pending};
 pub use recovery::Recovered;
 
+use crate::disk::{Disk, Folder};
+
 use committer::Committer;
-use disk::{Disk, Folder};
 use index::Index;
 use queue::{Queue, lock, stopped};
 use segment::HEADER;
@@ -87,7 +87,12 @@ impl Log {
         Log::open_on(Arc::new(disk), settings, sequencer)
     }
 
-    fn open_on(disk: Arc<dyn Disk>, settings: LogSettings, sequencer: Sequencer) -> Result<(Log, Recovered)> {
+    /// As `open`, on any disk.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        settings: LogSettings,
+        sequencer: Sequencer,
+    ) -> Result<(Log, Recovered)> {
         let opened = recovery::recover(&*disk, settings.segment_bytes)?;
         let queue = Queue::new(settings.queue_bytes_max);
         let shared = Arc::new(Shared { disk, queue, index: Mutex::new(opened.index) });

@@ -1,61 +1,58 @@
 //! The folder of immutable objects: a name appears only when its whole content is on the disk, and stays over a power cut.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use model::error::{Context, Result};
 
+use crate::disk::{Disk, DiskFile, Folder};
+
 const UNFINISHED: &str = ".unfinished";
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// A folder that holds the objects of all runs, flat, by name.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Objects {
-    folder: PathBuf,
+    disk: Arc<dyn Disk>,
 }
 
 impl Objects {
     /// Opens the folder and clears away what a crash left half-written.
     pub fn open(folder: &Path) -> Result<Objects> {
-        let opening = || "open the folder of runs".to_owned();
-        fs::create_dir_all(folder).unavailable(opening)?;
-        let objects = Objects { folder: folder.to_owned() };
+        Objects::open_on(Arc::new(Folder::open(folder).unavailable(opening)?))
+    }
+
+    /// As `open`, on any disk.
+    pub fn open_on(disk: Arc<dyn Disk>) -> Result<Objects> {
+        let objects = Objects { disk };
         for name in objects.all_names()?.iter().filter(|n| n.ends_with(UNFINISHED)) {
-            fs::remove_file(objects.folder.join(name)).unavailable(opening)?;
+            objects.disk.remove(name).unavailable(opening)?;
         }
-        objects.sync_folder().unavailable(opening)?;
+        objects.disk.sync().unavailable(opening)?;
         Ok(objects)
     }
 
     /// Begins an object; it has no name until it is finished, and goes when it is dropped before.
     pub fn create(&self, name: &str) -> Result<ObjectWriter> {
-        let unfinished = self.folder.join(format!("{name}{UNFINISHED}"));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&unfinished)
-            .unavailable(|| format!("create run {name}"))?;
+        let unfinished = format!("{name}{UNFINISHED}");
+        let file = self.disk.create(&unfinished).unavailable(|| format!("create run {name}"))?;
         Ok(ObjectWriter {
-            objects: self.clone(),
+            disk: self.disk.clone(),
             name: name.to_owned(),
-            file: BufWriter::with_capacity(1 << 18, file),
-            written: 0,
+            unfinished,
+            file: BufWriter::with_capacity(BUFFER_BYTES, Appending { file, written: 0 }),
             is_finished: false,
         })
     }
 
-    pub fn open_object(&self, name: &str) -> Result<File> {
-        File::open(self.folder.join(name)).corrupt(|| format!("run {name} is missing or can't be opened"))
+    pub fn open_object(&self, name: &str) -> Result<Arc<dyn DiskFile>> {
+        self.disk.open(name).corrupt(|| format!("run {name} is missing or can't be opened"))
     }
 
     /// Deletes an object; one that is not there is no error.
     pub fn delete(&self, name: &str) -> Result<()> {
-        match fs::remove_file(self.folder.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Err(e).unavailable(|| format!("delete run {name}"))
-            }
-            _ => Ok(()),
-        }
+        self.disk.remove(name).unavailable(|| format!("delete run {name}"))
     }
 
     /// The names of all finished objects.
@@ -66,22 +63,20 @@ impl Objects {
     }
 
     fn all_names(&self) -> Result<Vec<String>> {
-        let listing = || "list the folder of runs".to_owned();
-        let entries = fs::read_dir(&self.folder).unavailable(listing)?;
-        entries.map(|e| Ok(e.unavailable(listing)?.file_name().to_string_lossy().into_owned())).collect()
+        self.disk.names().unavailable(|| "list the folder of runs".to_owned())
     }
+}
 
-    fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
-    }
+fn opening() -> String {
+    "open the folder of runs".to_owned()
 }
 
 /// An object that is being written.
 pub struct ObjectWriter {
-    objects: Objects,
+    disk: Arc<dyn Disk>,
     name: String,
-    file: BufWriter<File>,
-    written: u64,
+    unfinished: String,
+    file: BufWriter<Appending>,
     is_finished: bool,
 }
 
@@ -90,23 +85,19 @@ impl ObjectWriter {
     pub fn finish(mut self) -> Result<u64> {
         let finishing = || format!("finish run {}", self.name);
         self.file.flush().unavailable(finishing)?;
-        self.file.get_ref().sync_all().unavailable(finishing)?;
-        fs::rename(self.unfinished(), self.objects.folder.join(&self.name)).unavailable(finishing)?;
-        self.objects.sync_folder().unavailable(finishing)?;
+        let Appending { file, written } = self.file.get_ref();
+        file.sync().unavailable(finishing)?;
+        self.disk.rename(&self.unfinished, &self.name).unavailable(finishing)?;
+        self.disk.sync().unavailable(finishing)?;
+        let written = *written;
         self.is_finished = true;
-        Ok(self.written)
-    }
-
-    fn unfinished(&self) -> PathBuf {
-        self.objects.folder.join(format!("{}{UNFINISHED}", self.name))
+        Ok(written)
     }
 }
 
 impl Write for ObjectWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.written += n as u64;
-        Ok(n)
+        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -118,14 +109,33 @@ impl Drop for ObjectWriter {
     fn drop(&mut self) {
         if !self.is_finished {
             // A left-over is cleared away at the next start; there is nobody to tell here.
-            let _ = fs::remove_file(self.unfinished());
+            let _ = self.disk.remove(&self.unfinished);
         }
+    }
+}
+
+/// A file that grows at its end.
+struct Appending {
+    file: Arc<dyn DiskFile>,
+    written: u64,
+}
+
+impl Write for Appending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.write_at(bytes, self.written)?;
+        self.written += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::simulated::SimulatedDisk;
 
     #[test]
     fn an_object_is_there_only_when_finished() {
@@ -141,9 +151,19 @@ mod tests {
 
     #[test]
     fn half_written_objects_are_cleared_at_the_next_start() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("c.unfinished"), b"x").unwrap();
-        Objects::open(folder.path()).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let disk = SimulatedDisk::with(&[("c.unfinished", b"x")]);
+        Objects::open_on(Arc::new(disk.clone())).unwrap();
+        assert!(disk.files().is_empty());
+    }
+
+    #[test]
+    fn a_finished_object_outlives_a_power_cut() {
+        let disk = SimulatedDisk::default();
+        let mut writer = Objects::open_on(Arc::new(disk.clone())).unwrap().create("a").unwrap();
+        writer.write_all(&[7; 2000]).unwrap();
+        writer.finish().unwrap();
+        for seed in 0..20 {
+            assert_eq!(disk.cut(seed).files(), [("a".to_owned(), vec![7; 2000])], "power cut {seed}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! A dataset of the product as its storeys below the catalog make it, driven one operation at a time.
 
 use std::cell::Cell;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -183,8 +182,9 @@ impl TestDataset {
             match (&alone, &other) {
                 (Ok(alone), Ok(other)) => {
                     let bytes = |file: &RunFile| {
-                        let mut bytes = Vec::new();
-                        self.objects.open_object(&file.object).unwrap().read_to_end(&mut bytes).unwrap();
+                        let object = self.objects.open_object(&file.object).unwrap();
+                        let mut bytes = vec![0; object.size().unwrap() as usize];
+                        object.read_exact_at(&mut bytes, 0).unwrap();
                         bytes
                     };
                     assert!(bytes(alone) == bytes(other), "{threads} threads, chunks of {chunk_bytes}");

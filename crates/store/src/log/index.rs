@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::disk::DiskFile;
+use crate::disk::DiskFile;
 
 /// Where one durable frame lies, and what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

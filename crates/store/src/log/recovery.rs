@@ -6,7 +6,8 @@ use std::sync::Arc;
 use model::error::{Context, Error, Result};
 use tracing::warn;
 
-use super::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile};
+
 use super::frame::Head;
 use super::index::{FrameRef, Index};
 use super::segment::{self, Failure, HEADER, Header, Segment, UNFINISHED};

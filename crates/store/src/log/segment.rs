@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::disk::{Disk, DiskFile, is_full};
 use super::frame::{u32_at, u64_at};
+use crate::disk::{Disk, DiskFile, is_full};
 
 pub(super) const HEADER: usize = 32;
 const MAGIC: &[u8; 8] = b"LADE LOG";

@@ -2,7 +2,6 @@
 
 mod damage;
 mod faults;
-mod sim;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

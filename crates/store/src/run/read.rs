@@ -1,9 +1,9 @@
 //! Reading a run: whole or by ranges of the hash, by any number of readers at once.
 
+mod file;
 mod group;
 mod reader;
 
-use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, OnceLock};
 
@@ -16,6 +16,7 @@ use super::{BORDERS, CSV_BYTES, FORMAT, FORMAT_KEY, SCHEMA_VERSION};
 use crate::objects::Objects;
 use crate::rows::{BATCH_BYTES, BATCH_ROWS};
 use crate::tail::later_version;
+use file::ObjectFile;
 pub use reader::RunReader;
 
 /// All hashes there are.
@@ -44,7 +45,7 @@ impl OpenRun {
     /// schema than `layout`, which would lose columns: the caller tries again with the dataset's layout of now.
     pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<OpenRun> {
         let damaged = || format!("run {object} can't be read");
-        let file: File = objects.open_object(object)?;
+        let file = ObjectFile::new(objects.open_object(object)?).unavailable(damaged)?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).corrupt(damaged)?;
         let mut run = OpenRun {
             objects: objects.clone(),
@@ -95,6 +96,11 @@ impl OpenRun {
         let csv_bytes: u64 = self.footer(CSV_BYTES).and_then(|text| text.parse().ok()).unwrap_or(0);
         let fitting = BATCH_BYTES / (csv_bytes / self.rows().max(1)).max(1);
         usize::try_from(fitting).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS)
+    }
+
+    fn file(&self) -> Result<ObjectFile> {
+        let file = self.objects.open_object(&self.object)?;
+        ObjectFile::new(file).unavailable(|| format!("run {} can't be read", self.object))
     }
 
     fn damaged(&self, what: &str) -> Error {

@@ -2,17 +2,17 @@
 
 use model::clock::{Clock, SimulatedClock};
 
-use super::sim::SimDisk;
 use super::*;
+use crate::disk::simulated::SimulatedDisk;
 
 const FIRST: &str = "00000000000000000000.log";
 
-fn on(disk: &SimDisk) -> Result<(Log, Recovered)> {
+fn on(disk: &SimulatedDisk) -> Result<(Log, Recovered)> {
     Log::open_on(Arc::new(disk.clone()), small(), count_from(1000))
 }
 
 /// A log of calls that were written one by one; gives where each frame begins and where the last one ends.
-async fn written(disk: &SimDisk, calls: usize, record: &str) -> Vec<usize> {
+async fn written(disk: &SimulatedDisk, calls: usize, record: &str) -> Vec<usize> {
     let log = Log::open_on(Arc::new(disk.clone()), small(), count_from(1)).unwrap().0;
     let mut borders = Vec::new();
     for n in 0..calls {
@@ -24,7 +24,7 @@ async fn written(disk: &SimDisk, calls: usize, record: &str) -> Vec<usize> {
 }
 
 /// Opens, checks how many calls are left, writes one more, and finds it after another start.
-async fn goes_on_with(disk: &SimDisk, left: usize, about: &str) {
+async fn goes_on_with(disk: &SimulatedDisk, left: usize, about: &str) {
     let (log, recovered) = on(disk).unwrap_or_else(|e| panic!("{about}: {}", e.chain()));
     assert_eq!(recovered.frames as usize, left, "{about}");
     log.append(batch(1, &["new"])).await.unwrap();
@@ -35,7 +35,7 @@ async fn goes_on_with(disk: &SimDisk, left: usize, about: &str) {
     assert_eq!(calls[left].1, ["new"], "{about}");
 }
 
-fn assert_corrupt(disk: &SimDisk, file: &str, offset: usize, about: &str) {
+fn assert_corrupt(disk: &SimulatedDisk, file: &str, offset: usize, about: &str) {
     let refused = on(disk).err().unwrap_or_else(|| panic!("{about}: opened"));
     assert_eq!(refused.kind, ErrorKind::Corrupt, "{about}");
     let named = format!("log segment {file} is damaged at offset {offset}");
@@ -48,31 +48,35 @@ fn whole_before(borders: &[usize], cut: usize) -> usize {
 
 #[tokio::test]
 async fn an_end_cut_anywhere_leaves_the_longest_whole_prefix() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     let borders = written(&disk, 5, "record").await;
     let bytes = disk.bytes(FIRST);
     for cut in 0..=borders[5] {
         let left = whole_before(&borders, cut);
         let short = &bytes[..cut];
-        goes_on_with(&SimDisk::with(&[(FIRST, short)]), left, &format!("cut at {cut}")).await;
+        goes_on_with(&SimulatedDisk::with(&[(FIRST, short)]), left, &format!("cut at {cut}")).await;
         for filler in [0, 0xff] {
             let mut filled = short.to_vec();
             filled.resize(bytes.len(), filler);
-            goes_on_with(&SimDisk::with(&[(FIRST, &filled)]), left, &format!("cut at {cut}, {filler:#x}"))
-                .await;
+            goes_on_with(
+                &SimulatedDisk::with(&[(FIRST, &filled)]),
+                left,
+                &format!("cut at {cut}, {filler:#x}"),
+            )
+            .await;
         }
     }
 }
 
 #[tokio::test]
 async fn a_flipped_bit_is_refused_before_the_last_frame_and_cut_off_in_it() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     let borders = written(&disk, 4, "record").await;
     let bytes = disk.bytes(FIRST);
     for bit in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        let disk = SimDisk::with(&[(FIRST, &flipped)]);
+        let disk = SimulatedDisk::with(&[(FIRST, &flipped)]);
         let about = format!("bit {bit}");
         match borders.iter().rposition(|&border| border <= bit / 8) {
             None => assert_corrupt(&disk, FIRST, 0, &about),
@@ -85,7 +89,7 @@ async fn a_flipped_bit_is_refused_before_the_last_frame_and_cut_off_in_it() {
 
 #[tokio::test]
 async fn a_repeated_frame_or_rubbish_at_the_end_is_no_call() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     let borders = written(&disk, 3, "record").await;
     let bytes = disk.bytes(FIRST);
     let last = &bytes[borders[2]..borders[3]];
@@ -95,14 +99,14 @@ async fn a_repeated_frame_or_rubbish_at_the_end_is_no_call() {
         luck.fill(&mut rubbish);
         for tail in [&rubbish[..], last, &bytes[borders[0]..borders[3]], &[0xff; 100]] {
             let longer = [&bytes[..borders[3]], tail].concat();
-            goes_on_with(&SimDisk::with(&[(FIRST, &longer)]), 3, &format!("round {round}")).await;
+            goes_on_with(&SimulatedDisk::with(&[(FIRST, &longer)]), 3, &format!("round {round}")).await;
         }
     }
 }
 
 /// A disk whose second write brought three calls, and the borders of all four frames.
-async fn grouped() -> (SimDisk, Vec<usize>) {
-    let disk = SimDisk::default();
+async fn grouped() -> (SimulatedDisk, Vec<usize>) {
+    let disk = SimulatedDisk::default();
     let (gate, sequencer) = Gate::new(1);
     let log = Log::open_on(Arc::new(disk.clone()), small(), sequencer).unwrap().0;
     let answers = gate.put_together(&log, "one", &["two", "six", "ten"]).await;
@@ -117,7 +121,7 @@ async fn a_last_write_without_its_middle_is_torn() {
     let mut bytes = disk.bytes(FIRST);
     bytes[borders[2]..borders[3]].fill(0);
     // The new call takes exactly the room of the third, and yet the fourth must not follow it.
-    goes_on_with(&SimDisk::with(&[(FIRST, &bytes)]), 2, "the third of four calls").await;
+    goes_on_with(&SimulatedDisk::with(&[(FIRST, &bytes)]), 2, "the third of four calls").await;
 }
 
 #[tokio::test]
@@ -128,21 +132,21 @@ async fn an_earlier_write_without_its_middle_is_damaged() {
     drop(log);
     let mut bytes = disk.bytes(FIRST);
     bytes[borders[2]..borders[3]].fill(0);
-    assert_corrupt(&SimDisk::with(&[(FIRST, &bytes)]), FIRST, borders[2], "the third of five calls");
+    assert_corrupt(&SimulatedDisk::with(&[(FIRST, &bytes)]), FIRST, borders[2], "the third of five calls");
 }
 
 /// The files of a log of four segments with two calls each.
 async fn rotated() -> Vec<(String, Vec<u8>)> {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     written(&disk, 8, &"x".repeat(150)).await;
     let files = disk.files();
     assert_eq!(files.len(), 4);
     files
 }
 
-fn disk_of(files: &[(String, Vec<u8>)]) -> SimDisk {
+fn disk_of(files: &[(String, Vec<u8>)]) -> SimulatedDisk {
     let files: Vec<_> = files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
-    SimDisk::with(&files)
+    SimulatedDisk::with(&files)
 }
 
 #[tokio::test]
@@ -177,7 +181,7 @@ async fn damage_in_a_finished_segment_is_refused_even_at_its_end() {
 
 #[tokio::test]
 async fn damage_that_came_later_is_seen_when_a_frame_is_read() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     let borders = written(&disk, 3, "record").await;
     let log = on(&disk).unwrap().0;
     let file = disk.open(FIRST).unwrap();
@@ -191,13 +195,13 @@ async fn damage_that_came_later_is_seen_when_a_frame_is_read() {
 
 #[tokio::test]
 async fn a_newer_format_is_refused_and_untouched() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     written(&disk, 1, "record").await;
     let mut bytes = disk.bytes(FIRST);
     bytes[8] = 2;
     let crc = crc32c::crc32c(&bytes[..28]);
     bytes[28..32].copy_from_slice(&crc.to_le_bytes());
-    let disk = SimDisk::with(&[(FIRST, &bytes)]);
+    let disk = SimulatedDisk::with(&[(FIRST, &bytes)]);
     let refused = on(&disk).err().unwrap();
     assert!(refused.message().contains("has format 2"), "{}", refused.message());
     assert_eq!(disk.bytes(FIRST), bytes);
@@ -205,7 +209,7 @@ async fn a_newer_format_is_refused_and_untouched() {
 
 #[tokio::test]
 async fn an_unfinished_segment_and_foreign_files_are_no_part_of_the_log() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     written(&disk, 2, "record").await;
     disk.put("00000000000000000200.log.new", b"half a header");
     disk.put("notes.txt", b"by a person");

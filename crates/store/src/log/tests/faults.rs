@@ -1,9 +1,9 @@
 //! Whatever the disk does, an acknowledged call is there after the next start, whole and once.
 
-use super::sim::{Failing, Fault, Op, SimDisk};
 use super::*;
+use crate::disk::simulated::{Failing, Fault, Op, SimulatedDisk};
 
-fn on(disk: &SimDisk) -> Result<(Log, Recovered)> {
+fn on(disk: &SimulatedDisk) -> Result<(Log, Recovered)> {
     Log::open_on(Arc::new(disk.clone()), small(), count_from(1))
 }
 
@@ -30,7 +30,7 @@ fn texts(log: &Log) -> Vec<String> {
     texts
 }
 
-fn assert_holds(disk: &SimDisk, acknowledged: &[String], about: &str) -> Vec<String> {
+fn assert_holds(disk: &SimulatedDisk, acknowledged: &[String], about: &str) -> Vec<String> {
     let log = on(disk).unwrap_or_else(|e| panic!("{about}: {}", e.chain())).0;
     let found = texts(&log);
     for text in acknowledged {
@@ -41,7 +41,7 @@ fn assert_holds(disk: &SimDisk, acknowledged: &[String], about: &str) -> Vec<Str
 
 #[tokio::test]
 async fn a_failed_sync_stops_acknowledgements_for_good() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     let log = on(&disk).unwrap().0;
     put(&log, "before").await.unwrap();
     let durable = log.durable();
@@ -59,7 +59,7 @@ async fn a_failed_sync_stops_acknowledgements_for_good() {
 #[tokio::test]
 async fn what_a_start_finds_is_durable_from_then_on() {
     for how in [Failing::Eio, Failing::Dead] {
-        let disk = SimDisk::default();
+        let disk = SimulatedDisk::default();
         let log = on(&disk).unwrap().0;
         put(&log, "before").await.unwrap();
         disk.fail(fault(Op::Sync, how, 0, 1));
@@ -76,7 +76,7 @@ async fn what_a_start_finds_is_durable_from_then_on() {
 
 #[tokio::test]
 async fn a_refused_call_does_not_come_back_behind_another() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     let (gate, sequencer) = Gate::new(1);
     let log = Log::open_on(Arc::new(disk.clone()), small(), sequencer).unwrap().0;
     disk.fail(fault(Op::Write, Failing::Short, 1, 1));
@@ -93,7 +93,7 @@ async fn a_refused_call_does_not_come_back_behind_another() {
 #[tokio::test]
 async fn a_full_disk_refuses_and_recovers_by_itself() {
     for op in [Op::Write, Op::Allocate] {
-        let disk = SimDisk::default();
+        let disk = SimulatedDisk::default();
         let log = on(&disk).unwrap().0;
         let long = "x".repeat(100);
         put(&log, "before").await.unwrap();
@@ -118,7 +118,7 @@ async fn a_full_disk_refuses_and_recovers_by_itself() {
 
 #[tokio::test]
 async fn a_segment_is_taken_piece_by_piece_where_a_whole_one_has_no_room() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     disk.fail(fault(Op::Allocate, Failing::Full, 0, 1));
     let log = on(&disk).unwrap().0;
     assert_eq!(disk.bytes("00000000000000000000.log").len(), 32);
@@ -131,7 +131,7 @@ async fn a_segment_is_taken_piece_by_piece_where_a_whole_one_has_no_room() {
 
 #[tokio::test]
 async fn a_full_disk_refuses_a_rotation_and_the_log_goes_on() {
-    let disk = SimDisk::default();
+    let disk = SimulatedDisk::default();
     let log = on(&disk).unwrap().0;
     put(&log, "before").await.unwrap();
     disk.fail(fault(Op::Create, Failing::Full, 0, 1));
@@ -152,7 +152,7 @@ async fn a_full_disk_refuses_a_rotation_and_the_log_goes_on() {
 }
 
 /// Puts thirty calls over several segments, closes one early and forgets the oldest; gives what was acknowledged and not forgotten.
-async fn scenario(disk: &SimDisk) -> Vec<String> {
+async fn scenario(disk: &SimulatedDisk) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let Ok((log, _)) = on(disk) else { return Vec::new() };
     for n in 0..10 {
@@ -190,7 +190,7 @@ async fn no_failing_disk_call_loses_an_acknowledged_call() {
 async fn strike_everywhere(op: Op, how: Failing, times: u64) {
     for nth in 0.. {
         let about = format!("{op:?} {how:?} from {nth}, {times} times");
-        let disk = SimDisk::default();
+        let disk = SimulatedDisk::default();
         disk.fail(fault(op, how, nth, times));
         let acknowledged = scenario(&disk).await;
         let hit = disk.heal() > 0;
@@ -205,7 +205,12 @@ async fn strike_everywhere(op: Op, how: Failing, times: u64) {
 }
 
 /// Sixteen tasks put; when `calls` are acknowledged, the power goes.
-async fn cut_under_load(disk: &SimDisk, prefix: &str, calls: usize, seed: u64) -> (SimDisk, Vec<String>) {
+async fn cut_under_load(
+    disk: &SimulatedDisk,
+    prefix: &str,
+    calls: usize,
+    seed: u64,
+) -> (SimulatedDisk, Vec<String>) {
     let log = Arc::new(on(disk).unwrap().0);
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     for task in 0..16 {
@@ -229,7 +234,7 @@ async fn cut_under_load(disk: &SimDisk, prefix: &str, calls: usize, seed: u64) -
 async fn a_power_cut_under_load_loses_nothing_acknowledged() {
     for seed in 0..200 {
         let about = format!("seed {seed}");
-        let disk = SimDisk::default();
+        let disk = SimulatedDisk::default();
         let (disk, first) = cut_under_load(&disk, "a", 1 + seed as usize % 150, seed).await;
         let found = assert_holds(&disk, &first, &about);
         let (disk, second) = cut_under_load(&disk, "b", 1 + seed as usize % 70, seed + 1000).await;
@@ -241,7 +246,7 @@ async fn a_power_cut_under_load_loses_nothing_acknowledged() {
 async fn a_fault_while_recovering_loses_nothing_acknowledged() {
     for seed in 0..100u64 {
         let (disk, acknowledged) =
-            cut_under_load(&SimDisk::default(), "a", 1 + seed as usize % 100, seed).await;
+            cut_under_load(&SimulatedDisk::default(), "a", 1 + seed as usize % 100, seed).await;
         for op in [Op::SetLen, Op::Write, Op::Sync] {
             for how in [Failing::Eio, Failing::Full] {
                 let about = format!("seed {seed}, {op:?} {how:?}");

@@ -1,6 +1,5 @@
 //! One row group of a run: how its columns are read, and where in it a range of hashes lies.
 
-use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::OpenRun;
+use super::file::ObjectFile;
 use super::reader::hashes;
 
 /// The hash of every so many records of a row group is known: what lies between two marks is read together.
@@ -25,7 +25,7 @@ impl OpenRun {
     /// Reads rows of a row group, columns by their places in the file.
     pub(super) fn read_group(
         &self,
-        file: File,
+        file: ObjectFile,
         group: usize,
         rows: Range<usize>,
         roots: &[usize],
@@ -79,7 +79,7 @@ impl OpenRun {
     fn read_marks(&self, group: usize, rows: usize) -> Result<Vec<u64>> {
         let id = self.place_of_id()?;
         let mut marks = Vec::with_capacity(rows.div_ceil(MARK_ROWS));
-        let file = self.objects.open_object(&self.object)?;
+        let file = self.file()?;
         for batch in self.read_group(file, group, 0..rows, &[id])? {
             let batch = batch.corrupt(|| format!("run {} is damaged", self.object))?;
             let first = hashes(&batch.column(0).slice(0, batch.num_rows().min(1)));

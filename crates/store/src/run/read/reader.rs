@@ -1,6 +1,5 @@
 //! Batches of a run, one row group after the other.
 
-use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use model::schema::Storage;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use super::super::{COPIES, SEQUENCE, SPAN};
+use super::file::ObjectFile;
 use super::{EVERYTHING, OpenRun};
 use crate::Arrivals;
 use crate::objects::Objects;
@@ -24,7 +24,7 @@ pub struct RunReader {
     range: RangeInclusive<u64>,
     /// The row groups that are left.
     groups: Range<usize>,
-    file: File,
+    file: ObjectFile,
     /// What is left of the one in hand.
     batches: Option<ParquetRecordBatchReader>,
     /// The columns that are read, by their places in the file.
@@ -61,7 +61,7 @@ impl RunReader {
         Ok(RunReader {
             run: run.clone(),
             groups: run.row_groups(&range),
-            file: run.objects.open_object(&run.object)?,
+            file: run.file()?,
             range,
             batches: None,
             roots,
@@ -79,8 +79,7 @@ impl RunReader {
             }
             let Some(group) = self.groups.next() else { return Ok(None) };
             let rows = self.run.rows_in(group, &self.range)?;
-            let file = self.file.try_clone().unavailable(|| format!("read run {}", self.run.object))?;
-            self.batches = Some(self.run.read_group(file, group, rows, &self.roots)?);
+            self.batches = Some(self.run.read_group(self.file.clone(), group, rows, &self.roots)?);
         }
     }
 

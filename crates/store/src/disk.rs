@@ -1,4 +1,6 @@
-//! The few file operations that the log stands on, and the real folder that performs them.
+//! The few file operations that the log and the runs stand on, and the real folder that performs them.
+
+pub mod simulated;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -6,8 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A flat folder of files. The second implementation, in tests, loses power and fails on demand.
-pub(super) trait Disk: Send + Sync {
+/// A flat folder of files. `simulated` holds a second one, which fails on demand and loses power.
+pub trait Disk: Send + Sync {
     /// The names of all files, in no order.
     fn names(&self) -> io::Result<Vec<String>>;
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
@@ -22,7 +24,7 @@ pub(super) trait Disk: Send + Sync {
 }
 
 /// An open file, read and written at offsets in bytes.
-pub(super) trait DiskFile: Send + Sync {
+pub trait DiskFile: Send + Sync {
     fn size(&self) -> io::Result<u64>;
     /// Reads at most `bytes.len()` bytes; 0 at the file's end.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
@@ -37,7 +39,7 @@ pub(super) trait DiskFile: Send + Sync {
 
 impl dyn DiskFile + '_ {
     /// Fills `bytes`; the file's end before that is `UnexpectedEof`.
-    pub(super) fn read_exact_at(&self, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    pub fn read_exact_at(&self, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.read_at(bytes, offset) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -53,7 +55,7 @@ impl dyn DiskFile + '_ {
     }
 
     /// Writes all of `bytes`; after an error any part of them may be in the file.
-    pub(super) fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    pub fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.write_at(bytes, offset) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -70,18 +72,18 @@ impl dyn DiskFile + '_ {
 }
 
 /// Whether an error says that the disk, or the share of it that we may use, is full.
-pub(super) fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// A folder of the operating system.
-pub(super) struct Folder {
+pub struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
     /// Makes the folder where it does not exist, durably.
-    pub(super) fn open(path: &Path) -> io::Result<Folder> {
+    pub fn open(path: &Path) -> io::Result<Folder> {
         if !path.is_dir() {
             fs::create_dir_all(path)?;
             if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {

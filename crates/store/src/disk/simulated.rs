@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::clock::{Clock, SimulatedClock};
 
-use crate::log::disk::{Disk, DiskFile};
-use crate::log::queue::lock;
+use super::{Disk, DiskFile};
 
 const SECTOR: u64 = 512;
 
@@ -46,7 +45,7 @@ pub struct Fault {
 
 /// A handle; all clones are one disk.
 #[derive(Clone, Default)]
-pub struct SimDisk {
+pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
 }
 
@@ -72,15 +71,15 @@ enum Change {
     Write(u64, Vec<u8>),
 }
 
-struct SimFile {
-    disk: SimDisk,
+struct SimulatedFile {
+    disk: SimulatedDisk,
     inode: usize,
 }
 
-impl SimDisk {
-    /// A disk with one durable file.
-    pub fn with(files: &[(&str, &[u8])]) -> SimDisk {
-        let disk = SimDisk::default();
+impl SimulatedDisk {
+    /// A disk with durable files.
+    pub fn with(files: &[(&str, &[u8])]) -> SimulatedDisk {
+        let disk = SimulatedDisk::default();
         files.iter().for_each(|(name, bytes)| disk.put(name, bytes));
         disk
     }
@@ -117,11 +116,11 @@ impl SimDisk {
     }
 
     /// The disk as a power cut at this moment leaves it, for one seed's luck.
-    pub fn cut(&self, seed: u64) -> SimDisk {
+    pub fn cut(&self, seed: u64) -> SimulatedDisk {
         let luck = SimulatedClock::new(0, seed);
         let state = lock(&self.state);
         let names = if coin(&luck) { &state.names } else { &state.durable_names };
-        let disk = SimDisk::default();
+        let disk = SimulatedDisk::default();
         for (name, inode) in names {
             disk.put(name, &state.inodes[*inode].survive(&luck));
         }
@@ -146,8 +145,12 @@ impl SimDisk {
     }
 
     fn file(&self, inode: usize) -> Arc<dyn DiskFile> {
-        Arc::new(SimFile { disk: self.clone(), inode })
+        Arc::new(SimulatedFile { disk: self.clone(), inode })
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn coin(luck: &dyn Clock) -> bool {
@@ -203,7 +206,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-impl Disk for SimDisk {
+impl Disk for SimulatedDisk {
     fn names(&self) -> io::Result<Vec<String>> {
         Ok(lock(&self.state).names.keys().cloned().collect())
     }
@@ -244,13 +247,13 @@ impl Disk for SimDisk {
     }
 }
 
-impl SimFile {
+impl SimulatedFile {
     fn change(&self, change: Change) {
         lock(&self.disk.state).inodes[self.inode].change(change);
     }
 }
 
-impl DiskFile for SimFile {
+impl DiskFile for SimulatedFile {
     fn size(&self) -> io::Result<u64> {
         Ok(lock(&self.disk.state).inodes[self.inode].now.len() as u64)
     }
