@@ -111,6 +111,16 @@ def duplicates(folder, rows):
     return _events(folder, "duplicates", rows, UNIFORM_USER, TENTHS)
 
 
+def one_user(folder, rows):
+    """All rows of one user; 2 % exact duplicates."""
+    return _events(folder, "one-user", rows, "0", REPEATS)
+
+
+def distinct(folder, rows):
+    """As many users as rows."""
+    return _events(folder, "distinct", rows, "n", "SELECT i AS n FROM range({rows}) t(i)")
+
+
 def wide(folder, rows):
     """Items of 100 columns with long text that needs quotes; 2 % exact duplicates."""
     fields = ["ITEM_ID:string", "PRICE:float", "CREATION_TIMESTAMP:long", "TITLE:string", "DESCRIPTION:string?:textual"]

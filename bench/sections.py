@@ -4,7 +4,7 @@ from support.export import Export
 
 from bench import data as shapes
 from bench.cgroup import MemoryLimit
-from bench.measure import Section, Series
+from bench.measure import Section, Series, take_turns
 from bench.ours import small_place
 from bench.puts import CONNECTIONS, put_all
 from bench.workbench import Exports
@@ -12,6 +12,9 @@ from bench.workbench import Exports
 SMALL_IMPORT_ROWS = 158_371
 SMALL_EXPORTS = 20
 MIB = 1 << 20
+# What data outgrows the memory by in which it is held, and what a row of uniform interactions takes at least.
+MEMORY_TIMES, ROW_BYTES = 10, 41
+SHAPES_HELD = {"one-user": "all rows of one user", "distinct": "no two rows of one user"}
 
 
 def total(bench):
@@ -163,30 +166,60 @@ def scaling(bench):
 
 def cgroup(bench):
     """The whole server held in little memory, page cache included: it has to finish, and rightly."""
-    bench.stop_ours()
-    data = shapes.uniform(bench.data_folder, bench.rows).made()
-    _, expected = bench.right_answer(data)
-    bench.ours.place(data)
     try:
         limit = MemoryLimit(bench.memory)
-        limit.start(bench.ours.restart)
     except OSError as error:
         bench.sections.append(Section("cgroup", "Held in little memory", f"Can't be done here: {error}."))
         return
     try:
-        _held(bench, data, expected)
+        _held_all_modes(bench, limit)
+        for make, share in ((shapes.one_user, 0.5), (shapes.distinct, 5)):
+            _held_shape(bench, limit, make(bench.data_folder, int(bench.rows * share)).made())
     finally:
         bench.stop_ours()
         limit.remove()
 
 
-def _held(bench, data, expected):
-    exports = Exports(bench, data, "BULK")
-    bench.compare("cgroup", f"Held in {bench.memory // MIB} MiB",
-                  "The server started in a memory cgroup, with its own settings: all that it allocates and caches.", data,
-                  [(Series("Lade, import FULL", data.rows), lambda: bench.ours.import_full(data)),
-                   (Series("Lade, export BULK", data.rows), exports.run)], rounds=1)
-    exports.check("Lade, export BULK", expected)
+def _held_all_modes(bench, limit):
+    """Data of ten times the memory, first free and then held."""
+    bench.stop_ours()
+    data = shapes.uniform(bench.data_folder, max(bench.rows, MEMORY_TIMES * bench.memory // ROW_BYTES)).made()
+    put = shapes.put_rows(data).made()
+    place = bench.ours.place(data)
+    put_count, _ = put_all(bench.ours.workshop.endpoint, place.tracking_id, put.path)
+    bench.ours.wait_until_flushed()
+    modes = {"BULK": [data], "PUT": [put], "ALL": [data, put]}
+    exports = {mode: Exports(bench, data, mode) for mode in modes}
+    rows = {"BULK": data.rows, "PUT": put_count, "ALL": data.rows + put_count}
+    jobs = {"import FULL": (data.rows, lambda: bench.ours.import_full(data))} | {
+        f"export {mode}": (rows[mode], one.run) for mode, one in exports.items()}
+    free = [(Series(f"{name}, free", count), run) for name, (count, run) in jobs.items()]
+    held = [(Series(f"{name}, held", count), run) for name, (count, run) in jobs.items()]
+    section = bench.compare(
+        "cgroup", f"Held in {bench.memory // MIB} MiB",
+        f"{data.rows:,} rows, {data.size_bytes / 1e6:,.0f} MB of CSV, 1 % put one by one. Held: the server started in a "
+        "memory cgroup, with its own settings: all that it allocates and caches.", data, free, rounds=1)
+    limit.start(bench.ours.restart)
+    section.series += [series for series, _ in held]
+    take_turns(1, held)
+    section.facts += [f"{name}: {slow.median / fast.median:.1f} times the free run (goal: at most 2)."
+                      for name, (fast, _), (slow, _) in zip(jobs, free, held)]
+    for mode, parts in modes.items():
+        exports[mode].check(f"export {mode}, held", bench.right_answer(*parts)[1])
+
+
+def _held_shape(bench, limit, data):
+    """Import and export of one more shape, held from the start."""
+    bench.stop_ours()
+    _, expected = bench.right_answer(data)
+    bench.ours.place(data)
+    limit.start(bench.ours.restart)
+    bulk = Exports(bench, data, "BULK")
+    bench.compare(f"cgroup-{data.shape}", f"Held in {bench.memory // MIB} MiB: {SHAPES_HELD[data.shape]}",
+                  f"{data.rows:,} rows, {data.size_bytes / 1e6:,.0f} MB of CSV.", data,
+                  [(Series("import FULL, held", data.rows), lambda: bench.ours.import_full(data)),
+                   (Series("export BULK, held", data.rows), bulk.run)], rounds=1)
+    bulk.check(f"{data.shape}, held", expected)
 
 
 SECTIONS = {"total": total, "import": imports, "export": exports, "small": small, "footprint": footprint,
