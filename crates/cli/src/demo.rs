@@ -1,6 +1,5 @@
 //! `lade demo`: a server on a scratch folder, a bulk import, live records, every export, and what became of each row.
 
-mod client;
 mod data;
 mod show;
 mod story;

@@ -47,9 +47,9 @@ pub fn run(args: &Args) -> ExitCode {
     let done = match (&args.profile, args.undo) {
         (_, true) => Ok(script::undo(&environment)),
         (Some(name), false) => {
-            client(args).and_then(|client| profile::write(name, &client)).map(|()| String::new())
+            client(args.data_dir.clone()).and_then(|c| profile::write(name, &c)).map(|()| String::new())
         }
-        (None, false) => client(args).map(|client| script::enter(&client, &environment)),
+        (None, false) => client(args.data_dir.clone()).map(|client| script::enter(&client, &environment)),
     };
     match done {
         Ok(lines) => {
@@ -60,8 +60,12 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn client(args: &Args) -> Result<Client> {
-    let running = folder::running(&data_dir(args.data_dir.clone())?)?;
+/// What clients need to know of the server that runs on a data folder.
+///
+/// # Errors
+/// `NotFound` when none does; `Invalid` when its secret is known to nobody here.
+pub fn client(given: Option<PathBuf>) -> Result<Client> {
+    let running = folder::running(&data_dir(given)?)?;
     let secret_access_key = match &running.secret_access_key {
         Some(secret) => secret.clone(),
         None => given_secret(&running)?,

@@ -1,5 +1,7 @@
 //! The binary `lade`: reads the command line and hands over to one of its commands.
 
+mod bench;
+mod client;
 mod demo;
 mod env;
 mod serve;
@@ -29,6 +31,8 @@ enum Command {
     Env(env::Args),
     /// Start a server on a scratch folder and show an import, live events and exports.
     Demo(demo::Args),
+    /// Put load on a running server and prove that nothing of it was lost.
+    Bench(bench::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
+        Command::Bench(args) => bench::run(args),
     }
 }
 

@@ -30,6 +30,7 @@ use tracing::info;
 use crate::settings::{Given, Settings, variable};
 use compose::House;
 use folder::Folder;
+pub use unsigned::LIVE;
 
 /// How long requests that were accepted may take once the server is told to stop; jobs get the rest of 30 s.
 const FINISH: Duration = Duration::from_secs(20);

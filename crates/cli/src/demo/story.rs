@@ -6,13 +6,13 @@ use model::error::{Error, Result};
 use model::manifest::Manifest;
 use serde_json::{Value, json};
 
-use super::client::Client;
 use super::data::{self, Shop};
 use super::show;
+use crate::client::Client;
+use crate::client::place::Place;
 use crate::serve::Server;
 
 const BUCKET: &str = "demo-personalize";
-const ROLE: &str = "DemoExport";
 const EVENT_CALLS: usize = 400;
 const ITEM_CALLS: usize = 20;
 const USER_CALLS: usize = 20;
@@ -44,8 +44,7 @@ impl Story {
         let key = &server.root;
         let client =
             Client::new(server.url(), realm.region.clone(), &key.access_key_id, &key.secret_access_key);
-        allow(&client).await?;
-        let role_arn = realm.role("/", ROLE).to_string();
+        let place = Place::make(&client, BUCKET).await?;
         let group = client.personalize("CreateDatasetGroup", json!({ "name": "demo-shop" })).await?;
         let group = text(&group, "datasetGroupArn")?;
         let mut datasets = Vec::new();
@@ -58,7 +57,7 @@ impl Story {
         }
         let tracker = json!({ "name": "demo-tracker", "datasetGroupArn": group });
         let tracking_id = text(&client.personalize("CreateEventTracker", tracker).await?, "trackingId")?;
-        Ok(Story { client, role_arn, datasets, tracking_id })
+        Ok(Story { client, role_arn: place.role_arn, datasets, tracking_id })
     }
 
     async fn import(&self, shop: &Shop) -> Result<()> {
@@ -157,32 +156,6 @@ impl Story {
         }
         Err(Error::unavailable(format!("{label} took too long")))
     }
-}
-
-/// The role and the bucket, with the policies that the export guide prints.
-async fn allow(client: &Client) -> Result<()> {
-    let statement = |principal: Option<Value>| {
-        let mut statement = json!({
-            "Sid": "PersonalizeS3BucketAccessPolicy", "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-            "Resource": [format!("arn:aws:s3:::{BUCKET}"), format!("arn:aws:s3:::{BUCKET}/*")],
-        });
-        if let Some(principal) = principal {
-            statement["Principal"] = principal;
-        }
-        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
-    };
-    let service = json!({ "Service": "personalize.amazonaws.com" });
-    let trust = json!({ "Version": "2012-10-17", "Statement": [
-        { "Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole" }] });
-    let trust = trust.to_string();
-    client.iam("CreateRole", &[("RoleName", ROLE), ("AssumeRolePolicyDocument", &trust)]).await?;
-    let policy = statement(None);
-    client
-        .iam("PutRolePolicy", &[("RoleName", ROLE), ("PolicyName", "s3"), ("PolicyDocument", &policy)])
-        .await?;
-    client.s3_put(&format!("/{BUCKET}"), "").await?;
-    client.s3_put(&format!("/{BUCKET}?policy"), statement(Some(service))).await
 }
 
 async fn create_dataset(

@@ -10,12 +10,15 @@ use wire::protocol::Protocol;
 const ABOUT: &str = "This is Lade: a server that speaks the data side of Amazon Personalize, with S3, IAM, STS and KMS.\n\
     It has no pages; AWS clients are its way in. To point those of a shell here: eval \"$(lade env)\"\n";
 
+/// Where it is told whether the server lives.
+pub const LIVE: &str = "/health/live";
+
 /// Answers a request that says nothing of who sends it; none of these reaches a door.
 pub fn answer(parts: &Parts, request_id: &str) -> Response<Bytes> {
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     match parts.uri.path() {
         "/" if is_read && parts.uri.query().is_none() => text(ABOUT),
-        "/health/live" | "/health/ready" if is_read => text("ok\n"),
+        LIVE | "/health/ready" if is_read => text("ok\n"),
         _ => protocol(parts).refusal(&AuthError::missing(), request_id),
     }
 }
@@ -43,7 +46,8 @@ pub fn is_events_path(path: &str) -> bool {
     ["/events", "/items", "/users", "/actions", "/action-interactions"].contains(&path)
 }
 
-fn text(text: &'static str) -> Response<Bytes> {
+/// A page of plain text.
+pub fn text(text: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(text.as_bytes()));
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();

@@ -1,4 +1,6 @@
-//! A small signing client for the server's own doors: what `lade demo` calls is what any AWS SDK would call.
+//! A small signing client for a server's doors: what the commands call is what any AWS SDK would call.
+
+pub mod place;
 
 use std::time::SystemTime;
 
@@ -37,6 +39,10 @@ struct Plain<'a> {
 impl Client {
     pub fn new(url: String, region: String, access_key_id: &str, secret_access_key: &str) -> Client {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "lade");
+        Client::with(url, region, credentials)
+    }
+
+    pub fn with(url: String, region: String, credentials: Credentials) -> Client {
         Client { http: Http::builder(TokioExecutor::new()).build_http(), url, region, credentials }
     }
 
@@ -66,8 +72,8 @@ impl Client {
             .map(drop)
     }
 
-    /// Calls an action of IAM with its parameters.
-    pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Result<()> {
+    /// Calls an action of IAM with its parameters; the answer's XML.
+    pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
         let mut form = format!("Action={action}&Version=2010-05-08");
         for (name, value) in parameters {
             form.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
@@ -81,7 +87,7 @@ impl Client {
             body: form.into(),
         })
         .await
-        .map(drop)
+        .map(|answer| String::from_utf8_lossy(&answer).into_owned())
     }
 
     /// Puts a bucket (`/bucket`), an object (`/bucket/key`) or a bucket's policy (`/bucket?policy`).
@@ -94,6 +100,19 @@ impl Client {
     pub async fn s3_get(&self, path: &str) -> Result<Bytes> {
         let (method, path, body) = (Method::GET, path.to_owned(), Bytes::new());
         self.send(Plain { service: "s3", method, path, headers: vec![], body }).await
+    }
+
+    /// Reads the bytes of an object from `from` up to but without `to`.
+    pub async fn s3_get_range(&self, path: &str, from: u64, to: u64) -> Result<Bytes> {
+        let headers = vec![("range", format!("bytes={from}-{}", to.saturating_sub(1)))];
+        let (method, path, body) = (Method::GET, path.to_owned(), Bytes::new());
+        self.send(Plain { service: "s3", method, path, headers, body }).await
+    }
+
+    /// Deletes an object or an empty bucket.
+    pub async fn s3_delete(&self, path: &str) -> Result<()> {
+        let (method, path, body) = (Method::DELETE, path.to_owned(), Bytes::new());
+        self.send(Plain { service: "s3", method, path, headers: vec![], body }).await.map(drop)
     }
 
     async fn send(&self, plain: Plain<'_>) -> Result<Bytes> {

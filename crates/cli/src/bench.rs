@@ -1,0 +1,38 @@
+//! `lade bench`: load on a running server, and the proof that nothing of it was lost.
+
+mod connection;
+mod dataset;
+mod latency;
+mod load;
+mod numbers;
+mod pace;
+mod proof;
+mod put;
+mod records;
+mod report;
+mod server;
+mod sign;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// Options of `lade bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Put records one by one, as many as the server takes or at a rate
+    Put(Box<put::Args>),
+}
+
+/// Exits with 0 when every call was answered well and nothing is missing, with 1 otherwise.
+pub fn run(args: Args) -> ExitCode {
+    match args.what {
+        What::Put(args) => put::run(&args),
+    }
+}

@@ -1,0 +1,88 @@
+//! Which server is called, and by which key: what the environment says to AWS clients, else the running server's own.
+
+use std::path::PathBuf;
+
+use aws_credential_types::Credentials;
+use model::Error;
+use model::error::Result;
+
+use crate::client::Client;
+use crate::env;
+use crate::settings::variable;
+
+/// A server and the key by which it is entered.
+#[derive(Clone)]
+pub struct Server {
+    /// `HOST:PORT`, as it stands in the Host header.
+    pub authority: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: Option<String>,
+}
+
+impl Server {
+    /// The server of `AWS_ENDPOINT_URL`, where this is set, else the one that runs on the data folder.
+    ///
+    /// # Errors
+    /// `Invalid` when the variables lack a key or the address is not plain HTTP; `NotFound` when no server runs.
+    pub fn find(data_dir: Option<PathBuf>) -> Result<Server> {
+        match variable("AWS_ENDPOINT_URL").filter(|_| data_dir.is_none()) {
+            Some(url) => Server::of_environment(&url),
+            None => Server::of_folder(data_dir),
+        }
+    }
+
+    fn of_environment(url: &str) -> Result<Server> {
+        let needed = |name: &str| {
+            variable(name).ok_or_else(|| {
+                Error::invalid(format!("AWS_ENDPOINT_URL is set and {name} is not: eval \"$(lade env)\""))
+            })
+        };
+        Ok(Server {
+            authority: authority(url)?,
+            region: variable("AWS_REGION").map_or_else(|| needed("AWS_DEFAULT_REGION"), Ok)?,
+            access_key_id: needed("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: needed("AWS_SECRET_ACCESS_KEY")?,
+            session_token: variable("AWS_SESSION_TOKEN"),
+        })
+    }
+
+    fn of_folder(data_dir: Option<PathBuf>) -> Result<Server> {
+        let found = env::client(data_dir)?;
+        Ok(Server {
+            authority: authority(&found.url)?,
+            region: found.region,
+            access_key_id: found.access_key_id,
+            secret_access_key: found.secret_access_key,
+            session_token: None,
+        })
+    }
+
+    /// A client for everything but the load itself.
+    pub fn client(&self) -> Client {
+        let Server { access_key_id, secret_access_key, session_token, .. } = self.clone();
+        let credentials = Credentials::new(access_key_id, secret_access_key, session_token, None, "lade");
+        Client::with(format!("http://{}", self.authority), self.region.clone(), credentials)
+    }
+}
+
+fn authority(url: &str) -> Result<String> {
+    let rest = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let plain = rest.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']));
+    let wrong = || Error::invalid(format!("lade bench speaks plain HTTP to http://HOST:PORT, not to {url}"));
+    plain.map(str::to_owned).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_nothing_else() {
+        assert_eq!(authority("http://127.0.0.1:8080/").unwrap(), "127.0.0.1:8080");
+        for url in ["https://127.0.0.1:8080", "127.0.0.1:8080", "http://", "http://h/path", "http://u@h"] {
+            assert!(authority(url).unwrap_err().message().contains(url));
+        }
+    }
+}
