@@ -16,6 +16,7 @@ mod index;
 mod queue;
 mod recovery;
 mod segment;
+mod share;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -42,7 +43,8 @@ pub type Sequencer = Arc<dyn Fn(u64) -> Result<u64> + Send + Sync>;
 pub struct LogSettings {
     /// A segment's size in bytes; a group of calls that is larger gets a larger segment.
     pub segment_bytes: u64,
-    /// How many bytes of calls may wait for their answer; also the size of the largest call.
+    /// How many bytes of calls may wait for their answer; also the size of the largest call. No dataset alone
+    /// fills more than three eighths of it.
     pub queue_bytes_max: usize,
 }
 
@@ -114,7 +116,7 @@ impl Log {
     /// A caller that stops waiting may find its records written all the same.
     ///
     /// # Errors
-    /// `Throttled` at once when too much is waiting; `Invalid` when the batch is larger than all that may wait;
+    /// `Throttled` at once when too much of this dataset is waiting; `Invalid` when the batch is larger than all that may wait;
     /// `Unavailable` when the disk is full (try again), when it failed (for good), or when the log is closed; what the
     /// sequencer says. After `Unavailable` the records may be there at the next start.
     pub async fn append(&self, batch: Batch) -> Result<Appended> {

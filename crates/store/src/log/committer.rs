@@ -78,11 +78,11 @@ impl Committer {
     }
 
     fn commit(&mut self, group: Vec<Waiting>) {
-        let bytes = group.iter().map(|call| call.batch.size_bytes()).sum();
+        let room: Vec<_> = group.iter().map(|c| (c.batch.dataset_id(), c.batch.size_bytes())).collect();
         let mut numbered: Vec<Numbered> = group.into_iter().filter_map(|call| self.number(call)).collect();
         let written = if numbered.is_empty() { Ok(Vec::new()) } else { self.write(&mut numbered) };
         // Room comes before answers: whoever has an answer must not find the queue full of what was answered.
-        self.shared.queue.release(bytes);
+        self.shared.queue.release(&room);
         match written {
             Ok(frames) => self.acknowledge(numbered, &frames),
             Err(Failure::Refused(why, cause)) => self.refuse(numbered, why, &cause),

@@ -1,4 +1,4 @@
-//! The calls that wait for the committer, bounded in bytes.
+//! The calls that wait for the committer, bounded in bytes, of which each dataset has its share.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Appended;
 use super::frame::{Batch, too_large};
+use super::share::Shares;
 
 /// A call and where its answer goes. A caller that left is written all the same.
 pub(super) struct Waiting {
@@ -18,7 +19,6 @@ pub(super) struct Waiting {
 pub(super) struct Queue {
     state: Mutex<State>,
     arrived: Condvar,
-    bytes_max: usize,
 }
 
 /// Where the start of a new segment goes.
@@ -27,8 +27,8 @@ pub(super) type Rotation = oneshot::Sender<Result<u64>>;
 struct State {
     waiting: Vec<Waiting>,
     rotations: Vec<Rotation>,
-    /// Bytes of the calls that have no answer yet, those being written included.
-    bytes: usize,
+    /// Of the calls that have no answer yet, those being written included.
+    shares: Shares,
     ended: Option<Ended>,
 }
 
@@ -40,26 +40,29 @@ enum Ended {
 
 impl Queue {
     pub(super) fn new(bytes_max: usize) -> Queue {
-        let state = State { waiting: Vec::new(), rotations: Vec::new(), bytes: 0, ended: None };
-        Queue { state: Mutex::new(state), arrived: Condvar::new(), bytes_max }
+        let shares = Shares::new(bytes_max);
+        let state = State { waiting: Vec::new(), rotations: Vec::new(), shares, ended: None };
+        Queue { state: Mutex::new(state), arrived: Condvar::new() }
     }
 
     /// # Errors
-    /// `Throttled` when the queue is full, `Unavailable` when it has ended, `Invalid` for what never fits.
+    /// `Throttled` when the queue has no more room for this dataset, `Unavailable` when it has ended, `Invalid` for
+    /// what never fits.
     pub(super) fn push(&self, batch: Batch) -> Result<oneshot::Receiver<Result<Appended>>> {
-        let size = batch.size_bytes();
-        if size > self.bytes_max {
-            return Err(too_large());
-        }
+        let (dataset_id, size) = (batch.dataset_id(), batch.size_bytes());
+        let (answer, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
         match state.ended {
             Some(Ended::Stopped) => return Err(stopped()),
             Some(Ended::Closed) => return Err(closed()),
-            None if state.bytes + size > self.bytes_max => return Err(full()),
             None => {}
         }
-        let (answer, receiver) = oneshot::channel();
-        state.bytes += size;
+        if size > state.shares.bytes_max() {
+            return Err(too_large());
+        }
+        if !state.shares.take(dataset_id, size) {
+            return Err(full());
+        }
         state.waiting.push(Waiting { batch, answer });
         drop(state);
         self.arrived.notify_one();
@@ -99,9 +102,10 @@ impl Queue {
         std::mem::take(&mut lock(&self.state).rotations)
     }
 
-    /// Gives room to others when calls have their answer.
-    pub(super) fn release(&self, bytes: usize) {
-        lock(&self.state).bytes -= bytes;
+    /// Gives room to others when calls have their answer; each is (dataset, bytes).
+    pub(super) fn release(&self, calls: &[(u64, usize)]) {
+        let mut state = lock(&self.state);
+        calls.iter().for_each(|&(dataset_id, size)| state.shares.give_back(dataset_id, size));
     }
 
     /// Refuses new calls; those that wait are still taken.
