@@ -207,7 +207,7 @@ class TestRefusals:
         {"StringSounds": {"aws:username": "x"}},
         {"StringEquals": {"aws:SourceAcount": "x"}},
         {"StringLike": {"s3:prefix": "${aws:nobody}"}},
-        {"BinaryEquals": {"s3:prefix": "eA=="}},
+        {"BinaryEquals": {"s3:prefix": "no base64"}},
         {"Bool": {"aws:SecureTransport": "perhaps"}},
         {},
     ], ids=["operator", "key", "variable", "binary", "value", "empty"])

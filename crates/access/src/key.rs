@@ -13,6 +13,7 @@ pub use naming::Naming;
 use catalog::{Catalog, KeyName, KeyRow};
 use model::{Arn, Error, Result};
 
+use crate::remedy::insufficient;
 use crate::seal::{KEY_BYTES, SealingKey};
 use crate::{Access, Principal};
 
@@ -170,11 +171,6 @@ impl Access {
     fn material(&self, key: &KeyRow) -> Result<SealingKey> {
         material(&self.master, key)
     }
-}
-
-/// The sentence of a job that may not use a key.
-pub fn insufficient(key_arn: &str, why: &str) -> String {
-    format!("Insufficient privileges for KMS key {key_arn}. {why}")
 }
 
 /// Checks that keys which are there were sealed under this master key.

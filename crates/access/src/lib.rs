@@ -9,6 +9,7 @@ pub mod location;
 mod permission;
 pub mod policy;
 pub mod principal;
+pub mod remedy;
 pub mod seal;
 mod session;
 pub mod source;

@@ -1,6 +1,7 @@
 //! Whether a caller may do an operation: its own permission, and those for the tags and the role that it hands over.
 
-use access::{Context, PERSONALIZE};
+use access::key::Naming;
+use access::{Context, KeyFault, PERSONALIZE, Principal};
 use model::{Arn, Error, ErrorKind, Realm, Result};
 use serde_json::Value;
 
@@ -48,7 +49,23 @@ pub async fn check(api: &Api, call: &Call, operation: &Operation, input: &Value)
         let passing = Context::from_peer(call.source_ip).with("iam:PassedToService", PERSONALIZE);
         authorize(api, call, "iam:PassRole", role, &passing).await?;
     }
-    Ok(())
+    match destination_key(input) {
+        Some(key) => authorize_key(api, call, key).await,
+        None => Ok(()),
+    }
+}
+
+// Whoever has objects written under a key must be able to use it; what else is wrong with the key is told with the
+// destination. The root answers for the whole account: the role's and the key's policies bind what is done for it.
+async fn authorize_key(api: &Api, call: &Call, key: &str) -> Result<()> {
+    if matches!(call.principal, Principal::Root { .. }) {
+        return Ok(());
+    }
+    match api.access.key(&call.principal, "kms:GenerateDataKey", key, Naming::Key).await {
+        Err(KeyFault::Denied(denial)) => Err(denial.into()),
+        Err(KeyFault::Failed(error)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Asks for the permission of an operation that has no resource of its own.
@@ -86,6 +103,12 @@ pub async fn authorize(
 fn roles(input: &Value) -> impl Iterator<Item = &str> {
     let places = [Some(input), input.get("metricsOutputConfig")];
     places.into_iter().flatten().filter_map(|place| text(place, "roleArn"))
+}
+
+// The key under which a job's output is written.
+fn destination_key(input: &Value) -> Option<&str> {
+    let output = input.get("jobOutput").or_else(|| input.get("metricsOutputConfig"))?;
+    text(output.get("s3DataDestination")?, "kmsKeyArn")
 }
 
 fn tags(input: &Value) -> impl Iterator<Item = (&str, &str)> + Clone {
@@ -126,5 +149,15 @@ mod tests {
             json!({"roleArn": "a", "metricsOutputConfig": {"roleArn": "b"}, "jobOutput": {"roleArn": "c"}});
         assert_eq!(roles(&input).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(roles(&json!({"metricsOutputConfig": null})).count(), 0);
+    }
+
+    #[test]
+    fn the_key_of_whatever_output_is_asked_for() {
+        for output in ["jobOutput", "metricsOutputConfig"] {
+            let to = |destination: Value| json!({ output: {"s3DataDestination": destination} });
+            assert_eq!(destination_key(&to(json!({"path": "s3://b", "kmsKeyArn": "k"}))), Some("k"));
+            assert_eq!(destination_key(&to(json!({"path": "s3://b", "kmsKeyArn": null}))), None);
+        }
+        assert_eq!(destination_key(&json!({"kmsKeyArn": "a group's own"})), None);
     }
 }

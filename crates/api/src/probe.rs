@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use access::Bucket;
 use access::bucket::ObjectEntry;
+use access::remedy::{self, READING, REPORTING, WRITING};
 use access::source::{Depth, MANIFEST, Source};
 use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -113,8 +114,8 @@ async fn read_header(bucket: &Bucket, file: &ObjectEntry, dialect: Dialect) -> R
 /// `Invalid` with the words of the service when the role lacks a privilege; `Unavailable` when the store does not
 /// answer.
 pub async fn export_destination(bucket: &Bucket, last_key: &str) -> Result<()> {
-    bucket.probe_list().await.map_err(|e| no_privileges(e, bucket))?;
-    try_upload(bucket, last_key, "application/json").await
+    bucket.probe_list().await.map_err(|e| no_privileges(e, bucket, WRITING))?;
+    try_upload(bucket, last_key, "application/json", WRITING).await
 }
 
 /// Begins, then gives up, the upload of a report; the role needs no right to list.
@@ -122,12 +123,12 @@ pub async fn export_destination(bucket: &Bucket, last_key: &str) -> Result<()> {
 /// # Errors
 /// As `export_destination`.
 pub async fn report_destination(bucket: &Bucket, key: &str) -> Result<()> {
-    try_upload(bucket, key, "text/csv; charset=utf-8").await
+    try_upload(bucket, key, "text/csv; charset=utf-8", REPORTING).await
 }
 
-async fn try_upload(bucket: &Bucket, key: &str, content_type: &str) -> Result<()> {
+async fn try_upload(bucket: &Bucket, key: &str, content_type: &str, needs: &[&str]) -> Result<()> {
     let begun = bucket.create_multipart(key, content_type, HashMap::new()).await;
-    let upload_id = begun.map_err(|e| no_privileges(e, bucket))?;
+    let upload_id = begun.map_err(|e| no_privileges(e, bucket, needs))?;
     // The documented role may not abort; what is left behind then is an upload without a part.
     if let Err(e) = bucket.abort(key, &upload_id).await {
         warn!(
@@ -149,20 +150,16 @@ pub fn last_key(prefix: &str, job_name: &str, with_manifest: bool) -> String {
 fn not_readable(error: Error, bucket: &Bucket) -> Error {
     match error.kind {
         ErrorKind::NotFound => invalid_location().caused_by(error),
-        _ => no_privileges(error, bucket),
+        _ => no_privileges(error, bucket, READING),
     }
 }
 
 // A bucket that is not there is told like one that may not be seen, as stores do.
-fn no_privileges(error: Error, bucket: &Bucket) -> Error {
+fn no_privileges(error: Error, bucket: &Bucket, needs: &[&str]) -> Error {
     match error.kind {
-        ErrorKind::Denied | ErrorKind::NotFound => Error::invalid(format!(
-            "Insufficient privileges for accessing data in S3. Please look at \
-             https://docs.aws.amazon.com/personalize/latest/dg/granting-personalize-s3-access.html#attach-bucket-policy \
-             and fix bucket policy on {}. ({error})",
-            bucket.name()
-        ))
-        .caused_by(error),
+        ErrorKind::Denied | ErrorKind::NotFound => {
+            Error::invalid(remedy::no_privileges(bucket.name(), &error, needs)).caused_by(error)
+        }
         _ => error,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::S3Location;
+use access::remedy::READING;
 use access::source::{Depth, Source};
 use catalog::{DatasetRow, DeletionPlan, JobRow, Lease, Replacement, RunRow};
 use engine::Progress;
@@ -68,7 +69,7 @@ async fn list_users(
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
     let source = Source::find(&bucket, &place.key, Depth::AllLevels).await;
-    let source = source.map_err(explain_denial(&place.bucket))?;
+    let source = source.map_err(explain_denial(&place.bucket, READING))?;
     let (parts, progress, handle) = (parts.clone(), progress.clone(), Handle::current());
     let (object, scratch) = (format!("{attempt}-list.parquet"), parts.scratch.join(attempt));
     let read = blocking(move || {
@@ -81,7 +82,7 @@ async fn list_users(
         let target = Target { objects, object, scratch, memory_bytes, threads, chunk_bytes };
         read_list(source.files.iter().map(open), &target, &progress)
     });
-    read.await.map(|list| list.object).map_err(explain_denial(&place.bucket))
+    read.await.map(|list| list.object).map_err(explain_denial(&place.bucket, READING))
 }
 
 /// Writes what is left of each run beside it and puts it in its place: all runs of the dataset, or none.

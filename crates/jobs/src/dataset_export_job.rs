@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::key::insufficient;
+use access::remedy::{WRITING, insufficient};
 use access::source::MANIFEST;
 use access::{Bucket, S3Location};
 use bytes::Bytes;
@@ -41,7 +41,7 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
     let bucket = bucket.with_key(request.kms_key_arn.clone());
     let done = export_to(parts, job, lease, progress, (&bucket, &place)).await;
-    done.map_err(explain_key(request.kms_key_arn.as_deref())).map_err(explain_denial(&place.bucket))
+    done.map_err(explain_key(request.kms_key_arn.as_deref())).map_err(explain_denial(&place.bucket, WRITING))
 }
 
 async fn export_to(

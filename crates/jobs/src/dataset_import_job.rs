@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use access::remedy::READING;
 use access::source::{Depth, Source};
 use access::{Bucket, S3Location, bucket};
 use bytes::{Buf, Bytes};
@@ -25,15 +26,16 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
-    let source =
-        Source::find(&bucket, &place.key, Depth::FirstLevel).await.map_err(explain_denial(&place.bucket))?;
+    let source = Source::find(&bucket, &place.key, Depth::FirstLevel)
+        .await
+        .map_err(explain_denial(&place.bucket, READING))?;
     let report = metric_attribution::begin(parts, job, lease, &layout, progress).await?;
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
     let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, report, progress).await;
     let listed = match written {
         Ok((file, report)) => publish_and_list(parts, job, lease, &layout, file, report).await,
-        Err(cause) => Err(explain_denial(&place.bucket)(cause)),
+        Err(cause) => Err(explain_denial(&place.bucket, READING)(cause)),
     };
     parts.catalog.end_attempt(&attempt).await?;
     listed

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Access;
+use access::remedy::no_privileges;
 use budget::Budget;
 use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun};
 use engine::Progress;
@@ -236,14 +237,9 @@ fn new_run(layout: &Layout, origin: Origin, file: RunFile) -> NewRun {
 }
 
 /// Puts the published sentence before a denial, so that the reader knows where to look.
-fn explain_denial(bucket: &str) -> impl FnOnce(Error) -> Error {
-    let sentence = format!(
-        "Insufficient privileges for accessing data in S3. Please look at \
-         https://docs.aws.amazon.com/personalize/latest/dg/granting-personalize-s3-access.html#attach-bucket-policy \
-         and fix bucket policy on {bucket}."
-    );
+fn explain_denial(bucket: &str, needs: &[&str]) -> impl FnOnce(Error) -> Error {
     move |cause| match cause.kind {
-        ErrorKind::Denied => Error::invalid(format!("{sentence} {}", cause.message())).caused_by(cause),
+        ErrorKind::Denied => Error::invalid(no_privileges(bucket, &cause, needs)).caused_by(cause),
         _ => cause,
     }
 }

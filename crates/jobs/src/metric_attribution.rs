@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::remedy::REPORTING;
 use access::{Bucket, S3Location};
 use bytes::Bytes;
 use catalog::{DatasetRow, JobRow, Lease, MetricRow, Page, PromisedReport};
@@ -61,7 +62,7 @@ impl Finished {
     pub async fn write(self) -> Result<()> {
         let Place { bucket, key } = self.place;
         let put = bucket.put(&key, self.csv, CONTENT_TYPE, Default::default(), None).await;
-        put.map(drop).map_err(explain_denial(bucket.name()))
+        put.map(drop).map_err(explain_denial(bucket.name(), REPORTING))
     }
 }
 

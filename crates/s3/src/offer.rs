@@ -13,13 +13,17 @@ const COUNTS: [&str; 5] = ["max-keys", "max-parts", "max-uploads", "max-buckets"
 /// # Errors
 /// `NotImplemented` for what is not offered, `AccessDenied` when another account is expected to own the bucket,
 /// `InvalidArgument` for numbers out of range.
-pub fn check(headers: &HeaderMap, query: &str, account: &str) -> S3Result<()> {
+pub fn check(operation: &str, headers: &HeaderMap, query: &str, account: &str) -> S3Result<()> {
     for name in headers.keys().map(http::HeaderName::as_str) {
         check_header(name, header(headers, name).unwrap_or_default(), account)?;
     }
     for (name, value) in query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
         let name = percent_decode_str(name).decode_utf8_lossy();
-        check_parameter(&name, &percent_decode_str(value).decode_utf8_lossy())?;
+        let value = percent_decode_str(value).decode_utf8_lossy();
+        check_parameter(&name, &value)?;
+        if value.is_empty() && !has_part(operation, &name) {
+            return Err(not_offered(format!("This server's object store does not offer ?{name} here.")));
+        }
     }
     Ok(())
 }
@@ -77,6 +81,38 @@ fn check_parameter(name: &str, value: &str) -> S3Result<()> {
     }
 }
 
+// A name alone (`?renameObject`) asks for a part of a bucket or an object: where the operation is about another, it would
+// be done to the whole.
+fn has_part(operation: &str, name: &str) -> bool {
+    match name {
+        "encryption" => operation.ends_with("BucketEncryption"),
+        "policy" => operation.ends_with("BucketPolicy"),
+        "location" => operation == "GetBucketLocation",
+        "versioning" => operation == "GetBucketVersioning",
+        "uploads" => matches!(operation, "CreateMultipartUpload" | "ListMultipartUploads"),
+        "attributes" => operation == "GetObjectAttributes",
+        "delete" => operation == "DeleteObjects",
+        _ => name.is_empty() || PARAMETERS.contains(&name) || name.starts_with("response-"),
+    }
+}
+
+/// Parameters that may be empty.
+const PARAMETERS: [&str; 13] = [
+    "bucket-region",
+    "continuation-token",
+    "delimiter",
+    "encoding-type",
+    "fetch-owner",
+    "key-marker",
+    "list-type",
+    "marker",
+    "prefix",
+    "start-after",
+    "upload-id-marker",
+    "uploadId",
+    "x-id",
+];
+
 fn no_lists() -> s3s::S3Error {
     let text = "The bucket does not allow ACLs: use a bucket policy.";
     refuse(S3ErrorCode::AccessControlListNotSupported, text)
@@ -88,7 +124,7 @@ mod tests {
 
     fn code(name: &'static str, value: &'static str) -> Option<String> {
         let headers = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
-        check(&headers, "", "000000000000").err().map(|error| error.code().as_str().to_owned())
+        check("PutObject", &headers, "", "000000000000").err().map(|error| error.code().as_str().to_owned())
     }
 
     #[test]
@@ -117,9 +153,30 @@ mod tests {
     #[test]
     fn counts_below_zero_are_refused() {
         for query in ["list-type=2&max-keys=-1", "max-keys=x", "max-uploads=2147483648"] {
-            let error = check(&HeaderMap::new(), query, "").unwrap_err();
+            let error = check("ListObjectsV2", &HeaderMap::new(), query, "").unwrap_err();
             assert_eq!(error.code().as_str(), "InvalidArgument", "{query}");
         }
-        check(&HeaderMap::new(), "list-type=2&max-keys=0&prefix=", "").unwrap();
+        check("ListObjectsV2", &HeaderMap::new(), "list-type=2&max-keys=0&prefix=", "").unwrap();
+    }
+
+    #[test]
+    fn a_part_that_the_operation_is_not_about_is_refused() {
+        for (operation, query, is_offered) in [
+            ("PutObject", "renameObject", false),
+            ("PutObject", "encryption", false),
+            ("PutBucketEncryption", "encryption", true),
+            ("DeleteObject", "annotation&annotationName=a", false),
+            ("DeleteBucket", "metadataConfiguration", false),
+            ("DeleteBucketPolicy", "policy=", true),
+            ("CreateMultipartUpload", "uploads", true),
+            ("GetObject", "", true),
+            ("GetObject", "x-id=GetObject&response-content-type=", true),
+        ] {
+            assert_eq!(
+                check(operation, &HeaderMap::new(), query, "").is_ok(),
+                is_offered,
+                "{operation} {query}"
+            );
+        }
     }
 }

@@ -238,7 +238,12 @@ impl S3Access for Gate {
                     tracing::error!(s3.operation = operation, cause = %chain(error), "{operation} could not be decided");
                 }
             })?;
-            offer::check(cx.headers(), cx.uri().query().unwrap_or_default(), &self.access.realm.account)?;
+            offer::check(
+                operation,
+                cx.headers(),
+                cx.uri().query().unwrap_or_default(),
+                &self.access.realm.account,
+            )?;
             encryption::admit(operation, cx.headers())
         })
     }

@@ -51,10 +51,19 @@ impl Access {
     ) -> Result<KeyRow, KeyFault> {
         match self.find_key(reference, naming).await {
             Err(KeyFault::NotFound(text)) => {
-                self.permit_keys(principal, action, reference).await?;
+                self.permit_keys(principal, action, &self.would_be(reference)).await?;
                 Err(KeyFault::NotFound(text))
             }
             found => found,
+        }
+    }
+
+    // The ARN that a key or alias of this name would have, so that a denial is the same for one that is there.
+    fn would_be(&self, reference: &str) -> String {
+        match reference {
+            name if is_key_id(name) => self.realm.key(name).to_string(),
+            name if name.starts_with("alias/") => self.realm.alias(name).to_string(),
+            name => name.to_owned(),
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Date(Relation),
     Truth,
     Address,
+    /// Bytes, written in base64.
+    Bytes,
     /// Whether the key is missing.
     Null,
 }
@@ -58,7 +60,7 @@ impl Relation {
 }
 
 /// Source: "IAM JSON policy elements: Condition operators".
-const KINDS: [(&str, Kind, bool); 26] = [
+const KINDS: [(&str, Kind, bool); 27] = [
     ("StringEquals", Kind::Text, false),
     ("StringNotEquals", Kind::Text, true),
     ("StringEqualsIgnoreCase", Kind::TextIgnoringCase, false),
@@ -82,6 +84,7 @@ const KINDS: [(&str, Kind, bool); 26] = [
     ("DateGreaterThan", Kind::Date(Relation::Greater), false),
     ("DateGreaterThanEquals", Kind::Date(Relation::GreaterOrEqual), false),
     ("Bool", Kind::Truth, false),
+    ("BinaryEquals", Kind::Bytes, false),
     ("IpAddress", Kind::Address, false),
     ("NotIpAddress", Kind::Address, true),
     ("Null", Kind::Null, false),
@@ -89,7 +92,7 @@ const KINDS: [(&str, Kind, bool); 26] = [
 
 impl Operator {
     /// # Errors
-    /// A sentence about a name that is not known or not evaluated.
+    /// A sentence about a name that is not known.
     pub fn parse(name: &str) -> Result<Operator, String> {
         let (set, rest) = match name.split_once(':') {
             Some(("ForAnyValue", rest)) => (Some(Set::Any), rest),
@@ -110,10 +113,5 @@ impl Operator {
 }
 
 fn unknown(name: &str) -> String {
-    if name.contains("BinaryEquals") {
-        return format!(
-            "the condition operator {name} is not evaluated by this server, so a policy that has it can't be put."
-        );
-    }
     format!("{name} is no condition operator, such as StringEquals or ArnLike.")
 }

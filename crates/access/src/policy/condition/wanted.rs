@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use time::format_description::well_known::Iso8601;
 use time::{Date, OffsetDateTime, PrimitiveDateTime};
 
@@ -24,6 +26,7 @@ pub(super) enum Wanted {
     Date(Relation, Vec<i64>),
     Truth(Vec<bool>),
     Address(Vec<Network>),
+    Bytes(Vec<Vec<u8>>),
     /// Whether the key is to be missing.
     Missing(Vec<bool>),
 }
@@ -52,6 +55,7 @@ impl Wanted {
             Kind::Address => {
                 Wanted::Address(each(texts, Network::parse, "an address or a range such as 10.0.0.0/8")?)
             }
+            Kind::Bytes => Wanted::Bytes(each(texts, bytes, "base64")?),
             Kind::Null => Wanted::Missing(each(texts, truth, "true or false")?),
         })
     }
@@ -80,6 +84,7 @@ impl Wanted {
             Wanted::Address(values) => {
                 found.parse().is_ok_and(|found| values.iter().any(|network| network.holds(found)))
             }
+            Wanted::Bytes(values) => bytes(found).is_some_and(|found| values.contains(&found)),
             Wanted::Missing(_) => false,
         }
     }
@@ -128,6 +133,10 @@ fn takes_arn(tokens: &[Token], found: &str) -> bool {
 fn number(text: &str) -> Option<f64> {
     let is_decimal = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
     text.parse().ok().filter(|_| is_decimal)
+}
+
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 fn truth(text: &str) -> Option<bool> {

@@ -51,6 +51,7 @@ fn operators_compare_as_documented() {
             (r#"{"DateEquals":{"aws:EpochTime":"1780000000"}}"#, true),
             (r#"{"DateLessThanEquals":{"aws:CurrentTime":"2026-05-28"}}"#, false),
             (r#"{"NumericGreaterThanEquals":{"aws:EpochTime":1780000000}}"#, true),
+            (r#"{"BinaryEquals":{"s3:prefix":"aG9t"}}"#, false),
             (r#"{"Bool":{"aws:SecureTransport":"false"}}"#, true),
             (r#"{"Bool":{"aws:SecureTransport":true}}"#, false),
             (r#"{"Bool":{"aws:username":"false"}}"#, false),
@@ -202,6 +203,16 @@ fn variables_stand_for_values_and_never_for_wildcards() {
         ],
     );
     check(session(), &context, &[(r#"{"StringLike":{"s3:prefix":"home/${aws:username}*"}}"#, false)]);
+    check(
+        user(),
+        &list("eA=="),
+        &[
+            (r#"{"BinaryEquals":{"s3:prefix":["aG9t","eA=="]}}"#, true),
+            (r#"{"BinaryEquals":{"s3:prefix":"eQ=="}}"#, false),
+            (r#"{"BinaryEquals":{"aws:SourceArn":"eA=="}}"#, false),
+            (r#"{"BinaryEqualsIfExists":{"aws:SourceArn":"eA=="}}"#, true),
+        ],
+    );
     check(user(), &list("$*?"), &[(r#"{"StringLike":{"s3:prefix":"${$}${*}${?}"}}"#, true)]);
     check(user(), &list("xyz"), &[(r#"{"StringLike":{"s3:prefix":"${$}${*}${?}"}}"#, false)]);
 }
@@ -238,7 +249,8 @@ fn what_can_not_be_evaluated_is_refused() {
         (r#"{"stringequals":{"aws:username":"x"}}"#, "is no condition operator"),
         (r#"{"ForSomeValues:StringEquals":{"aws:username":"x"}}"#, "is no condition operator"),
         (r#"{"StringEqualsIfExistsIfExists":{"aws:username":"x"}}"#, "is no condition operator"),
-        (r#"{"BinaryEquals":{"aws:username":"eA=="}}"#, "BinaryEquals is not evaluated by this server"),
+        (r#"{"BinaryEquals":{"aws:username":"e"}}"#, "e is not base64"),
+        (r#"{"BinaryNotEquals":{"aws:username":"eA=="}}"#, "BinaryNotEquals is no condition operator"),
         (r#"{"NullIfExists":{"aws:username":"true"}}"#, "Null already asks"),
         (r#"{"ForAnyValue:Null":{"aws:TagKeys":"true"}}"#, "Null already asks"),
         (r#"{"StringEquals":{"aws:SourceAcount":"x"}}"#, "aws:SourceAcount is no condition key"),
