@@ -30,9 +30,8 @@ impl AccessKeys {
 
     fn put(&self, key: LiveKey) {
         let credential = Credential { secret_access_key: key.secret_access_key, session_token: None };
-        let user = User { arn: key.user.arn, name: key.user.name, id: key.user.id, tags: key.user.tags };
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        live.insert(key.id, (credential, Arc::new(user)));
+        live.insert(key.id, (credential, Arc::new(User::of(key.user))));
     }
 
     fn remove(&self, id: &str) {

@@ -74,6 +74,7 @@ pub async fn compose(
         bell: bell.clone(),
     }));
     let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
+    iam.keep_aws_policies().await?;
     let door = api.clone();
     let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let dispatch = Arc::new(Dispatch {
@@ -100,7 +101,10 @@ pub async fn compose(
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
     let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
     Doors {
-        credential: Box::new(move |access_key_id| access.credential(access_key_id)),
+        credential: Box::new(move |access_key_id, token| {
+            let access = access.clone();
+            Box::pin(async move { access.credential(access_key_id, token).await })
+        }),
         personalize: Box::new(move |call| {
             let api = api.clone();
             Box::pin(async move { api.call(call).await })
