@@ -56,7 +56,7 @@ pub struct Access {
     way: Way,
     /// The way to the S3 of this process, where that is what the endpoint names.
     embedded: OnceLock<Way>,
-    /// Seals the keys of KMS and session tokens.
+    /// Seals the keys of KMS and the secrets of users.
     master: SealingKey,
     sessions: Arc<Sessions>,
     tokens: SessionTokens,

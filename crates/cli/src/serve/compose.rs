@@ -61,6 +61,7 @@ pub async fn compose(
     check_master(&catalog, &master).await?;
     let root = root.clone();
     let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master));
+    access.seal_access_keys().await?;
     access.load_access_keys().await?;
     let hosts = settings.public_hosts.clone();
     let s3 = Door::open(&place("s3"), access.clone(), clock.clone(), hosts).await?;
