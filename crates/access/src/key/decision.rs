@@ -115,10 +115,11 @@ impl Access {
 
 /// Whether a policy lets a principal change it again, by its name or as one of the account.
 pub fn keeps_policy_open(policy: &Document, principal: &Principal, key: &Arn) -> bool {
-    let lets =
-        |caller| decide([policy], &Request::new(caller, "kms:PutKeyPolicy", key.as_str())) == Decision::Allow;
     let root = Arn::parse(&format!("arn:aws:iam::{}:root", key.account()));
-    lets(key_caller(principal)) || root.is_some_and(|root| lets(Caller::Root(&root)))
+    let callers = [Some(key_caller(principal)), root.as_ref().map(Caller::Root)];
+    callers.into_iter().flatten().any(|caller| {
+        decide([policy], &Request::new(caller, "kms:PutKeyPolicy", key.as_str())) == Decision::Allow
+    })
 }
 
 /// Whether an ARN names this principal, or the role behind it.
