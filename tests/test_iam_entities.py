@@ -231,7 +231,7 @@ class TestRoles:
         role = workshop.iam.get_role(RoleName=name)["Role"]
         assert (role["Description"], role["MaxSessionDuration"]) == ("one", 7200)
         assert workshop.iam.update_role_description(RoleName=name, Description="two")["Role"]["Description"] == "two"
-        assert refused(lambda: workshop.iam.update_role(RoleName=name, MaxSessionDuration=1))[0] == "ValidationError"
+        assert refused(lambda: workshop.iam.update_role(RoleName=name, MaxSessionDuration=43_201))[0] == "ValidationError"
         assert refused(lambda: workshop.iam.update_role(RoleName=name + "x"))[0] == "NoSuchEntity"
 
     def test_what_infrastructure_tools_ask_before_they_delete_a_role(self, workshop):
