@@ -3,16 +3,24 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use catalog::access_key::{AccessKeyRow, LiveKey};
-use model::Result;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use catalog::access_key::{AccessKeyRow, LiveKey, StoredSecret};
+use catalog::user::UserRow;
+use model::{Error, Result};
 use tokio::sync::Mutex;
 use wire::sigv4::Credential;
 
 use crate::principal::User;
+use crate::seal::SealingKey;
 use crate::{Access, Principal};
 
 /// The most keys that a user has. Source: "IAM and AWS STS quotas".
 const KEYS_MAX: i64 = 2;
+/// What the secrets of users are sealed for.
+const PURPOSE: &[u8] = b"secrets of access keys";
+/// With which a sealed secret begins; no secret has a colon.
+const SEALED: &str = "sealed:";
 
 /// The active keys of all users, by id.
 #[derive(Default)]
@@ -28,11 +36,10 @@ impl AccessKeys {
         live.get(id).map(|(credential, user)| (credential.clone(), Principal::User(user.clone())))
     }
 
-    fn put(&self, key: LiveKey) {
-        let credential = Credential { secret_access_key: key.secret_access_key, session_token: None };
-        let user = User { arn: key.user.arn, name: key.user.name, id: key.user.id, tags: key.user.tags };
+    fn put(&self, key: LiveKey, secret_access_key: String) {
+        let credential = Credential { secret_access_key, session_token: None };
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        live.insert(key.id, (credential, Arc::new(user)));
+        live.insert(key.id, (credential, Arc::new(User::of(key.user))));
     }
 
     fn remove(&self, id: &str) {
@@ -42,14 +49,34 @@ impl AccessKeys {
 
 /// The changes of keys: committed first, and in force for the next request when they return.
 impl Access {
-    /// Reads the keys of all users; before, none of them is known.
+    /// Reads the keys of all users; before, none of them is known, and after, who bears them is known as it is by now.
     ///
     /// # Errors
-    /// `Unavailable` or `Corrupt` when the catalog can't be read.
+    /// `Unavailable` or `Corrupt` when the catalog can't be read, or a secret in it can't be opened.
     pub async fn load_access_keys(&self) -> Result<()> {
         let _changing = self.keys.changing.lock().await;
-        self.catalog.live_keys().await?.into_iter().for_each(|key| self.keys.put(key));
+        for key in self.catalog.live_keys().await? {
+            self.keep(key)?;
+        }
         Ok(())
+    }
+
+    /// Seals the secrets of a catalog that holds them as they are.
+    ///
+    /// # Errors
+    /// `Unavailable` when the catalog can't be written.
+    pub async fn seal_access_keys(&self) -> Result<()> {
+        let _changing = self.keys.changing.lock().await;
+        let mut clear = self.catalog.stored_secrets().await?;
+        clear.retain(|secret| !secret.text.starts_with(SEALED));
+        if clear.is_empty() {
+            return Ok(());
+        }
+        let sealed = |secret: StoredSecret| StoredSecret {
+            text: self.sealed(&secret.text, &secret.access_key_id, &secret.user_id),
+            ..secret
+        };
+        self.catalog.replace_secrets(&clear.into_iter().map(sealed).collect::<Vec<_>>()).await
     }
 
     /// Makes a key for a user; the secret is told here and never again.
@@ -59,8 +86,9 @@ impl Access {
     pub async fn create_access_key(&self, user: &str) -> Result<(AccessKeyRow, String)> {
         let _changing = self.keys.changing.lock().await;
         let (id, secret) = (format!("AKIA{}", self.clock.base32(16)), self.clock.base32(40));
-        let (row, key) = self.catalog.create_access_key(user, &id, &secret, KEYS_MAX).await?;
-        self.keys.put(key);
+        let seal = |user: &UserRow| self.sealed(&secret, &id, &user.id);
+        let (row, key) = self.catalog.create_access_key(user, &id, seal, KEYS_MAX).await?;
+        self.keys.put(key, secret.clone());
         Ok((row, secret))
     }
 
@@ -71,7 +99,7 @@ impl Access {
     pub async fn set_access_key_active(&self, user: &str, id: &str, is_active: bool) -> Result<()> {
         let _changing = self.keys.changing.lock().await;
         match self.catalog.set_access_key_active(user, id, is_active).await? {
-            Some(key) => self.keys.put(key),
+            Some(key) => self.keep(key)?,
             None => self.keys.remove(id),
         }
         Ok(())
@@ -85,4 +113,33 @@ impl Access {
         self.keys.remove(id);
         Ok(())
     }
+
+    fn keep(&self, key: LiveKey) -> Result<()> {
+        let sealed = key.sealed_secret.strip_prefix(SEALED).and_then(|text| STANDARD.decode(text).ok());
+        let about = about(&key.id, &key.user.id);
+        let opened = sealed.and_then(|sealed| self.secrets_key().open(&sealed, about.as_bytes()));
+        let secret = opened.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+            Error::corrupt(
+                "the secrets of access keys were sealed under another master key than the one in the data folder: \
+                 restore master_key from the same backup as the catalog",
+            )
+        })?;
+        self.keys.put(key, secret);
+        Ok(())
+    }
+
+    fn sealed(&self, secret: &str, access_key_id: &str, user_id: &str) -> String {
+        let about = about(access_key_id, user_id);
+        let sealed = self.secrets_key().seal(&*self.clock, secret.as_bytes(), about.as_bytes());
+        format!("{SEALED}{}", STANDARD.encode(sealed))
+    }
+
+    fn secrets_key(&self) -> SealingKey {
+        self.master.derive(PURPOSE)
+    }
+}
+
+// A secret opens in its own row only.
+fn about(access_key_id: &str, user_id: &str) -> String {
+    format!("{access_key_id} of {user_id}")
 }

@@ -17,14 +17,19 @@ pub struct Denial {
 pub enum Reason {
     NoIdentityPolicy,
     NoResourcePolicy,
+    NoSessionPolicy,
     DeniedByIdentityPolicy,
     DeniedByResourcePolicy,
+    DeniedBySessionPolicy,
 }
 
 impl Reason {
     /// Whether a statement denies the call; to be the owner of something does not help then.
     pub fn is_explicit(self) -> bool {
-        matches!(self, Reason::DeniedByIdentityPolicy | Reason::DeniedByResourcePolicy)
+        matches!(
+            self,
+            Reason::DeniedByIdentityPolicy | Reason::DeniedByResourcePolicy | Reason::DeniedBySessionPolicy
+        )
     }
 }
 
@@ -38,6 +43,8 @@ impl Denial {
             Reason::NoResourcePolicy => {
                 format!("because no resource-based policy allows the {action} action")
             }
+            Reason::NoSessionPolicy => format!("because no session policy allows the {action} action"),
+            Reason::DeniedBySessionPolicy => "with an explicit deny in a session policy".to_owned(),
             Reason::DeniedByIdentityPolicy => "with an explicit deny in an identity-based policy".to_owned(),
             Reason::DeniedByResourcePolicy => "with an explicit deny in a resource-based policy".to_owned(),
         };

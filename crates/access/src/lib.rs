@@ -1,6 +1,7 @@
 //! Who may: principals, policy decisions, role sessions, and the only way to a bucket that is not ours.
 
 mod access_key;
+mod assume_role;
 pub mod bucket;
 pub mod denial;
 mod identity_policy;
@@ -12,28 +13,34 @@ pub mod principal;
 pub mod remedy;
 pub mod seal;
 mod session;
+mod session_token;
+mod simulation;
 pub mod source;
 
+pub use assume_role::{Assumed, RoleRequest};
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};
 pub use key::{EncryptionContext, KeyFault};
 pub use location::S3Location;
 pub use policy::Context;
-pub use principal::{Peer, Principal, RoleSession, User};
+pub use principal::{AssumedRole, Peer, Principal, RoleSession, User};
 pub use seal::SealingKey;
+pub use session_token::TemporaryKeys;
+pub use simulation::Simulated;
 
 use std::sync::{Arc, OnceLock};
 
 use catalog::Catalog;
 use catalog::role::RoleRow;
 use model::{Arn, Clock, Error, Realm, Result};
-use wire::sigv4::Credential;
+use wire::sigv4::{AuthError, Credential};
 
 use access_key::AccessKeys;
 use bucket::{EmbeddedS3, Way};
 use identity_policy::{IdentityPolicies, unreadable};
 use policy::{Caller, Decision, Document, Request, decide};
 use session::{LIFE_MS, SessionKeys, Sessions};
+use session_token::SessionTokens;
 
 /// The service that jobs act for.
 pub const PERSONALIZE: &str = "personalize.amazonaws.com";
@@ -50,9 +57,10 @@ pub struct Access {
     way: Way,
     /// The way to the S3 of this process, where that is what the endpoint names.
     embedded: OnceLock<Way>,
-    /// Seals the keys of KMS.
+    /// Seals the keys of KMS and the secrets of users.
     master: SealingKey,
     sessions: Arc<Sessions>,
+    tokens: SessionTokens,
 }
 
 /// The account's root credentials.
@@ -60,6 +68,27 @@ pub struct Access {
 pub struct RootKey {
     pub access_key_id: String,
     pub secret_access_key: String,
+}
+
+/// Why nobody is behind a request.
+#[derive(Debug)]
+pub enum Unauthenticated {
+    /// The request is at fault.
+    Refused(AuthError),
+    /// Who bears the token could not be looked up.
+    Failed(Error),
+}
+
+impl From<AuthError> for Unauthenticated {
+    fn from(error: AuthError) -> Unauthenticated {
+        Unauthenticated::Refused(error)
+    }
+}
+
+impl From<Error> for Unauthenticated {
+    fn from(error: Error) -> Unauthenticated {
+        Unauthenticated::Failed(error)
+    }
 }
 
 /// Where jobs find S3.
@@ -81,7 +110,8 @@ impl Access {
     ) -> Access {
         let (way, embedded) = (Way::over_http(&s3.url), OnceLock::new());
         let (keys, policies, sessions) = Default::default();
-        Access { realm, catalog, clock, root, keys, policies, s3, way, embedded, master, sessions }
+        let tokens = SessionTokens::new(&master);
+        Access { realm, catalog, clock, root, keys, policies, s3, way, embedded, master, sessions, tokens }
     }
 
     /// From here on buckets are reached within this process; `s3` is what listens at the endpoint. The first one stays.
@@ -91,8 +121,26 @@ impl Access {
         self.embedded.get_or_init(|| Way::embedded(s3));
     }
 
-    /// The secret and the principal behind an access key id; `None` when no live key bears it.
-    pub fn credential(&self, access_key_id: &str) -> Option<(Credential, Principal)> {
+    /// The secret and the principal behind an access key id, with the session token that came with it.
+    ///
+    /// The request must still be held against the credential, token and all.
+    ///
+    /// # Errors
+    /// `Refused` when no live key has the id, or the token is not of this key, or past its time.
+    pub async fn credential(
+        &self,
+        access_key_id: &str,
+        token: Option<&str>,
+    ) -> Result<(Credential, Principal), Unauthenticated> {
+        match (self.standing_credential(access_key_id), token) {
+            (Some(found), _) => Ok(found),
+            (None, Some(token)) => self.bearer(access_key_id, token).await,
+            (None, None) => Err(AuthError::unknown_key().into()),
+        }
+    }
+
+    // Of the keys that this process holds in memory.
+    fn standing_credential(&self, access_key_id: &str) -> Option<(Credential, Principal)> {
         if access_key_id == self.root.access_key_id {
             let secret_access_key = self.root.secret_access_key.clone();
             let credential = Credential { secret_access_key, session_token: None };

@@ -3,7 +3,8 @@
 use model::Result;
 
 use crate::identity_policy::Documents;
-use crate::policy::{Context, Decision, Document, Request, Surroundings, decide};
+use crate::policy::{Caller, Context, Decision, Document, Request, Surroundings, decide};
+use crate::principal::AssumedRole;
 use crate::{Access, Denial, Principal, Reason};
 
 impl Access {
@@ -12,7 +13,8 @@ impl Access {
     ///
     /// The root may do what `resource_policy` does not deny, and may always mend a bucket's policy. A user needs one
     /// of its own policies, or a policy of the resource that names the user. A session needs both: a policy of its
-    /// role, and one of the resource that allows the service. Conditions are decided over `context`.
+    /// role, and one of the resource that allows the service. A role that somebody assumed needs one of them, as a user
+    /// does, within the policies of the session. Conditions are decided over `context`.
     ///
     /// # Errors
     /// A denial that names the policy that lacks or forbids the action; `Unavailable` when policies can't be read.
@@ -32,6 +34,13 @@ impl Access {
             Principal::Root { .. } => only_denied(&by_resource).filter(|_| !mends_policy(action)),
             Principal::User(_) => either(&by_identity, &by_resource),
             Principal::Session(_) => both(&by_identity, &by_resource),
+            Principal::AssumedRole(session) => {
+                let by_session = self.by_session_policies(session, &request).await?;
+                let alone = Request::new(Caller::AssumedSession(session), action, resource);
+                let alone = alone.given(self.surroundings(), context);
+                let is_named = || decide(resource_policy, &alone) == Decision::Allow;
+                assumed(&by_identity, by_session.as_ref(), &by_resource, is_named)
+            }
         };
         reason.map_or(Ok(()), |reason| Err(Denial::new(principal.arn(), action, resource, reason)))
     }
@@ -51,7 +60,7 @@ impl Access {
             Principal::Session(session) => {
                 Err(Denial::new(&session.session, action, resource, Reason::NoIdentityPolicy))
             }
-            Principal::Root { .. } | Principal::User(_) => {
+            Principal::Root { .. } | Principal::User(_) | Principal::AssumedRole(_) => {
                 self.permit(principal, action, resource, None, context).await
             }
         }
@@ -71,11 +80,27 @@ impl Access {
         Surroundings { region, account, now_ms: self.clock.now_ms() }
     }
 
+    /// What the policies say that a session was narrowed by; `None` where it was not.
+    pub(crate) async fn by_session_policies(
+        &self,
+        session: &AssumedRole,
+        request: &Request<'_>,
+    ) -> Result<Option<Decision>> {
+        let Some(narrowing) = &session.session_policies else { return Ok(None) };
+        let mut managed = Vec::new();
+        for arn in &narrowing.managed {
+            managed.push(self.policies.of(&self.catalog, arn).await?);
+        }
+        let managed = managed.iter().flat_map(|documents| documents.iter());
+        Ok(Some(decide(narrowing.inline.as_deref().into_iter().chain(managed), request)))
+    }
+
     pub(crate) async fn own_documents(&self, principal: &Principal) -> Result<Option<Documents>> {
         let arn = match principal {
             Principal::Root { .. } => return Ok(None),
             Principal::User(user) => &user.arn,
             Principal::Session(session) => &session.role,
+            Principal::AssumedRole(session) => &session.role,
         };
         self.policies.of(&self.catalog, arn).await.map(Some)
     }
@@ -96,6 +121,22 @@ fn either(by_identity: &Decision, by_resource: &Decision) -> Option<Reason> {
         (_, Decision::ExplicitDeny { .. }) => Some(Reason::DeniedByResourcePolicy),
         (Decision::NotAllowed, Decision::NotAllowed) => Some(Reason::NoIdentityPolicy),
         _ => None,
+    }
+}
+
+// The session's policies narrow what others allow, but not what a resource's policy gives to the session by name.
+pub(crate) fn assumed(
+    by_identity: &Decision,
+    by_session: Option<&Decision>,
+    by_resource: &Decision,
+    is_named: impl FnOnce() -> bool,
+) -> Option<Reason> {
+    let is_narrowed = by_session.is_some_and(|decision| *decision != Decision::Allow);
+    match (either(by_identity, by_resource), by_session) {
+        (Some(reason), _) if reason.is_explicit() => Some(reason),
+        (_, Some(Decision::ExplicitDeny { .. })) => Some(Reason::DeniedBySessionPolicy),
+        (None, _) if is_narrowed && !is_named() => Some(Reason::NoSessionPolicy),
+        (reason, _) => reason,
     }
 }
 

@@ -22,6 +22,10 @@ use template::Template;
 
 /// The most characters of all policies written into one user, white space not counted.
 pub const USER_POLICIES_SIZE_MAX: usize = 2_048;
+/// The most characters of all policies written into one group, white space not counted.
+pub const GROUP_POLICIES_SIZE_MAX: usize = 5_120;
+/// The most characters of a session's own policy.
+pub const SESSION_POLICY_SIZE_MAX: usize = 2_048;
 /// The most characters of all policies written into one role, white space not counted.
 pub const ROLE_POLICIES_SIZE_MAX: usize = 10_240;
 /// The most characters of a managed policy, white space not counted.
@@ -105,6 +109,12 @@ impl Document {
     /// As `parse_identity_policy`.
     pub fn parse_key_policy(text: &str) -> Result<Document> {
         read::document(text, read::Kind::Key)
+    }
+
+    /// The keys that its conditions ask for, in lower case; some may come twice.
+    pub fn condition_keys(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.statements.iter().flat_map(|statement| &statement.conditions);
+        conditions.map(Condition::key)
     }
 
     /// Whether its decision depends on the tags of the resource.

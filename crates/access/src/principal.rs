@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use catalog::user::UserRow;
 use model::Arn;
 
-use crate::policy::Caller;
+use crate::policy::{Caller, Document};
 
 /// A verified caller.
 #[derive(Clone, Debug)]
@@ -14,8 +15,10 @@ pub enum Principal {
     Root { arn: Arn },
     /// A user of the account.
     User(Arc<User>),
-    /// A session of a role.
+    /// A session of a role that a service assumed for a job.
     Session(Arc<RoleSession>),
+    /// A session of a role that a user, or another session, assumed.
+    AssumedRole(Arc<AssumedRole>),
 }
 
 /// The address that a request comes from, for whoever carries it beside the request.
@@ -31,6 +34,12 @@ pub struct User {
     /// `AIDA…`, never given twice.
     pub id: String,
     pub tags: Vec<(String, String)>,
+}
+
+impl User {
+    pub(crate) fn of(row: UserRow) -> User {
+        User { arn: row.arn, name: row.name, id: row.id, tags: row.tags }
+    }
 }
 
 /// A role assumed by a service on behalf of one of its resources.
@@ -50,6 +59,39 @@ pub struct RoleSession {
     pub expires_ms: i64,
 }
 
+/// A role assumed by somebody of the account.
+#[derive(Clone, Debug)]
+pub struct AssumedRole {
+    /// The role itself, `arn:aws:iam::…:role/…`.
+    pub role: Arn,
+    /// `AROA…`, never given twice.
+    pub role_id: String,
+    /// `arn:aws:sts::…:assumed-role/<role name>/<session name>`.
+    pub session: Arn,
+    /// Those of the session, and of the role where the session has none of that key.
+    pub tags: Vec<(String, String)>,
+    /// The tags that sessions assumed from this one inherit.
+    pub transitive_tags: Vec<(String, String)>,
+    /// What the session may at most, whatever the role may; `None` where it was not narrowed.
+    pub session_policies: Option<SessionPolicies>,
+    pub issued_ms: i64,
+}
+
+/// Policies that were given when a role was assumed.
+#[derive(Clone, Debug)]
+pub struct SessionPolicies {
+    pub inline: Option<Arc<Document>>,
+    /// The ARNs of managed policies.
+    pub managed: Vec<Arn>,
+}
+
+impl AssumedRole {
+    /// `AROA…:<session name>`.
+    pub fn user_id(&self) -> String {
+        format!("{}:{}", self.role_id, self.session.resource_name())
+    }
+}
+
 impl RoleSession {
     /// `AROA…:<session name>`.
     pub fn user_id(&self) -> String {
@@ -64,6 +106,7 @@ impl Principal {
             Principal::Root { arn } => arn,
             Principal::User(user) => &user.arn,
             Principal::Session(session) => &session.session,
+            Principal::AssumedRole(session) => &session.session,
         }
     }
 
@@ -73,6 +116,7 @@ impl Principal {
             Principal::Root { arn } => Caller::Root(arn),
             Principal::User(user) => Caller::User(user),
             Principal::Session(session) => Caller::Session(session),
+            Principal::AssumedRole(session) => Caller::AssumedRole(session),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Fixture {
         };
         self.catalog.create_user(&row).await.unwrap();
         let (key, _) = self.access.create_access_key(name).await.unwrap();
-        let (_, principal) = self.access.credential(&key.id).unwrap();
+        let (_, principal) = self.access.standing_credential(&key.id).unwrap();
         (key.id, principal)
     }
 
@@ -138,7 +138,7 @@ async fn an_attached_policy_counts_as_long_as_it_is_attached() {
 #[tokio::test]
 async fn the_root_may_what_no_bucket_policy_denies_and_may_mend_the_policy() {
     let f = fixture().await;
-    let (_, root) = f.access.credential("AKIAROOT").unwrap();
+    let (_, root) = f.access.standing_credential("AKIAROOT").unwrap();
     let deny = r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::out","arn:aws:s3:::out/*"]}}"#;
     assert_eq!(f.refusal(&root, "s3:PutObject", None).await, None);
     assert_eq!(f.refusal(&root, "s3:PutObject", Some(BUCKET)).await, None);
@@ -151,19 +151,19 @@ async fn the_root_may_what_no_bucket_policy_denies_and_may_mend_the_policy() {
 async fn keys_of_a_session_work_while_its_bucket_is_open_and_not_expired() {
     let f = fixture().await;
     let role = f.role("Export", TRUST).await;
-    assert!(f.access.credential("ASIANOBODY").is_none());
+    assert!(f.access.standing_credential("ASIANOBODY").is_none());
     let bucket = f.access.open_bucket(role.as_str(), &f.source(), "out").await.unwrap();
     let key = f.access.sessions.only_key();
     assert!(key.starts_with("ASIA") && key.len() == 20);
-    let (credential, principal) = f.access.credential(&key).unwrap();
+    let (credential, principal) = f.access.standing_credential(&key).unwrap();
     assert!(credential.session_token.is_some());
     assert_eq!(principal.arn().as_str(), "arn:aws:sts::111122223333:assumed-role/Export/nightly");
     f.clock.advance_ms(LIFE_MS);
-    assert!(f.access.credential(&key).is_none());
+    assert!(f.access.standing_credential(&key).is_none());
     f.clock.advance_ms(-LIFE_MS);
-    assert!(f.access.credential(&key).is_some());
+    assert!(f.access.standing_credential(&key).is_some());
     drop(bucket);
-    assert!(f.access.credential(&key).is_none());
+    assert!(f.access.standing_credential(&key).is_none());
 }
 
 #[tokio::test]
@@ -196,11 +196,11 @@ async fn a_key_works_while_it_is_active_and_after_a_restart() {
     let f = fixture().await;
     let (id, _) = f.user("Ann").await;
     f.access.set_access_key_active("Ann", &id, false).await.unwrap();
-    assert!(f.access.credential(&id).is_none());
+    assert!(f.access.standing_credential(&id).is_none());
     f.access.load_access_keys().await.unwrap();
-    assert!(f.access.credential(&id).is_none());
+    assert!(f.access.standing_credential(&id).is_none());
     f.access.set_access_key_active("Ann", &id, true).await.unwrap();
-    let secret = f.access.credential(&id).unwrap().0.secret_access_key;
+    let secret = f.access.standing_credential(&id).unwrap().0.secret_access_key;
     let Fixture { access, catalog, clock, .. } = &f;
     let again = Access::new(
         catalog.clone(),
@@ -210,12 +210,12 @@ async fn a_key_works_while_it_is_active_and_after_a_restart() {
         access.s3.clone(),
         SealingKey::new([7; 32]),
     );
-    assert!(again.credential(&id).is_none());
+    assert!(again.standing_credential(&id).is_none());
     again.load_access_keys().await.unwrap();
-    let (credential, principal) = again.credential(&id).unwrap();
+    let (credential, principal) = again.standing_credential(&id).unwrap();
     assert_eq!((credential.secret_access_key, principal.arn().resource()), (secret, "user/Ann"));
     again.delete_access_key("Ann", &id).await.unwrap();
-    assert!(again.credential(&id).is_none());
+    assert!(again.standing_credential(&id).is_none());
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_key_changes_in_the_name_of_its_user_only() {
     assert_eq!(f.access.delete_access_key("Bob", &ann).await.unwrap_err().kind, ErrorKind::NotFound);
     let stopped = f.access.set_access_key_active("Bob", &ann, false).await;
     assert_eq!(stopped.unwrap_err().kind, ErrorKind::NotFound);
-    assert!(f.access.credential(&ann).is_some());
+    assert!(f.access.standing_credential(&ann).is_some());
 }
 
 #[tokio::test]

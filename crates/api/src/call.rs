@@ -14,6 +14,8 @@ pub struct Call {
     pub source_ip: Option<IpAddr>,
     /// The service that the signature is for, such as `iam`.
     pub service: String,
+    /// Whether it was signed with keys of a session.
+    pub is_temporary: bool,
     pub request_id: String,
     pub method: Method,
     /// The path as it was sent, still percent-encoded.

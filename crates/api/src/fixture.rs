@@ -99,6 +99,7 @@ impl Fixture {
                 principal,
                 source_ip: None,
                 service: "personalize".to_owned(),
+                is_temporary: false,
                 request_id,
                 method,
                 path,

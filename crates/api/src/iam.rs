@@ -1,8 +1,11 @@
-//! The IAM and STS operations: users, roles, their policies, and who am I.
+//! The IAM and STS operations: users, groups, roles, their policies, temporary keys, and who am I.
 
 mod access_key;
 mod attachment;
+mod aws_policy;
 mod caller;
+mod group;
+mod group_policy;
 mod input;
 mod not_offered;
 mod operation;
@@ -10,12 +13,15 @@ mod permission;
 mod policy;
 mod role;
 mod role_policy;
+mod simulation;
+mod sts;
+mod tag;
 mod user;
 mod user_policy;
 
 use std::sync::Arc;
 
-use access::Access;
+use access::{Access, Principal};
 use bytes::Bytes;
 use catalog::Catalog;
 use http::{Method, Response, StatusCode};
@@ -29,7 +35,7 @@ use wire::query::{Form, Xml};
 use crate::call::Call;
 use crate::reply::{Answer, Failure};
 use input::Input;
-use operation::Operation;
+use operation::{Operation, Service};
 
 /// The door of IAM and STS.
 pub struct Iam {
@@ -72,6 +78,7 @@ impl Iam {
     async fn answer(&self, call: &Call) -> Answer<(&'static Operation, Xml)> {
         let form = read(call)?;
         let operation = find(&form, &call.service)?;
+        refuse_session(call, operation)?;
         let input = Input::new(form, operation, call)?;
         permission::check(self, &input, operation).await?;
         let result = (operation.run)(self, &input).await?;
@@ -106,17 +113,29 @@ fn find(form: &Form, service: &str) -> Answer<&'static Operation> {
     }
     if not_offered::IAM.contains(&action) || not_offered::STS.contains(&action) {
         let text = format!(
-            "The operation {action} is not offered by this server: it keeps users, roles and their policies."
+            "The operation {action} is not offered by this server: it keeps users, groups, roles and their policies."
         );
         return Err(fault("InvalidAction", text));
     }
     Err(fault("InvalidAction", format!("Could not find operation {action} for version {version}")))
 }
 
+// Source: GetSessionToken; what a user may with such keys does not reach IAM.
+fn refuse_session(call: &Call, operation: &Operation) -> Answer<()> {
+    let is_own = matches!(call.principal, Principal::Root { .. } | Principal::User(_));
+    if call.is_temporary && is_own && operation.service == Service::Iam {
+        let text = "The security token included in the request is invalid: keys of GetSessionToken open nothing of IAM.";
+        let fault = Fault::new("InvalidClientTokenId", StatusCode::FORBIDDEN, text);
+        return Err(Failure::Fault(fault));
+    }
+    Ok(())
+}
+
 fn document(operation: &Operation, result: &Xml, request_id: &str) -> String {
     let name = operation.name;
     let written = Xml::document(&format!("{name}Response"), operation.service.name_space(), |xml| {
-        if !result.is_empty() {
+        // By the service's model its answer has an element for nothing, too.
+        if !result.is_empty() || name == "UpdateRole" {
             xml.element(&format!("{name}Result"), |xml| xml.piece(result));
         }
         xml.element("ResponseMetadata", |xml| xml.value("RequestId", request_id));

@@ -1,4 +1,4 @@
-//! Access keys of users; this file alone writes and reads their secrets.
+//! Access keys of users, with their secrets as `access` sealed them.
 
 use model::ErrorKind;
 use model::error::{Error, Result};
@@ -25,21 +25,30 @@ pub struct AccessKeyRow {
     pub created_ms: i64,
 }
 
-/// An active key with its secret and its user. It can't be printed, so that no log ever holds it.
+/// An active key with its sealed secret and its user.
 pub struct LiveKey {
     pub id: String,
-    pub secret_access_key: String,
+    pub sealed_secret: String,
     pub user: UserRow,
 }
 
+/// The secret of a key, as it was stored.
+pub struct StoredSecret {
+    pub access_key_id: String,
+    pub user_id: String,
+    pub text: String,
+}
+
 impl Catalog {
+    /// Makes a key; `seal` is handed its user, and gives back the secret as it is to be stored.
+    ///
     /// # Errors
     /// `NotFound` when there is no such user; `LimitExceeded` when it has `most` keys.
     pub async fn create_access_key(
         &self,
         user: &str,
         id: &str,
-        secret_access_key: &str,
+        seal: impl FnOnce(&UserRow) -> String,
         most: i64,
     ) -> Result<(AccessKeyRow, LiveKey)> {
         let mut tx = self.write().await?;
@@ -49,12 +58,13 @@ impl Catalog {
             let text = format!("Cannot exceed quota for AccessKeysPerUser: {most}");
             return Err(Error::new(ErrorKind::LimitExceeded, text));
         }
+        let sealed_secret = seal(&user);
         let row = AccessKeyRow { id: id.to_owned(), is_active: true, created_ms: self.now_ms() };
         let query = sqlx::query("INSERT INTO access_key VALUES (?, ?, ?, 1, ?)").bind(id);
-        let query = query.bind(user.arn.as_str()).bind(secret_access_key).bind(row.created_ms);
+        let query = query.bind(user.arn.as_str()).bind(&sealed_secret).bind(row.created_ms);
         query.execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
-        Ok((row, LiveKey { id: id.to_owned(), secret_access_key: secret_access_key.to_owned(), user }))
+        Ok((row, LiveKey { id: id.to_owned(), sealed_secret, user }))
     }
 
     /// The keys of a user, by id.
@@ -113,6 +123,28 @@ impl Catalog {
         tx.commit().await.map_err(failed)
     }
 
+    /// The secrets of all keys, also of those that are inactive.
+    pub async fn stored_secrets(&self) -> Result<Vec<StoredSecret>> {
+        let query = sqlx::query_as(
+            "SELECT access_key_id, user.id, secret_access_key FROM access_key JOIN user ON user.arn = user_arn",
+        );
+        let rows: Vec<(String, String, String)> = query.fetch_all(self.pool()).await.map_err(failed)?;
+        let secret = |(access_key_id, user_id, text)| StoredSecret { access_key_id, user_id, text };
+        Ok(rows.into_iter().map(secret).collect())
+    }
+
+    /// Stores secrets in place of those that were there, of which no trace stays in the file.
+    pub async fn replace_secrets(&self, secrets: &[StoredSecret]) -> Result<()> {
+        let mut tx = self.write().await?;
+        for secret in secrets {
+            let query = sqlx::query("UPDATE access_key SET secret_access_key = ? WHERE access_key_id = ?");
+            let query = query.bind(&secret.text).bind(&secret.access_key_id);
+            query.execute(&mut *tx).await.map_err(failed)?;
+        }
+        tx.commit().await.map_err(failed)?;
+        self.rewrite().await
+    }
+
     /// The active keys of all users.
     pub async fn live_keys(&self) -> Result<Vec<LiveKey>> {
         let mut tx = self.pool().begin().await.map_err(failed)?;
@@ -128,8 +160,8 @@ async fn live_keys(tx: &mut Transaction<'static, Sqlite>, only: Option<&str>) ->
     let rows = rows.bind(only).fetch_all(&mut **tx).await.map_err(failed)?;
     let read = |row: &SqliteRow| {
         let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
-        let (id, secret_access_key) = (text("access_key_id")?, text("secret_access_key")?);
-        Ok(LiveKey { id, secret_access_key, user: user::read(row)? })
+        let (id, sealed_secret) = (text("access_key_id")?, text("secret_access_key")?);
+        Ok(LiveKey { id, sealed_secret, user: user::read(row)? })
     };
     rows.iter().map(read).collect()
 }

@@ -4,12 +4,12 @@ use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
 use crate::{
-    access_key, dataset, dataset_group, event_tracker, failed, grant, job, key, metric_attribution, policy,
-    role, run, schema, sequencer, tag, user, user_policy,
+    access_key, dataset, dataset_group, event_tracker, failed, grant, group, group_policy, job, key,
+    metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user, user_policy,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 20] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -27,16 +27,37 @@ const TABLES: [&str; 17] = [
     user::TABLES,
     access_key::TABLES,
     user_policy::TABLES,
+    policy_version::TABLES,
+    group::TABLES,
+    group_policy::TABLES,
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     ALTER TABLE dataset ADD COLUMN tracking_id TEXT;
     ALTER TABLE dataset ADD COLUMN latest_update TEXT;
     ALTER TABLE job RENAME COLUMN dataset_arn TO subject_arn;
     ALTER TABLE job ADD COLUMN records_deleted INTEGER NOT NULL DEFAULT 0;
     DROP INDEX job_dataset;
-"];
+",
+    "
+    CREATE TABLE IF NOT EXISTS policy (
+        arn TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, path TEXT NOT NULL, document TEXT NOT NULL,
+        description TEXT, tags TEXT NOT NULL, created_ms INTEGER NOT NULL
+    ) STRICT;
+    DROP INDEX IF EXISTS policy_name;
+    ALTER TABLE policy ADD COLUMN default_version INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE policy ADD COLUMN newest_version INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE policy ADD COLUMN updated_ms INTEGER NOT NULL DEFAULT 0;
+    UPDATE policy SET updated_ms = created_ms;
+    CREATE TABLE policy_version (
+        policy_arn TEXT NOT NULL REFERENCES policy (arn) ON DELETE CASCADE, number INTEGER NOT NULL,
+        document TEXT NOT NULL, created_ms INTEGER NOT NULL, PRIMARY KEY (policy_arn, number)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO policy_version SELECT arn, 1, document, created_ms FROM policy;
+",
+];
 
 const FORMAT: i64 = 1 + STEPS.len() as i64;
 

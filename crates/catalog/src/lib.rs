@@ -6,11 +6,15 @@ pub mod dataset_group;
 pub mod event_tracker;
 mod format;
 pub mod grant;
+pub mod group;
+mod group_policy;
+pub mod identity_tag;
 pub mod job;
 pub mod key;
 pub mod metric_attribution;
 pub mod page;
 pub mod policy;
+pub mod policy_version;
 pub mod role;
 pub mod run;
 pub mod schema;
@@ -127,6 +131,12 @@ impl Catalog {
         self.writer.close().await;
     }
 
+    // What was deleted stays in free pages, and in the log of changes, until both are written anew.
+    pub(crate) async fn rewrite(&self) -> Result<()> {
+        let query = sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        query.execute(&self.writer).await.map_err(failed).map(drop)
+    }
+
     pub(crate) fn pool(&self) -> &SqlitePool {
         &self.readers
     }
@@ -149,7 +159,7 @@ impl Catalog {
     }
 }
 
-// The file holds the secrets of access keys; SQLite gives the files beside it the same permissions.
+// The file holds the sealed secrets of access keys; SQLite gives the files beside it the same permissions.
 fn keep_private(file: &Path) -> std::io::Result<()> {
     let opened =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file)?;

@@ -6,14 +6,16 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
 use crate::role::{Names, role_arn, taken};
-use crate::{Catalog, failed, in_use, stored_arn};
+use crate::{Catalog, failed, in_use, policy_version, stored_arn};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS policy (
     arn TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, path TEXT NOT NULL, document TEXT NOT NULL,
-    description TEXT, tags TEXT NOT NULL, created_ms INTEGER NOT NULL
+    description TEXT, tags TEXT NOT NULL, created_ms INTEGER NOT NULL, default_version INTEGER NOT NULL DEFAULT 1,
+    newest_version INTEGER NOT NULL DEFAULT 1, updated_ms INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS policy_name ON policy (name COLLATE NOCASE);
+CREATE UNIQUE INDEX IF NOT EXISTS policy_own_name ON policy (name COLLATE NOCASE)
+    WHERE arn NOT LIKE 'arn:aws:iam::aws:%';
 CREATE TABLE IF NOT EXISTS attachment (
     role_arn TEXT NOT NULL REFERENCES role (arn), policy_arn TEXT NOT NULL REFERENCES policy (arn),
     PRIMARY KEY (role_arn, policy_arn)
@@ -21,7 +23,7 @@ CREATE TABLE IF NOT EXISTS attachment (
 CREATE INDEX IF NOT EXISTS attachment_policy ON attachment (policy_arn);
 ";
 
-/// A managed policy as it is created; it never changes, so its one version is `v1`.
+/// A managed policy, with the document of its default version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyRow {
     pub arn: Arn,
@@ -36,6 +38,17 @@ pub struct PolicyRow {
     pub created_ms: i64,
 }
 
+/// What becomes of a managed policy over time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyState {
+    /// To how many users, groups and roles it is attached.
+    pub attachments: i64,
+    /// The number of the version that counts.
+    pub default_version: i64,
+    /// When a version came, or another became the default.
+    pub updated_ms: i64,
+}
+
 impl Catalog {
     /// # Errors
     /// `AlreadyExists` when the name is taken, in whatever case.
@@ -45,7 +58,7 @@ impl Catalog {
         let text =
             || format!("A policy called {} already exists. Duplicate names are not allowed.", policy.name);
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO policy VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO policy VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 1, ?8)")
             .bind(policy.arn.as_str())
             .bind(&policy.id)
             .bind(&policy.name)
@@ -57,32 +70,58 @@ impl Catalog {
             .execute(&mut *tx)
             .await
             .map_err(taken(text))?;
+        policy_version::insert(&mut tx, policy.arn.as_str(), 1, &policy.document, policy.created_ms).await?;
         self.commit_identity(tx).await
     }
 
-    /// A policy, and to how many users and roles it is attached.
-    pub async fn policy(&self, arn: &str) -> Result<Option<(PolicyRow, i64)>> {
+    /// Keeps the policies that AWS itself gives to every account, in place of those of an earlier start.
+    pub async fn keep_aws_policies(&self, policies: &[PolicyRow]) -> Result<()> {
+        let mut tx = self.write().await?;
+        for policy in policies {
+            let query = sqlx::query(
+                "INSERT INTO policy VALUES (?1, ?2, ?3, ?4, ?5, ?6, '[]', ?7, 1, 1, ?7)
+                 ON CONFLICT (arn) DO UPDATE SET document = excluded.document, description = excluded.description",
+            );
+            let query =
+                query.bind(policy.arn.as_str()).bind(&policy.id).bind(&policy.name).bind(&policy.path);
+            let query = query.bind(&policy.document).bind(&policy.description).bind(policy.created_ms);
+            query.execute(&mut *tx).await.map_err(failed)?;
+            policy_version::insert(&mut tx, policy.arn.as_str(), 1, &policy.document, policy.created_ms)
+                .await?;
+        }
+        self.commit_identity(tx).await
+    }
+
+    /// A policy, and what has become of it.
+    pub async fn policy(&self, arn: &str) -> Result<Option<(PolicyRow, PolicyState)>> {
         let query = sqlx::query(
-            "SELECT *, (SELECT count(*) FROM attachment WHERE policy_arn = policy.arn)
-                 + (SELECT count(*) FROM user_attachment WHERE policy_arn = policy.arn) AS attachments
+            "SELECT *, (SELECT count(*) FROM all_attachments WHERE policy_arn = policy.arn) AS attachments
              FROM policy WHERE arn = ?",
         );
         query.bind(arn).fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
-    /// Policies, each with how many users and roles it is attached to; of all, or of those attached to any.
-    pub async fn policies(&self, only_attached: bool, page: Names<'_>) -> Result<Vec<(PolicyRow, i64)>> {
+    /// Policies of AWS or of the account, of all or of those attached to anybody.
+    ///
+    /// They are ordered by name and id, so that a page ends at `name/id` of its last one.
+    pub async fn policies(
+        &self,
+        (of_aws, of_account): (bool, bool),
+        only_attached: bool,
+        page: Names<'_>,
+    ) -> Result<Vec<(PolicyRow, PolicyState)>> {
         let rows = sqlx::query(
-            "SELECT *, (SELECT count(*) FROM attachment WHERE policy_arn = policy.arn)
-                 + (SELECT count(*) FROM user_attachment WHERE policy_arn = policy.arn) AS attachments FROM policy
-             WHERE name > ?1 AND substr(path, 1, length(?2)) = ?2
-             AND (NOT ?4 OR EXISTS (SELECT 1 FROM attachment WHERE policy_arn = policy.arn)
-                 OR EXISTS (SELECT 1 FROM user_attachment WHERE policy_arn = policy.arn)) ORDER BY name LIMIT ?3",
+            "SELECT *, (SELECT count(*) FROM all_attachments WHERE policy_arn = policy.arn) AS attachments FROM policy
+             WHERE name || '/' || id > ?1 AND substr(path, 1, length(?2)) = ?2 AND (NOT ?4 OR attachments > 0)
+             AND CASE WHEN arn LIKE 'arn:aws:iam::aws:%' THEN ?5 ELSE ?6 END
+             ORDER BY name || '/' || id LIMIT ?3",
         )
         .bind(page.after)
         .bind(page.path_prefix)
         .bind(page.limit)
         .bind(only_attached)
+        .bind(of_aws)
+        .bind(of_account)
         .fetch_all(self.pool())
         .await
         .map_err(failed)?;
@@ -90,17 +129,22 @@ impl Catalog {
     }
 
     /// # Errors
-    /// `NotFound`; `InUse` while it is attached to a user or a role.
+    /// `NotFound`; `InUse` while it is attached to anybody, or has versions beside its default.
     pub async fn delete_policy(&self, arn: &str) -> Result<()> {
         let mut tx = self.write().await?;
         must_exist(&mut tx, arn).await?;
-        let query = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM attachment WHERE policy_arn = ?1)
-                 + (SELECT count(*) FROM user_attachment WHERE policy_arn = ?1)",
+        let query = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM all_attachments WHERE policy_arn = ?1),
+                 (SELECT count(*) FROM policy_version WHERE policy_arn = ?1)",
         );
-        let held: i64 = query.bind(arn).fetch_one(&mut *tx).await.map_err(failed)?;
+        let (held, versions): (i64, i64) = query.bind(arn).fetch_one(&mut *tx).await.map_err(failed)?;
         if held > 0 {
             return Err(in_use("Cannot delete a policy attached to entities."));
+        }
+        if versions > 1 {
+            let text = "This policy has more than one version. Before you delete a policy, you must delete the policy's \
+                        versions. The default version is deleted with the policy.";
+            return Err(in_use(text));
         }
         sqlx::query("DELETE FROM policy WHERE arn = ?").bind(arn).execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
@@ -147,7 +191,7 @@ impl Catalog {
         query.fetch_all(&mut *tx).await.map_err(failed)
     }
 
-    /// The users and roles that a policy is attached to, those of `kinds`; the path prefix is theirs.
+    /// The users, groups and roles that a policy is attached to, those of `kinds`; the path prefix is theirs.
     ///
     /// They are ordered by name, so that a page ends at the `place` of its last one.
     ///
@@ -156,35 +200,38 @@ impl Catalog {
     pub async fn policy_entities(
         &self,
         policy_arn: &str,
-        (users, roles): (bool, bool),
+        [users, groups, roles]: [bool; 3],
         page: Names<'_>,
     ) -> Result<Vec<AttachedEntity>> {
         let mut tx = self.pool().begin().await.map_err(failed)?;
         must_exist(&mut tx, policy_arn).await?;
         let query = sqlx::query_as(
-            "SELECT name || '/' || is_user AS place, name, id, is_user FROM (
-                 SELECT name, id, path, 1 AS is_user FROM user JOIN user_attachment ON user_arn = arn
+            "SELECT name || '/' || kind AS place, name, id, kind FROM (
+                 SELECT name, id, path, 'User' AS kind FROM user JOIN user_attachment ON user_arn = arn
                  WHERE policy_arn = ?4 AND ?5
-                 UNION ALL SELECT name, id, path, 0 AS is_user FROM role JOIN attachment ON role_arn = arn
-                 WHERE policy_arn = ?4 AND ?6)
+                 UNION ALL SELECT name, id, path, 'Group' AS kind FROM user_group
+                 JOIN group_attachment ON group_arn = arn WHERE policy_arn = ?4 AND ?6
+                 UNION ALL SELECT name, id, path, 'Role' AS kind FROM role JOIN attachment ON role_arn = arn
+                 WHERE policy_arn = ?4 AND ?7)
              WHERE place > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY place LIMIT ?3",
         );
         let query = query.bind(page.after).bind(page.path_prefix).bind(page.limit).bind(policy_arn);
-        let rows: Vec<(String, String, String, bool)> =
-            query.bind(users).bind(roles).fetch_all(&mut *tx).await.map_err(failed)?;
-        let entity = |(place, name, id, is_user)| AttachedEntity { place, name, id, is_user };
+        let query = query.bind(users).bind(groups).bind(roles);
+        let rows: Vec<(String, String, String, String)> = query.fetch_all(&mut *tx).await.map_err(failed)?;
+        let entity = |(place, name, id, kind)| AttachedEntity { place, name, id, kind };
         Ok(rows.into_iter().map(entity).collect())
     }
 }
 
-/// A user or role that a policy is attached to.
+/// A user, group or role that a policy is attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachedEntity {
     /// Its place in the list, by which the next page continues.
     pub place: String,
     pub name: String,
     pub id: String,
-    pub is_user: bool,
+    /// `User`, `Group` or `Role`.
+    pub kind: String,
 }
 
 pub(crate) fn not_attached(policy_arn: &str) -> Error {
@@ -198,7 +245,7 @@ pub(crate) async fn must_exist(tx: &mut Transaction<'static, Sqlite>, arn: &str)
     found.map(drop).ok_or_else(|| Error::new(ErrorKind::NotFound, text()))
 }
 
-fn read(row: &SqliteRow) -> Result<(PolicyRow, i64)> {
+fn read(row: &SqliteRow) -> Result<(PolicyRow, PolicyState)> {
     let tags: &str = row.try_get("tags").map_err(failed)?;
     let policy = PolicyRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
@@ -211,5 +258,11 @@ fn read(row: &SqliteRow) -> Result<(PolicyRow, i64)> {
             .map_err(|e| Error::corrupt("a policy's tags can't be read").caused_by(e))?,
         created_ms: row.try_get("created_ms").map_err(failed)?,
     };
-    Ok((policy, row.try_get("attachments").map_err(failed)?))
+    let number = |column: &str| row.try_get::<i64, _>(column).map_err(failed);
+    let state = PolicyState {
+        attachments: number("attachments")?,
+        default_version: number("default_version")?,
+        updated_ms: number("updated_ms")?,
+    };
+    Ok((policy, state))
 }

@@ -124,6 +124,25 @@ impl Catalog {
         self.commit_identity(tx).await
     }
 
+    /// Changes what a role says of itself; what is `None` stays.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn update_role(
+        &self,
+        name: &str,
+        description: Option<&str>,
+        max_session_s: Option<i64>,
+    ) -> Result<()> {
+        let mut tx = self.write().await?;
+        let arn = role_arn(&mut tx, name).await?;
+        let query = sqlx::query(
+            "UPDATE role SET description = ifnull(?, description), max_session_s = ifnull(?, max_session_s) WHERE arn = ?",
+        );
+        query.bind(description).bind(max_session_s).bind(arn).execute(&mut *tx).await.map_err(failed)?;
+        self.commit_identity(tx).await
+    }
+
     /// Writes a policy into a role, replacing one of the same name.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use model::{Arn, ErrorKind};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::group::{defer_references, follow};
 use crate::role::{Names, taken};
 use crate::{Catalog, failed, in_use, stored_arn};
 
@@ -54,6 +55,12 @@ impl Catalog {
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
+    /// The user that was given this id, whatever its name is by now.
+    pub async fn user_by_id(&self, id: &str) -> Result<Option<UserRow>> {
+        let query = sqlx::query("SELECT * FROM user WHERE id = ?").bind(id);
+        query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
     pub async fn users(&self, page: Names<'_>) -> Result<Vec<UserRow>> {
         let rows = sqlx::query(
             "SELECT * FROM user WHERE name > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3",
@@ -67,8 +74,25 @@ impl Catalog {
         rows.iter().map(read).collect()
     }
 
+    /// Gives a user another name and path, and so the ARN `arn`; its id, keys and policies stay.
+    ///
     /// # Errors
-    /// `NotFound`; `InUse` while it has access keys or policies, written into it or attached.
+    /// `NotFound`; `AlreadyExists` when the name is taken, in whatever case.
+    pub async fn rename_user(&self, name: &str, new_name: &str, new_path: &str, arn: &Arn) -> Result<()> {
+        let mut tx = self.write().await?;
+        let old = user_in(&mut tx, name).await?.arn;
+        let text = || format!("User with name {new_name} already exists.");
+        defer_references(&mut tx).await?;
+        let query = sqlx::query("UPDATE user SET arn = ?, name = ?, path = ? WHERE arn = ?");
+        let query = query.bind(arn.as_str()).bind(new_name).bind(new_path).bind(old.as_str());
+        query.execute(&mut *tx).await.map_err(taken(text))?;
+        let tables = ["access_key", "user_policy", "user_attachment", "group_member"];
+        follow(&mut tx, "user_arn", &tables, &old, arn).await?;
+        self.commit_identity(tx).await
+    }
+
+    /// # Errors
+    /// `NotFound`; `InUse` while it has access keys or policies, written into it or attached, or is in a group.
     pub async fn delete_user(&self, name: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let arn = user_in(&mut tx, name).await?.arn;
@@ -76,6 +100,7 @@ impl Catalog {
             ("access_key", "Cannot delete entity, must delete access keys first."),
             ("user_policy", "Cannot delete entity, must delete policies first."),
             ("user_attachment", "Cannot delete entity, must detach all policies first."),
+            ("group_member", "Cannot delete entity, must remove users from group first."),
         ] {
             let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE user_arn = ?"));
             let query = sqlx::query_scalar(query).bind(arn.as_str());

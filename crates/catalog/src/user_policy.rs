@@ -130,13 +130,21 @@ impl Catalog {
         query.fetch_all(&mut *tx).await.map_err(failed)
     }
 
-    /// The texts of all policies that say what a user or a role may do, written into it or attached.
+    /// The texts of all policies that say what a user or a role may do, written into it or attached; a
+    /// user has those of its groups, too. Of a group or a managed policy, its own.
     pub async fn identity_documents(&self, arn: &Arn) -> Result<Vec<String>> {
         let query = sqlx::query_scalar(
             "SELECT document FROM role_policy WHERE role_arn = ?1
              UNION ALL SELECT document FROM user_policy WHERE user_arn = ?1
              UNION ALL SELECT document FROM policy JOIN attachment ON policy.arn = policy_arn WHERE role_arn = ?1
-             UNION ALL SELECT document FROM policy JOIN user_attachment ON policy.arn = policy_arn WHERE user_arn = ?1",
+             UNION ALL SELECT document FROM policy JOIN user_attachment ON policy.arn = policy_arn WHERE user_arn = ?1
+             UNION ALL SELECT document FROM group_policy JOIN group_member USING (group_arn) WHERE user_arn = ?1
+             UNION ALL SELECT document FROM policy JOIN group_attachment ON policy.arn = policy_arn
+             JOIN group_member USING (group_arn) WHERE user_arn = ?1
+             UNION ALL SELECT document FROM group_policy WHERE group_arn = ?1
+             UNION ALL SELECT document FROM policy JOIN group_attachment ON policy.arn = policy_arn
+             WHERE group_arn = ?1
+             UNION ALL SELECT document FROM policy WHERE arn = ?1",
         );
         query.bind(arn.as_str()).fetch_all(self.pool()).await.map_err(failed)
     }

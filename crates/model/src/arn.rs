@@ -121,6 +121,11 @@ impl Realm {
         Arn(format!("arn:aws:iam::{}:policy{path}{name}", self.account))
     }
 
+    /// `path` begins and ends with a slash.
+    pub fn group(&self, path: &str, name: &str) -> Arn {
+        Arn(format!("arn:aws:iam::{}:group{path}{name}", self.account))
+    }
+
     pub fn root(&self) -> Arn {
         Arn(format!("arn:aws:iam::{}:root", self.account))
     }
@@ -142,6 +147,11 @@ impl Realm {
     fn personalize(&self, resource: &str) -> Arn {
         Arn(format!("arn:aws:personalize:{}:{}:{resource}", self.region, self.account))
     }
+}
+
+/// The ARN of a policy that AWS gives to every account; `path` begins and ends with a slash.
+pub fn aws_policy(path: &str, name: &str) -> Arn {
+    Arn(format!("arn:aws:iam::aws:policy{path}{name}"))
 }
 
 /// The ARN of a bucket.

@@ -21,7 +21,7 @@ use http::HeaderMap;
 pub use body::{Body, BodyError, BodyErrorKind, Raw};
 pub use refusal::{AuthError, AuthErrorKind};
 pub use scope::{Scope, scope};
-pub use verify::{Rules, verify, verify_whole};
+pub use verify::{Rules, session_token, verify, verify_whole};
 
 /// What a signature is checked against.
 #[derive(Clone)]

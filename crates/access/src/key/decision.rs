@@ -6,7 +6,7 @@ use model::{Arn, Result};
 
 use super::{EncryptionContext, KeyFault};
 use crate::identity_policy::unreadable;
-use crate::permission::both;
+use crate::permission::{assumed, both};
 use crate::policy::{Caller, Context, Decision, Document, Request, decide};
 use crate::{Access, Denial, Principal, Reason};
 
@@ -48,10 +48,24 @@ impl Access {
                 both(&by_identity, if by_key == Decision::NotAllowed { &by_account } else { &by_key })
             }
             Principal::Session(_) => both(&by_identity, &by_key),
+            Principal::AssumedRole(session) => {
+                let by_session = self.by_session_policies(session, &ask(principal.caller())).await?;
+                let is_named = || decide([&policy], &ask(Caller::AssumedSession(session))) == Decision::Allow;
+                let root = self.realm.root();
+                let is_open = by_key == Decision::Allow
+                    || decide([&policy], &ask(Caller::Root(&root))) == Decision::Allow;
+                let is_narrowed = by_session.as_ref().is_some_and(|decision| *decision != Decision::Allow);
+                match assumed(&by_identity, by_session.as_ref(), &by_key, is_named) {
+                    None if !is_open => Some(Reason::NoResourcePolicy),
+                    // A grant is no way around the session's policies.
+                    Some(reason) if is_narrowed && !reason.is_explicit() => Some(Reason::NoSessionPolicy),
+                    reason => reason,
+                }
+            }
         };
         let Some(reason) = reason else { return Ok(()) };
-        let is_denied = matches!(reason, Reason::DeniedByIdentityPolicy | Reason::DeniedByResourcePolicy);
-        if !is_denied && self.is_granted(principal, action, key, context).await? {
+        let may_be_granted = !reason.is_explicit() && reason != Reason::NoSessionPolicy;
+        if may_be_granted && self.is_granted(principal, action, key, context).await? {
             return Ok(());
         }
         Err(Denial::new(principal.arn(), action, key.arn.as_str(), reason).into())
@@ -70,6 +84,9 @@ impl Access {
     ) -> Result<(), KeyFault> {
         let Some(own) = self.own_documents(principal).await? else { return Ok(()) };
         let given = Context::default();
+        if let Principal::AssumedRole(_) = principal {
+            return Ok(self.permit(principal, action, resource, None, &given).await?);
+        }
         let request = Request::new(principal.caller(), action, resource).given(self.surroundings(), &given);
         let reason = match decide(own.iter(), &request) {
             Decision::Allow => return Ok(()),
@@ -96,10 +113,13 @@ impl Access {
     }
 }
 
-/// Whether a policy lets a principal change it again.
+/// Whether a policy lets a principal change it again, by its name or as one of the account.
 pub fn keeps_policy_open(policy: &Document, principal: &Principal, key: &Arn) -> bool {
-    decide([policy], &Request::new(key_caller(principal), "kms:PutKeyPolicy", key.as_str()))
-        == Decision::Allow
+    let root = Arn::parse(&format!("arn:aws:iam::{}:root", key.account()));
+    let callers = [Some(key_caller(principal)), root.as_ref().map(Caller::Root)];
+    callers.into_iter().flatten().any(|caller| {
+        decide([policy], &Request::new(caller, "kms:PutKeyPolicy", key.as_str())) == Decision::Allow
+    })
 }
 
 /// Whether an ARN names this principal, or the role behind it.
@@ -108,6 +128,7 @@ pub fn is_one_of(principal: &Principal, arn: &Arn) -> bool {
         Principal::Root { arn: root } => root == arn,
         Principal::User(user) => &user.arn == arn,
         Principal::Session(session) => &session.session == arn || &session.role == arn,
+        Principal::AssumedRole(session) => &session.session == arn || &session.role == arn,
     }
 }
 

@@ -41,6 +41,11 @@ impl Condition {
         }
     }
 
+    /// The key that it asks for, in lower case.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Whether the key, or a variable among the values, belongs to a family such as `aws:resourcetag/`.
     pub(super) fn asks_for(&self, family: &str) -> bool {
         self.key.starts_with(family) || self.wanted.asks_for(family)

@@ -7,6 +7,8 @@
 //! | the root and users | `aws:SourceIp` |
 //! | users | `aws:username` |
 //! | users and role sessions | `aws:PrincipalTag/…` |
+//! | sessions that users assumed | `aws:TokenIssueTime` |
+//! | `sts:AssumeRole` | `sts:ExternalId`, `sts:RoleSessionName`, `sts:TransitiveTagKeys` |
 //! | services, and sessions that act for them | `aws:SourceArn` and `aws:SourceAccount` (of the job), `aws:PrincipalServiceName` |
 //! | requests with tags | `aws:RequestTag/…`, `aws:TagKeys` |
 //! | resources with tags | `aws:ResourceTag/…`; of IAM also `iam:ResourceTag/…` |
@@ -30,6 +32,8 @@ use super::Request;
 pub struct Context {
     /// Where the caller is; never that of a job, which acts from inside.
     pub source_ip: Option<IpAddr>,
+    /// Whether its entries stand before what is known of the caller.
+    is_simulated: bool,
     // Keys in lower case, as policies may write them in any.
     entries: Vec<(String, Vec<String>)>,
 }
@@ -37,7 +41,12 @@ pub struct Context {
 impl Context {
     /// A request that comes from an address.
     pub fn from_peer(source_ip: Option<IpAddr>) -> Context {
-        Context { source_ip, entries: Vec::new() }
+        Context { source_ip, ..Context::default() }
+    }
+
+    /// A request that nobody makes: any key may be given a value, also one that says who calls, or when.
+    pub fn simulated() -> Context {
+        Context { is_simulated: true, ..Context::default() }
     }
 
     /// Adds a value of a key such as `s3:prefix`; a key may have several.
@@ -106,6 +115,12 @@ impl<'a> Request<'a> {
     pub(super) fn values(&self, key: &str) -> Values<'a> {
         let (caller, around) = (self.caller, self.surroundings);
         let found = |text: Option<Cow<'a, str>>| text.map_or(Values::Missing, Values::One);
+        if self.context.is_some_and(|context| context.is_simulated) {
+            let given = self.own_values(key);
+            if given != Values::Missing {
+                return given;
+            }
+        }
         match key {
             "aws:principalarn" => found(caller.arn().map(|arn| arn.as_str().into())),
             "aws:principalaccount" => found(caller.arn().map(|arn| arn.account().into())),
@@ -121,12 +136,18 @@ impl<'a> Request<'a> {
             "aws:epochtime" => Values::text(around.now_ms.div_euclid(1000).to_string()),
             "aws:requestedregion" => Values::text(around.region),
             "aws:resourceaccount" => Values::text(around.account),
+            "aws:tokenissuetime" => found(caller.token_issued_ms().and_then(written).map(Cow::from)),
             "aws:securetransport" | "aws:viaawsservice" => Values::truth(false),
             _ => match key.strip_prefix("aws:principaltag/") {
                 Some(tag) => found(caller.tag(tag).map(Cow::from)),
                 None => self.own_values(key),
             },
         }
+    }
+
+    /// Whether the request has a value under a key, which is given in lower case.
+    pub fn has(&self, key: &str) -> bool {
+        self.values(key) != Values::Missing
     }
 
     fn own_values(&self, key: &str) -> Values<'a> {

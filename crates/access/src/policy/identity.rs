@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use model::Arn;
 
 use super::Effect;
-use crate::principal::{RoleSession, User};
+use crate::principal::{AssumedRole, RoleSession, User};
 
 /// As whom policies see a caller.
 ///
@@ -24,6 +24,10 @@ pub enum Caller<'a> {
     Session(&'a RoleSession),
     /// The same before the policy of a key, which may allow it as the service, as the session or as the role.
     KeySession(&'a RoleSession),
+    /// A session that somebody of the account assumed: allowed by the name of its role, or by its own.
+    AssumedRole(&'a AssumedRole),
+    /// The same, allowed by its own name only.
+    AssumedSession(&'a AssumedRole),
 }
 
 impl<'a> Caller<'a> {
@@ -33,6 +37,7 @@ impl<'a> Caller<'a> {
             Caller::Root(arn) => Some(arn),
             Caller::User(user) => Some(&user.arn),
             Caller::Session(session) | Caller::KeySession(session) => Some(&session.role),
+            Caller::AssumedRole(session) | Caller::AssumedSession(session) => Some(&session.role),
             Caller::Service { .. } => None,
         }
     }
@@ -41,7 +46,10 @@ impl<'a> Caller<'a> {
         match self {
             Caller::Root(_) => Some("Account"),
             Caller::User(_) => Some("User"),
-            Caller::Session(_) | Caller::KeySession(_) => Some("AssumedRole"),
+            Caller::Session(_)
+            | Caller::KeySession(_)
+            | Caller::AssumedRole(_)
+            | Caller::AssumedSession(_) => Some("AssumedRole"),
             Caller::Service { .. } => None,
         }
     }
@@ -59,6 +67,7 @@ impl<'a> Caller<'a> {
             Caller::Root(arn) => Some(arn.account().into()),
             Caller::User(user) => Some(user.id.as_str().into()),
             Caller::Session(session) | Caller::KeySession(session) => Some(session.user_id().into()),
+            Caller::AssumedRole(session) | Caller::AssumedSession(session) => Some(session.user_id().into()),
             Caller::Service { .. } => None,
         }
     }
@@ -67,7 +76,7 @@ impl<'a> Caller<'a> {
         match self {
             Caller::Service { name, .. } => Some(name),
             Caller::Session(session) | Caller::KeySession(session) => Some(&session.service),
-            Caller::Root(_) | Caller::User(_) => None,
+            Caller::Root(_) | Caller::User(_) | Caller::AssumedRole(_) | Caller::AssumedSession(_) => None,
         }
     }
 
@@ -76,7 +85,15 @@ impl<'a> Caller<'a> {
         match self {
             Caller::Service { source, .. } => source,
             Caller::Session(session) | Caller::KeySession(session) => Some(&session.source),
-            Caller::Root(_) | Caller::User(_) => None,
+            Caller::Root(_) | Caller::User(_) | Caller::AssumedRole(_) | Caller::AssumedSession(_) => None,
+        }
+    }
+
+    /// When the caller's temporary credentials were given out, in milliseconds since the epoch.
+    pub(super) fn token_issued_ms(self) -> Option<i64> {
+        match self {
+            Caller::AssumedRole(session) | Caller::AssumedSession(session) => Some(session.issued_ms),
+            _ => None,
         }
     }
 
@@ -85,6 +102,7 @@ impl<'a> Caller<'a> {
         let tags = match self {
             Caller::User(user) => &user.tags,
             Caller::Session(session) | Caller::KeySession(session) => &session.role_tags,
+            Caller::AssumedRole(session) | Caller::AssumedSession(session) => &session.tags,
             Caller::Root(_) | Caller::Service { .. } => return None,
         };
         // IAM takes no two tags of one entity whose keys differ in case only.
@@ -143,6 +161,9 @@ impl Entry {
             [session.role.as_str(), session.session.as_str()].contains(&named)
         };
         match (self, caller) {
+            // Who is not spared by name was not let in by name.
+            (_, Caller::AssumedSession(_)) if is_allow && all_but => true,
+            (Entry::Anyone, Caller::AssumedSession(_)) => !is_allow,
             (Entry::Anyone, _) => true,
             (Entry::Service(named), Caller::Service { name, .. }) => named == name,
             (Entry::Service(named), Caller::Session(session) | Caller::KeySession(session)) => {
@@ -159,6 +180,13 @@ impl Entry {
             (Entry::Arn(named), Caller::Session(session)) => !is_allow && is_session(session, named),
             (Entry::Account(account), Caller::KeySession(session)) => session.role.account() == account,
             (Entry::Arn(named), Caller::KeySession(session)) => is_session(session, named),
+            (Entry::Account(account), Caller::AssumedRole(session)) => {
+                session.role.account() == account && (!is_allow || all_but)
+            }
+            (Entry::Arn(named), Caller::AssumedRole(session)) => {
+                [session.role.as_str(), session.session.as_str()].contains(&named.as_str())
+            }
+            (Entry::Arn(named), Caller::AssumedSession(session)) => session.session.as_str() == named,
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Which managed policies are attached to which users and roles.
+//! Which managed policies are attached to which users, groups and roles.
 
 use catalog::policy::AttachedEntity;
 use wire::query::Xml;
@@ -17,6 +17,21 @@ pub(super) async fn attach_to_role(iam: &Iam, input: &Input) -> Answer<Xml> {
 pub(super) async fn attach_to_user(iam: &Iam, input: &Input) -> Answer<Xml> {
     iam.catalog.attach_user_policy(input.user_name()?, input.policy_arn()?).await?;
     Ok(Xml::new())
+}
+
+pub(super) async fn attach_to_group(iam: &Iam, input: &Input) -> Answer<Xml> {
+    iam.catalog.attach_group_policy(input.group_name()?, input.policy_arn()?).await?;
+    Ok(Xml::new())
+}
+
+pub(super) async fn detach_from_group(iam: &Iam, input: &Input) -> Answer<Xml> {
+    iam.catalog.detach_group_policy(input.group_name()?, input.policy_arn()?).await?;
+    Ok(Xml::new())
+}
+
+pub(super) async fn list_of_group(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let policies = iam.catalog.attached_group_policies(input.group_name()?, input.page()?).await?;
+    attached(input, policies)
 }
 
 pub(super) async fn detach_from_role(iam: &Iam, input: &Input) -> Answer<Xml> {
@@ -54,7 +69,7 @@ fn attached(input: &Input, mut policies: Vec<(String, String)>) -> Answer<Xml> {
     Ok(xml)
 }
 
-/// Policies are attached to users and roles: there are no groups here, and no boundaries.
+/// Policies are attached to users, groups and roles: there are no boundaries here.
 pub(super) async fn entities(iam: &Iam, input: &Input) -> Answer<Xml> {
     let page = input.page()?;
     let kind = match input.given("EntityFilter") {
@@ -67,23 +82,22 @@ pub(super) async fn entities(iam: &Iam, input: &Input) -> Answer<Xml> {
         "PermissionsPolicy",
     )?;
     let wants = |one: &str| usage == "PermissionsPolicy" && kind.is_none_or(|kind| kind == one);
-    let kinds = (wants("User"), wants("Role"));
+    let kinds = ["User", "Group", "Role"].map(wants);
     let mut entities = iam.catalog.policy_entities(input.policy_arn()?, kinds, page).await?;
     let marker = cut(&mut entities, page, |entity| &entity.place);
-    let (users, roles): (Vec<_>, Vec<_>) = entities.into_iter().partition(|entity| entity.is_user);
     let mut xml = Xml::new();
-    xml.element("PolicyGroups", |_| {});
-    xml.element("PolicyUsers", |xml| write_entities(xml, &users, ["UserName", "UserId"]));
-    xml.element("PolicyRoles", |xml| write_entities(xml, &roles, ["RoleName", "RoleId"]));
+    for kind in ["Group", "User", "Role"] {
+        xml.element(&format!("Policy{kind}s"), |xml| write_entities(xml, &entities, kind));
+    }
     write_end(&mut xml, marker.as_deref());
     Ok(xml)
 }
 
-fn write_entities(xml: &mut Xml, entities: &[AttachedEntity], [name, id]: [&str; 2]) {
-    for entity in entities {
+fn write_entities(xml: &mut Xml, entities: &[AttachedEntity], kind: &str) {
+    for entity in entities.iter().filter(|entity| entity.kind == kind) {
         xml.element("member", |xml| {
-            xml.value(name, &entity.name);
-            xml.value(id, &entity.id);
+            xml.value(&format!("{kind}Name"), &entity.name);
+            xml.value(&format!("{kind}Id"), &entity.id);
         });
     }
 }

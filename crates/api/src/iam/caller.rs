@@ -12,6 +12,7 @@ pub(super) async fn identity(iam: &Iam, input: &Input) -> Answer<Xml> {
         Principal::Root { .. } => iam.realm.account.clone(),
         Principal::User(user) => user.id.clone(),
         Principal::Session(session) => session.user_id(),
+        Principal::AssumedRole(session) => session.user_id(),
     };
     let mut xml = Xml::new();
     xml.value("Arn", input.principal.arn());

@@ -4,23 +4,27 @@ use std::net::IpAddr;
 
 use access::Principal;
 use catalog::role::Names;
-use model::Error;
+use model::{Arn, Error};
 use wire::query::{Form, Xml};
 
 use super::fault;
 use super::operation::Operation;
 use crate::call::Call;
-use crate::reply::Answer;
+use crate::reply::{Answer, Failure};
 
 /// The members of one request.
 pub(super) struct Input {
     form: Form,
     pub principal: Principal,
     pub source_ip: Option<IpAddr>,
+    /// Whether the caller bears keys of a session.
+    pub is_temporary: bool,
 }
 
 const NAME_PATTERN: &str = r"Member must satisfy regular expression pattern: [\w+=,.@-]+";
-const TAGS_MAX: usize = 50;
+pub(super) const TAGS_MAX: usize = 50;
+const SESSION_NAME_PATTERN: &str = r"Member must satisfy regular expression pattern: [\w+=,.@-]*";
+const EXTERNAL_ID_PATTERN: &str = r"Member must satisfy regular expression pattern: [\w+=,.@:\/-]*";
 
 impl Input {
     /// # Errors
@@ -31,7 +35,8 @@ impl Input {
             let text = format!("{} with {name} is not offered by this server.", operation.name);
             return Err(fault("InvalidInput", text));
         }
-        Ok(Input { form, principal: call.principal.clone(), source_ip: call.source_ip })
+        let (principal, source_ip) = (call.principal.clone(), call.source_ip);
+        Ok(Input { form, principal, source_ip, is_temporary: call.is_temporary })
     }
 
     /// A name of at most `length_max` characters.
@@ -49,6 +54,95 @@ impl Input {
 
     pub fn user_name(&self) -> Answer<&str> {
         self.name("UserName", 64)
+    }
+
+    pub fn group_name(&self) -> Answer<&str> {
+        self.name("GroupName", 128)
+    }
+
+    /// The name, of at most `length_max` characters, and the path that something is to have; those that it has where
+    /// no others are given.
+    pub fn new_place<'a>(
+        &'a self,
+        (member, length_max): (&str, usize),
+        name: &'a str,
+        path: &'a str,
+    ) -> Answer<(&'a str, &'a str)> {
+        let name = if self.given(member).is_some() { self.name(member, length_max)? } else { name };
+        let new_path = self.given("NewPath").map(|_| self.path_in("NewPath", |b| b.is_ascii_graphic()));
+        Ok((name, new_path.transpose()?.unwrap_or(path)))
+    }
+
+    /// The ARN of a role of this account or any other.
+    pub fn role_arn(&self) -> Answer<Arn> {
+        let text = self.required("RoleArn")?;
+        check_length("RoleArn", text, 20, 2048)?;
+        let arn = Arn::parse(text).filter(|arn| arn.service() == "iam" && arn.resource_type() == "role");
+        Ok(arn.ok_or_else(|| Error::invalid(format!("{text} is invalid")))?)
+    }
+
+    pub fn session_name(&self) -> Answer<&str> {
+        let name = self.required("RoleSessionName")?;
+        check_length("RoleSessionName", name, 2, 64)?;
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+        check("RoleSessionName", name.bytes().all(is_allowed), SESSION_NAME_PATTERN)?;
+        Ok(name)
+    }
+
+    pub fn external_id(&self) -> Answer<Option<&str>> {
+        let Some(id) = self.given("ExternalId") else { return Ok(None) };
+        check_length("ExternalId", id, 2, 1224)?;
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b);
+        check("ExternalId", id.bytes().all(is_allowed), EXTERNAL_ID_PATTERN)?;
+        Ok(Some(id))
+    }
+
+    /// The ARN of the user, group or role whose policies are asked.
+    pub fn source_arn(&self) -> Answer<Arn> {
+        let text = self.required("PolicySourceArn")?;
+        check_length("PolicySourceArn", text, 20, 2048)?;
+        Arn::parse(text).ok_or_else(|| fault("InvalidInput", format!("ARN {text} is not valid.")))
+    }
+
+    /// A list, such as `ActionNames`, of texts or of what each member has under `inner`.
+    pub fn texts(&self, member: &str, inner: &str, length_max: usize) -> Answer<Vec<String>> {
+        let texts = self.form.list(member)?;
+        let texts: Vec<String> =
+            texts.iter().map(|form| form.get(inner).unwrap_or_default().to_owned()).collect();
+        texts.iter().try_for_each(|text| check_length(member, text, 1, length_max))?;
+        Ok(texts)
+    }
+
+    /// The texts of policies in a list.
+    pub fn documents(&self, member: &str) -> Answer<Vec<String>> {
+        self.texts(member, "", 131_072)
+    }
+
+    pub fn list(&self, member: &str) -> Answer<Vec<Form>> {
+        Ok(self.form.list(member)?)
+    }
+
+    /// The keys of tags that are to go.
+    pub fn tag_keys(&self) -> Answer<Vec<String>> {
+        self.texts("TagKeys", "", 128)
+    }
+
+    /// A number between two others, where one is given.
+    pub fn number_given(&self, member: &str, between: std::ops::RangeInclusive<i64>) -> Answer<Option<i64>> {
+        self.given(member).map(|_| self.number(member, 0, between)).transpose()
+    }
+
+    /// The version of a policy, such as `v2`.
+    pub fn version(&self) -> Answer<i64> {
+        let text = self.required("VersionId")?;
+        let number = text.strip_prefix('v').and_then(|digits| digits.parse().ok()).filter(|n| *n > 0);
+        let rule = r"Member must satisfy regular expression pattern: v[1-9][0-9]*(\.[A-Za-z0-9-]*)?";
+        Ok(number.ok_or_else(|| wrong("VersionId", rule))?)
+    }
+
+    /// The refusal of a request without a member that it needs.
+    pub fn missing(&self, member: &str) -> Failure {
+        wrong(member, "Member must not be null").into()
     }
 
     /// The user that is named, or the one that calls.
@@ -97,11 +191,15 @@ impl Input {
 
     /// A path that begins and ends with a slash; `/` where none is given.
     pub fn path(&self, is_allowed: fn(u8) -> bool) -> Answer<&str> {
-        let path = self.form.get("Path").unwrap_or("/");
-        check_length("Path", path, 1, 512)?;
+        self.path_in("Path", is_allowed)
+    }
+
+    fn path_in(&self, member: &str, is_allowed: fn(u8) -> bool) -> Answer<&str> {
+        let path = self.form.get(member).unwrap_or("/");
+        check_length(member, path, 1, 512)?;
         let is_path = path.starts_with('/') && path.ends_with('/') && path.bytes().all(is_allowed);
         check(
-            "Path",
+            member,
             is_path,
             "Member must begin and end with / and hold no other characters than paths may",
         )?;

@@ -6,7 +6,10 @@ use wire::query::Xml;
 
 use super::input::Input;
 use super::permission::Subject;
-use super::{Iam, access_key, attachment, caller, policy, role, role_policy, user, user_policy};
+use super::{
+    Iam, access_key, attachment, caller, group, group_policy, policy, role, role_policy, simulation, sts,
+    tag, user, user_policy,
+};
 use crate::reply::Answer;
 
 /// The two services behind this door.
@@ -74,7 +77,7 @@ macro_rules! iam {
     };
 }
 
-pub(super) static OPERATIONS: [Operation; 35] = [
+pub(super) static OPERATIONS: [Operation; 70] = [
     iam!(
         "CreateRole",
         NewRole,
@@ -139,6 +142,90 @@ pub(super) static OPERATIONS: [Operation; 35] = [
         attachment::list_of_user,
         ["UserName", "PathPrefix", "Marker", "MaxItems"]
     ),
+    iam!("UpdateRole", Role, role::update, ["RoleName", "Description", "MaxSessionDuration"]),
+    iam!("UpdateRoleDescription", Role, role::update_description, ["RoleName", "Description"]),
+    iam!("ListInstanceProfilesForRole", Role, role::instance_profiles, ["RoleName", "Marker", "MaxItems"]),
+    iam!("TagRole", Role, tag::tag_role, ["RoleName", "Tags"]),
+    iam!("UntagRole", Role, tag::untag_role, ["RoleName", "TagKeys"]),
+    iam!("ListRoleTags", Role, tag::list_of_role, ["RoleName", "Marker", "MaxItems"]),
+    iam!("TagUser", User, tag::tag_user, ["UserName", "Tags"]),
+    iam!("UntagUser", User, tag::untag_user, ["UserName", "TagKeys"]),
+    iam!("ListUserTags", User, tag::list_of_user, ["UserName", "Marker", "MaxItems"]),
+    iam!("TagPolicy", Policy, tag::tag_policy, ["PolicyArn", "Tags"]),
+    iam!("UntagPolicy", Policy, tag::untag_policy, ["PolicyArn", "TagKeys"]),
+    iam!("ListPolicyTags", Policy, tag::list_of_policy, ["PolicyArn", "Marker", "MaxItems"]),
+    iam!(
+        "CreatePolicyVersion",
+        Policy,
+        policy::create_version,
+        ["PolicyArn", "PolicyDocument", "SetAsDefault"]
+    ),
+    iam!("SetDefaultPolicyVersion", Policy, policy::set_default_version, ["PolicyArn", "VersionId"]),
+    iam!("DeletePolicyVersion", Policy, policy::delete_version, ["PolicyArn", "VersionId"]),
+    iam!("UpdateUser", RenamedUser, user::update, ["UserName", "NewUserName", "NewPath"]),
+    iam!("CreateGroup", NewGroup, group::create, ["GroupName", "Path"]),
+    iam!("GetGroup", Group, group::get, ["GroupName", "Marker", "MaxItems"]),
+    iam!("ListGroups", Groups, group::list, ["PathPrefix", "Marker", "MaxItems"]),
+    iam!("UpdateGroup", RenamedGroup, group::update, ["GroupName", "NewGroupName", "NewPath"]),
+    iam!("DeleteGroup", Group, group::delete, ["GroupName"]),
+    iam!("AddUserToGroup", Group, group::add_user, ["GroupName", "UserName"]),
+    iam!("RemoveUserFromGroup", Group, group::remove_user, ["GroupName", "UserName"]),
+    iam!("ListGroupsForUser", User, group::list_of_user, ["UserName", "Marker", "MaxItems"]),
+    iam!("PutGroupPolicy", Group, group_policy::put, ["GroupName", "PolicyName", "PolicyDocument"]),
+    iam!("GetGroupPolicy", Group, group_policy::get, ["GroupName", "PolicyName"]),
+    iam!("ListGroupPolicies", Group, group_policy::list, ["GroupName", "Marker", "MaxItems"]),
+    iam!("DeleteGroupPolicy", Group, group_policy::delete, ["GroupName", "PolicyName"]),
+    iam!("AttachGroupPolicy", Group, attachment::attach_to_group, ["GroupName", "PolicyArn"]),
+    iam!("DetachGroupPolicy", Group, attachment::detach_from_group, ["GroupName", "PolicyArn"]),
+    iam!(
+        "ListAttachedGroupPolicies",
+        Group,
+        attachment::list_of_group,
+        ["GroupName", "PathPrefix", "Marker", "MaxItems"]
+    ),
+    iam!(
+        "SimulatePrincipalPolicy",
+        Source,
+        simulation::of_principal,
+        [
+            "PolicySourceArn",
+            "PolicyInputList",
+            "ActionNames",
+            "ResourceArns",
+            "ContextEntries",
+            "Marker",
+            "MaxItems"
+        ]
+    ),
+    iam!(
+        "SimulateCustomPolicy",
+        Anything,
+        simulation::of_policies,
+        ["PolicyInputList", "ActionNames", "ResourceArns", "ContextEntries", "Marker", "MaxItems"]
+    ),
+    Operation {
+        name: "AssumeRole",
+        service: Service::Sts,
+        subject: Subject::Nothing,
+        members: &[
+            "RoleArn",
+            "RoleSessionName",
+            "DurationSeconds",
+            "ExternalId",
+            "Policy",
+            "PolicyArns",
+            "Tags",
+            "TransitiveTagKeys",
+        ],
+        run: |iam, input| Box::pin(sts::assume_role(iam, input)),
+    },
+    Operation {
+        name: "GetSessionToken",
+        service: Service::Sts,
+        subject: Subject::Nothing,
+        members: &["DurationSeconds"],
+        run: |iam, input| Box::pin(sts::session_token(iam, input)),
+    },
     Operation {
         name: "GetCallerIdentity",
         service: Service::Sts,

@@ -1,4 +1,4 @@
-//! Whether a caller may do an operation of IAM, which asks on a user, a role or a policy of the account.
+//! Whether a caller may do an operation of IAM, which asks on a user, a group, a role or a policy of the account.
 
 use access::{Context, Denial};
 use model::Arn;
@@ -20,12 +20,22 @@ pub(super) enum Subject {
     UserOrCaller,
     /// The users below a path.
     Users,
+    /// The user that is named, under its old name and its new one.
+    RenamedUser,
+    NewGroup,
+    Group,
+    RenamedGroup,
+    Groups,
     NewRole,
     Role,
     Roles,
     NewPolicy,
     Policy,
     Policies,
+    /// The user, group or role whose policies are asked.
+    Source,
+    /// No resource of its own: `*`.
+    Anything,
 }
 
 /// A resource: by which ARN policies name it, how a denial calls it, and its tags.
@@ -45,6 +55,9 @@ pub(super) async fn check(iam: &Iam, input: &Input, operation: &Operation) -> An
     let resource = resource(iam, input, operation.subject).await?;
     let context = context(input, operation, &resource)?;
     authorize(iam, input, &operation.action(), &resource, &context).await?;
+    if let Some(renamed) = renamed(iam, input, operation.subject).await? {
+        authorize(iam, input, &operation.action(), &renamed, &context).await?;
+    }
     match tagging(operation.subject) {
         Some(action) if !input.tags()?.is_empty() => authorize(iam, input, action, &resource, &context).await,
         _ => Ok(()),
@@ -81,9 +94,14 @@ async fn resource(iam: &Iam, input: &Input, subject: Subject) -> Answer<Resource
     Ok(match subject {
         Subject::Nothing => Resource::new(&realm.root()),
         Subject::NewUser => Resource::new(&realm.user(input.some_path()?, input.user_name()?)),
+        Subject::NewGroup => Resource::new(&realm.group(input.some_path()?, input.group_name()?)),
         Subject::NewRole => Resource::new(&realm.role(input.some_path()?, input.role_name()?)),
         Subject::NewPolicy => Resource::new(&realm.policy(input.some_path()?, input.policy_name()?)),
-        Subject::User => user(iam, input.user_name()?).await?,
+        Subject::User | Subject::RenamedUser => user(iam, input.user_name()?).await?,
+        Subject::Group | Subject::RenamedGroup => group(iam, input.group_name()?).await?,
+        Subject::Groups => Resource::new(&realm.group(input.page()?.path_prefix, "")),
+        Subject::Source => Resource::new(&input.source_arn()?),
+        Subject::Anything => Resource { arn: "*".into(), shown: "*".into(), tags: Vec::new() },
         Subject::UserOrCaller if input.is_root_itself() => Resource::new(&realm.root()),
         Subject::UserOrCaller => user(iam, input.user_name_or_own()?).await?,
         Subject::Role => role(iam, input.role_name()?).await?,
@@ -98,6 +116,30 @@ async fn user(iam: &Iam, name: &str) -> Answer<Resource> {
     let found = iam.catalog.user(name).await?.map(|user| (user.arn, user.tags));
     let (arn, tags) = found.unwrap_or_else(|| (iam.realm.user("/", name), Vec::new()));
     Ok(Resource { arn: arn.to_string(), shown: format!("user {name}"), tags })
+}
+
+async fn group(iam: &Iam, name: &str) -> Answer<Resource> {
+    let found = iam.catalog.group(name).await?.map(|group| group.arn);
+    let arn = found.unwrap_or_else(|| iam.realm.group("/", name));
+    Ok(Resource { arn: arn.to_string(), shown: format!("group {name}"), tags: Vec::new() })
+}
+
+// As what a user or group will be known.
+async fn renamed(iam: &Iam, input: &Input, subject: Subject) -> Answer<Option<Resource>> {
+    let arn = match subject {
+        Subject::RenamedUser => {
+            let Some(user) = iam.catalog.user(input.user_name()?).await? else { return Ok(None) };
+            let (name, path) = input.new_place(("NewUserName", 64), &user.name, &user.path)?;
+            iam.realm.user(path, name)
+        }
+        Subject::RenamedGroup => {
+            let Some(group) = iam.catalog.group(input.group_name()?).await? else { return Ok(None) };
+            let (name, path) = input.new_place(("NewGroupName", 128), &group.name, &group.path)?;
+            iam.realm.group(path, name)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Resource::new(&arn)))
 }
 
 async fn role(iam: &Iam, name: &str) -> Answer<Resource> {
@@ -124,9 +166,11 @@ fn context(input: &Input, operation: &Operation, resource: &Resource) -> Answer<
         .with_request_tags(pairs(&asked))
         .with_tags("aws:ResourceTag", pairs(&resource.tags))
         .with_tags("iam:ResourceTag", pairs(&resource.tags));
+    let gone = input.tag_keys()?;
+    let context = gone.iter().fold(context, |context, key| context.with("aws:TagKeys", key.as_str()));
     // Who attaches policies for others may be kept to some of them.
     match operation.subject {
-        Subject::User | Subject::Role if operation.members.contains(&"PolicyArn") => {
+        Subject::User | Subject::Group | Subject::Role if operation.members.contains(&"PolicyArn") => {
             Ok(context.with("iam:PolicyARN", input.policy_arn()?))
         }
         _ => Ok(context),

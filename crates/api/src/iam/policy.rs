@@ -1,16 +1,19 @@
-//! Managed policies; each has one version, `v1`.
+//! Managed policies and their versions.
 
 use access::policy::{Document, MANAGED_POLICY_SIZE_MAX, size};
-use catalog::policy::PolicyRow;
+use catalog::policy::{PolicyRow, PolicyState};
+use catalog::policy_version::PolicyVersionRow;
 use model::{Error, ErrorKind};
 use wire::query::{Xml, encode};
 
 use super::Iam;
-use super::input::{Input, cut, write_end, write_tags};
+use super::aws_policy::check_own;
+use super::input::{Input, write_end, write_tags};
 use super::role::malformed;
 use crate::reply::Answer;
 
-const VERSION: &str = "v1";
+/// Source: "IAM and AWS STS quotas".
+const VERSIONS_MAX: i64 = 5;
 
 pub(super) async fn create(iam: &Iam, input: &Input) -> Answer<Xml> {
     let name = input.policy_name()?;
@@ -27,15 +30,16 @@ pub(super) async fn create(iam: &Iam, input: &Input) -> Answer<Xml> {
     };
     iam.catalog.create_policy(&policy).await?;
     let mut xml = Xml::new();
-    xml.element("Policy", |xml| write(xml, &policy, 0));
+    let state = PolicyState { attachments: 0, default_version: 1, updated_ms: policy.created_ms };
+    xml.element("Policy", |xml| write(xml, &policy, &state));
     Ok(xml)
 }
 
 pub(super) async fn get(iam: &Iam, input: &Input) -> Answer<Xml> {
-    let (policy, attachments) = find(iam, input).await?;
+    let (policy, state) = find(iam, input).await?;
     let mut xml = Xml::new();
     xml.element("Policy", |xml| {
-        write(xml, &policy, attachments);
+        write(xml, &policy, &state);
         if let Some(description) = &policy.description {
             xml.value("Description", description);
         }
@@ -45,27 +49,50 @@ pub(super) async fn get(iam: &Iam, input: &Input) -> Answer<Xml> {
 }
 
 pub(super) async fn get_version(iam: &Iam, input: &Input) -> Answer<Xml> {
-    let (policy, _) = find(iam, input).await?;
-    let version = input.name("VersionId", 64)?;
-    if version != VERSION {
-        let text = format!("Policy {} version {version} does not exist or is not attachable.", policy.arn);
-        return Err(Error::new(ErrorKind::NotFound, text).into());
-    }
+    let version = iam.catalog.policy_version(input.policy_arn()?, input.version()?).await?;
     let mut xml = Xml::new();
     xml.element("PolicyVersion", |xml| {
-        xml.value("Document", encode(&policy.document));
-        write_version(xml, &policy);
+        xml.value("Document", encode(&version.document));
+        write_version(xml, &version);
     });
     Ok(xml)
 }
 
 pub(super) async fn list_versions(iam: &Iam, input: &Input) -> Answer<Xml> {
-    input.page()?;
-    let (policy, _) = find(iam, input).await?;
+    let page = input.page()?;
+    let mut versions = iam.catalog.policy_versions(input.policy_arn()?, page).await?;
+    let shown = usize::try_from(page.limit - 1).unwrap_or_default();
+    let is_cut = versions.len() > shown;
+    versions.truncate(shown);
+    let marker = versions.last().filter(|_| is_cut).map(|version| version.number.to_string());
     let mut xml = Xml::new();
-    xml.element("Versions", |xml| xml.element("member", |xml| write_version(xml, &policy)));
-    write_end(&mut xml, None);
+    xml.element("Versions", |xml| {
+        versions.iter().for_each(|version| xml.element("member", |xml| write_version(xml, version)));
+    });
+    write_end(&mut xml, marker.as_deref());
     Ok(xml)
+}
+
+pub(super) async fn create_version(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let (arn, text) = (input.policy_arn()?, document(input)?);
+    check_own(arn)?;
+    let is_default = input.word("SetAsDefault", &["true", "false"], "false")? == "true";
+    let version = iam.catalog.create_policy_version(arn, text, is_default, VERSIONS_MAX).await?;
+    let mut xml = Xml::new();
+    xml.element("PolicyVersion", |xml| write_version(xml, &version));
+    Ok(xml)
+}
+
+pub(super) async fn set_default_version(iam: &Iam, input: &Input) -> Answer<Xml> {
+    check_own(input.policy_arn()?)?;
+    iam.catalog.set_default_policy_version(input.policy_arn()?, input.version()?).await?;
+    Ok(Xml::new())
+}
+
+pub(super) async fn delete_version(iam: &Iam, input: &Input) -> Answer<Xml> {
+    check_own(input.policy_arn()?)?;
+    iam.catalog.delete_policy_version(input.policy_arn()?, input.version()?).await?;
+    Ok(Xml::new())
 }
 
 pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
@@ -77,16 +104,20 @@ pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
         "PermissionsPolicy",
     )?;
     let only_attached = input.word("OnlyAttached", &["true", "false"], "false")? == "true";
-    // There are no policies of AWS here, and none that bounds permissions.
-    let mut policies = match (scope, usage) {
-        ("AWS", _) | (_, "PermissionsBoundary") => Vec::new(),
-        _ => iam.catalog.policies(only_attached, page).await?,
+    // There is none that bounds permissions.
+    let mut policies = match usage {
+        "PermissionsBoundary" => Vec::new(),
+        _ => iam.catalog.policies((scope != "Local", scope != "AWS"), only_attached, page).await?,
     };
-    let marker = cut(&mut policies, page, |(policy, _)| &policy.name);
+    let shown = usize::try_from(page.limit - 1).unwrap_or_default();
+    let is_cut = policies.len() > shown;
+    policies.truncate(shown);
+    let place = |(policy, _): &(PolicyRow, PolicyState)| format!("{}/{}", policy.name, policy.id);
+    let marker = policies.last().filter(|_| is_cut).map(place);
     let mut xml = Xml::new();
     xml.element("Policies", |xml| {
-        for (policy, attachments) in &policies {
-            xml.element("member", |xml| write(xml, policy, *attachments));
+        for (policy, state) in &policies {
+            xml.element("member", |xml| write(xml, policy, state));
         }
     });
     write_end(&mut xml, marker.as_deref());
@@ -94,6 +125,7 @@ pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
 }
 
 pub(super) async fn delete(iam: &Iam, input: &Input) -> Answer<Xml> {
+    check_own(input.policy_arn()?)?;
     iam.catalog.delete_policy(input.policy_arn()?).await?;
     Ok(Xml::new())
 }
@@ -108,27 +140,27 @@ fn document(input: &Input) -> Answer<&str> {
     Ok(text)
 }
 
-async fn find(iam: &Iam, input: &Input) -> Answer<(PolicyRow, i64)> {
+async fn find(iam: &Iam, input: &Input) -> Answer<(PolicyRow, PolicyState)> {
     let arn = input.policy_arn()?;
     let missing = || Error::new(ErrorKind::NotFound, format!("Policy {arn} was not found."));
     Ok(iam.catalog.policy(arn).await?.ok_or_else(missing)?)
 }
 
-fn write(xml: &mut Xml, policy: &PolicyRow, attachments: i64) {
+fn write(xml: &mut Xml, policy: &PolicyRow, state: &PolicyState) {
     xml.value("PolicyName", &policy.name);
     xml.value("PolicyId", &policy.id);
     xml.value("Arn", &policy.arn);
     xml.value("Path", &policy.path);
-    xml.value("DefaultVersionId", VERSION);
-    xml.value("AttachmentCount", attachments);
+    xml.value("DefaultVersionId", format!("v{}", state.default_version));
+    xml.value("AttachmentCount", state.attachments);
     xml.value("PermissionsBoundaryUsageCount", 0);
     xml.value("IsAttachable", true);
     xml.time("CreateDate", policy.created_ms);
-    xml.time("UpdateDate", policy.created_ms);
+    xml.time("UpdateDate", state.updated_ms);
 }
 
-fn write_version(xml: &mut Xml, policy: &PolicyRow) {
-    xml.value("VersionId", VERSION);
-    xml.value("IsDefaultVersion", true);
-    xml.time("CreateDate", policy.created_ms);
+fn write_version(xml: &mut Xml, version: &PolicyVersionRow) {
+    xml.value("VersionId", format!("v{}", version.number));
+    xml.value("IsDefaultVersion", version.is_default);
+    xml.time("CreateDate", version.created_ms);
 }

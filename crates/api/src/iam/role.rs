@@ -29,9 +29,7 @@ pub(super) async fn create(iam: &Iam, input: &Input) -> Answer<Xml> {
 }
 
 pub(super) async fn get(iam: &Iam, input: &Input) -> Answer<Xml> {
-    let name = input.role_name()?;
-    let missing = || Error::new(ErrorKind::NotFound, format!("The role with name {name} cannot be found."));
-    let role = iam.catalog.role(name).await?.ok_or_else(missing)?;
+    let role = find(iam, input.role_name()?).await?;
     let mut xml = Xml::new();
     xml.element("Role", |xml| write(xml, &role, true));
     Ok(xml)
@@ -49,6 +47,30 @@ pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
     Ok(xml)
 }
 
+pub(super) async fn update(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let life_s = input.number_given("MaxSessionDuration", 3600..=43_200)?;
+    iam.catalog.update_role(input.role_name()?, input.description()?.as_deref(), life_s).await?;
+    Ok(Xml::new())
+}
+
+pub(super) async fn update_description(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let description = input.description()?.ok_or_else(|| input.missing("Description"))?;
+    iam.catalog.update_role(input.role_name()?, Some(&description), None).await?;
+    let role = find(iam, input.role_name()?).await?;
+    let mut xml = Xml::new();
+    xml.element("Role", |xml| write(xml, &role, false));
+    Ok(xml)
+}
+
+/// There are no machines here that a role could be handed to.
+pub(super) async fn instance_profiles(iam: &Iam, input: &Input) -> Answer<Xml> {
+    find(iam, input.role_name()?).await?;
+    let mut xml = Xml::new();
+    xml.element("InstanceProfiles", |_| {});
+    write_end(&mut xml, None);
+    Ok(xml)
+}
+
 pub(super) async fn delete(iam: &Iam, input: &Input) -> Answer<Xml> {
     iam.catalog.delete_role(input.role_name()?).await?;
     Ok(Xml::new())
@@ -58,6 +80,11 @@ pub(super) async fn update_trust(iam: &Iam, input: &Input) -> Answer<Xml> {
     let (name, document) = (input.role_name()?, trust_policy(input, "PolicyDocument")?);
     iam.catalog.set_trust_policy(name, document).await?;
     Ok(Xml::new())
+}
+
+async fn find(iam: &Iam, name: &str) -> Answer<RoleRow> {
+    let missing = || Error::new(ErrorKind::NotFound, format!("The role with name {name} cannot be found."));
+    Ok(iam.catalog.role(name).await?.ok_or_else(missing)?)
 }
 
 fn trust_policy<'a>(input: &'a Input, member: &str) -> Answer<&'a str> {

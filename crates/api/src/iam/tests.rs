@@ -42,6 +42,7 @@ impl Door {
             principal,
             source_ip: None,
             service: service.into(),
+            is_temporary: false,
             request_id: "request-1".into(),
             method: Method::POST,
             path: "/".into(),
@@ -220,7 +221,7 @@ async fn a_managed_policy_is_attached_and_detached() {
 }
 
 #[tokio::test]
-async fn a_managed_policy_has_one_version() {
+async fn a_managed_policy_begins_with_one_version() {
     let door = door().await;
     let arn = door.create_policy("P").await;
     let listed = door.done("ListPolicyVersions", &[("PolicyArn", &arn)]).await;
@@ -293,7 +294,7 @@ async fn members_are_checked() {
 #[tokio::test]
 async fn unknown_and_not_offered_operations_are_told_apart() {
     let door = door().await;
-    let (status, body) = door.root("CreateGroup", &[]).await;
+    let (status, body) = door.root("CreateLoginProfile", &[]).await;
     assert_eq!((status, text(&body, "Code")), (400, "InvalidAction"));
     assert!(text(&body, "Message").contains("is not offered by this server"), "{body}");
     let (_, body) = door.root("MakeCoffee", &[]).await;

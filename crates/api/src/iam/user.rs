@@ -1,4 +1,4 @@
-//! Users: made, shown, deleted.
+//! Users: made, shown, renamed, deleted.
 
 use access::Principal;
 use catalog::user::UserRow;
@@ -58,12 +58,22 @@ pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
     Ok(xml)
 }
 
+pub(super) async fn update(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let name = input.user_name()?;
+    let missing = || Error::new(ErrorKind::NotFound, format!("The user with name {name} cannot be found."));
+    let user = iam.catalog.user(name).await?.ok_or_else(missing)?;
+    let (name, path) = input.new_place(("NewUserName", 64), &user.name, &user.path)?;
+    iam.catalog.rename_user(&user.name, name, path, &iam.realm.user(path, name)).await?;
+    iam.access.load_access_keys().await?;
+    Ok(Xml::new())
+}
+
 pub(super) async fn delete(iam: &Iam, input: &Input) -> Answer<Xml> {
     iam.catalog.delete_user(input.user_name()?).await?;
     Ok(Xml::new())
 }
 
-fn write(xml: &mut Xml, user: &UserRow) {
+pub(super) fn write(xml: &mut Xml, user: &UserRow) {
     xml.value("Path", &user.path);
     xml.value("UserName", &user.name);
     xml.value("UserId", &user.id);

@@ -61,6 +61,7 @@ pub async fn compose(
     check_master(&catalog, &master).await?;
     let root = root.clone();
     let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master));
+    access.seal_access_keys().await?;
     access.load_access_keys().await?;
     let hosts = settings.public_hosts.clone();
     let s3 = Door::open(&place("s3"), access.clone(), clock.clone(), hosts).await?;
@@ -74,6 +75,7 @@ pub async fn compose(
         bell: bell.clone(),
     }));
     let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
+    iam.keep_aws_policies().await?;
     let door = api.clone();
     let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let dispatch = Arc::new(Dispatch {
@@ -100,7 +102,10 @@ pub async fn compose(
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
     let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
     Doors {
-        credential: Box::new(move |access_key_id| access.credential(access_key_id)),
+        credential: Box::new(move |access_key_id, token| {
+            let access = access.clone();
+            Box::pin(async move { access.credential(access_key_id, token).await })
+        }),
         personalize: Box::new(move |call| {
             let api = api.clone();
             Box::pin(async move { api.call(call).await })

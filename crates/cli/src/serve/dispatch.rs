@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use access::{Peer, Principal};
+use access::{Peer, Principal, Unauthenticated};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -39,8 +39,12 @@ pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
 pub type StreamDoor =
     Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
 
-/// The secret and the bearer of an access key id; `None` when no live key has it.
-pub type Credentials = Box<dyn Fn(&str) -> Option<(Credential, Principal)> + Send + Sync>;
+/// The secret and the bearer of an access key id, which came with this session token.
+pub type Credentials = Box<dyn for<'a> Fn(&'a str, Option<&'a str>) -> LookingUp<'a> + Send + Sync>;
+
+/// A look for the bearer of a key.
+pub type LookingUp<'a> =
+    Pin<Box<dyn Future<Output = Result<(Credential, Principal), Unauthenticated>> + Send + 'a>>;
 
 /// What stands behind the dispatcher.
 pub struct Doors {
@@ -110,9 +114,13 @@ impl Dispatch {
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
             Ok(Some(scope)) => {
                 let protocol = protocol(&parts, &scope);
-                match self.claimed(scope, protocol) {
+                match self.claimed(&parts, scope, protocol).await {
                     Ok(claimed) => claimed,
-                    Err(e) => return whole(protocol.refusal(&e, id)),
+                    Err(Unauthenticated::Refused(e)) => return whole(protocol.refusal(&e, id)),
+                    Err(Unauthenticated::Failed(e)) => {
+                        error!(request.id = id, cause = e.chain(), "can't tell who sent a request");
+                        return whole(protocol.error(&e, id));
+                    }
                 }
             }
         };
@@ -124,12 +132,18 @@ impl Dispatch {
         answered.unwrap_or_else(|fault| whole(closing(protocol.fault(&fault, id))))
     }
 
-    fn claimed(&self, scope: Scope, protocol: Protocol) -> Result<Claimed, AuthError> {
+    async fn claimed(
+        &self,
+        parts: &Parts,
+        scope: Scope,
+        protocol: Protocol,
+    ) -> Result<Claimed, Unauthenticated> {
         if !SERVED.contains(&scope.service.as_str()) {
-            return Err(AuthError::wrong_service(&scope.service, &SERVED));
+            return Err(AuthError::wrong_service(&scope.service, &SERVED).into());
         }
-        let found = (self.doors.credential)(&scope.access_key_id);
-        let (credential, principal) = found.ok_or_else(AuthError::unknown_key)?;
+        let token = sigv4::session_token(parts)?;
+        let found = (self.doors.credential)(&scope.access_key_id, token.as_deref());
+        let (credential, principal) = found.await?;
         Ok(Claimed { scope, protocol, credential, principal })
     }
 
@@ -191,6 +205,7 @@ impl Dispatch {
             principal: claimed.principal,
             source_ip: parts.extensions.get::<Peer>().map(|Peer(address)| *address),
             service: claimed.scope.service.clone(),
+            is_temporary: claimed.credential.session_token.is_some(),
             request_id: id.to_owned(),
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),

@@ -121,7 +121,8 @@ impl Folder {
         Ok(RootKey { access_key_id: key.access_key_id, secret_access_key: key.secret_access_key })
     }
 
-    /// The key under which the keys of KMS are sealed: 32 random bytes, made at the first start.
+    /// The key under which keys of KMS, secrets of users and session tokens are sealed: 32 random bytes, made at the first
+    /// start.
     ///
     /// # Errors
     /// `Unavailable` when the disk refuses; `Corrupt` when the file has another size.

@@ -97,6 +97,7 @@ pub async fn abort(
 fn creator(principal: &Principal) -> String {
     match principal {
         Principal::Session(session) => session.role.to_string(),
+        Principal::AssumedRole(session) => session.role.to_string(),
         Principal::User(user) => user.arn.to_string(),
         Principal::Root { arn } => arn.to_string(),
     }

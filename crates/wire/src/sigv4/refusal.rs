@@ -95,7 +95,8 @@ impl AuthError {
         AuthError::new(AuthErrorKind::Mismatch, text)
     }
 
-    pub(super) fn invalid_token() -> AuthError {
+    /// The answer to session tokens that were not given out with the key.
+    pub fn invalid_token() -> AuthError {
         AuthError::new(AuthErrorKind::InvalidToken, "The security token included in the request is invalid.")
     }
 }

@@ -1,5 +1,7 @@
 //! The verification itself: every claim of a signature is held against the request, the credential and the time.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Parts;
@@ -170,16 +172,26 @@ fn text_to_sign(claim: &Claim, canonical_hash: &str) -> String {
 
 // The token must come exactly once with the keys of a session, and never with other keys.
 fn check_token(parts: &Parts, credential: &Credential) -> Result<(), AuthError> {
-    let header = single(&parts.headers, "x-amz-security-token")?.map(str::to_owned);
-    let query = Query::parse(parts.uri.query().unwrap_or_default()).optional("X-Amz-Security-Token")?;
-    match (header, query, &credential.session_token) {
-        (None, None, None) => Ok(()),
-        (Some(sent), None, Some(token)) | (None, Some(sent), Some(token))
-            if sent.as_bytes().ct_eq(token.as_bytes()).into() =>
-        {
-            Ok(())
-        }
+    match (session_token(parts)?, &credential.session_token) {
+        (None, None) => Ok(()),
+        (Some(sent), Some(token)) if sent.as_bytes().ct_eq(token.as_bytes()).into() => Ok(()),
         _ => Err(AuthError::invalid_token()),
+    }
+}
+
+/// The session token that a request claims to come with, in its header or its query.
+///
+/// # Errors
+/// When it comes with several.
+pub fn session_token(parts: &Parts) -> Result<Option<Cow<'_, str>>, AuthError> {
+    let header = single(&parts.headers, "x-amz-security-token")?;
+    let query = match parts.uri.query() {
+        Some(query) => Query::parse(query).optional("X-Amz-Security-Token")?,
+        None => None,
+    };
+    match (header, query) {
+        (Some(_), Some(_)) => Err(AuthError::invalid_token()),
+        (header, query) => Ok(header.map(Cow::Borrowed).or(query.map(Cow::Owned))),
     }
 }
 

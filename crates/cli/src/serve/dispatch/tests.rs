@@ -20,10 +20,11 @@ pub fn dispatch() -> Dispatch {
     let (key, secret) = (text("access_key_id"), text("secret"));
     let realm = Realm { region: text("region"), account: "000000000000".into() };
     let root = Principal::Root { arn: realm.root() };
-    let credential = move |id: &str| {
+    let credential: Credentials = Box::new(move |id, _| {
         let credential = Credential { secret_access_key: secret.clone(), session_token: None };
-        (id == key).then(|| (credential, root.clone()))
-    };
+        let found = (id == key).then(|| (credential, root.clone()));
+        Box::pin(async move { found.ok_or_else(|| AuthError::unknown_key().into()) })
+    });
     let named = |name: &'static str| -> CallDoor {
         Box::new(move |call: Call| {
             assert!(!call.headers.contains_key("authorization"));
@@ -40,7 +41,7 @@ pub fn dispatch() -> Dispatch {
         })
     });
     let (personalize, iam, kms) = (named("personalize"), named("iam"), named("kms"));
-    let doors = Doors { credential: Box::new(credential), personalize, iam, kms, s3 };
+    let doors = Doors { credential, personalize, iam, kms, s3 };
     let clock = Arc::new(SimulatedClock::new(fixture["now_ms"].as_i64().unwrap(), 1));
     let cors = Cors { origins: vec!["https://shop.example".into()] };
     Dispatch { doors, realm, clock, cors }

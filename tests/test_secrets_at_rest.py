@@ -1,0 +1,97 @@
+"""Secrets in the data folder: none can be read there, however it is written."""
+
+import base64
+import json
+import sqlite3
+import stat
+
+from support.clients import Clients
+from support.policies import allow
+from support.workshop import Workshop
+
+SEALED = "sealed:"
+
+
+def spellings(secret):
+    """A secret as it might stand in a file: as it is, in hexadecimal digits, in base64 at any offset."""
+    raw = secret if isinstance(secret, bytes) else secret.encode()
+    yield from (raw, raw.hex().encode(), raw.hex().upper().encode(), raw[::-1])
+    for offset in range(3):
+        text = base64.b64encode(b"\0" * offset + raw)
+        # The ends depend on what stands beside.
+        yield text[4 if offset else 0:-4]
+        yield base64.urlsafe_b64encode(b"\0" * offset + raw)[4 if offset else 0:-4]
+
+
+def found(folder, secrets):
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert any(file.name == "catalog.db" for file in files)
+    bodies = [(file.name, file.read_bytes()) for file in files]
+    return [(name, secret) for name, body in bodies for secret in secrets
+            if any(spelling in body for spelling in spellings(secret))]
+
+
+def secret_of(clients):
+    return clients.session.get_credentials().secret_key
+
+
+def test_no_file_holds_a_secret_that_was_given_out(own_server):
+    workshop = Workshop(own_server.endpoint)
+    user, stopped = workshop.make_user("user", allow("*")), workshop.make_user("stopped")
+    deleted = workshop.make_user("deleted")
+    workshop.iam.update_access_key(UserName=stopped.name, AccessKeyId=stopped.key, Status="Inactive")
+    workshop.iam.delete_access_key(UserName=deleted.name, AccessKeyId=deleted.key)
+    trust = json.dumps({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": {"AWS": user.arn}, "Action": "sts:AssumeRole"}})
+    role = workshop.make_role("role", "", trust=trust, policy="")
+    session = user.sts.assume_role(RoleArn=role, RoleSessionName="canary")["Credentials"]
+    key = workshop.kms.create_key()["KeyMetadata"]["KeyId"]
+    data_key = workshop.kms.generate_data_key(KeyId=key, KeySpec="AES_256")["Plaintext"]
+    workshop.kms.encrypt(KeyId=key, Plaintext=b"a canary among the plain texts")
+    secrets = [*map(secret_of, (user, stopped, deleted)), session["SecretAccessKey"], session["SessionToken"], data_key,
+               b"a canary among the plain texts"]
+    assert found(own_server.data_dir, secrets) == []
+    own_server.stop()
+    assert found(own_server.data_dir, secrets) == []
+    own_server.start()
+    assert Clients(own_server.endpoint, user.key, secret_of(user)).sts.get_caller_identity()["Arn"] == user.arn
+    for name in ("master_key", "catalog.db"):
+        assert stat.S_IMODE((own_server.data_dir / name).stat().st_mode) == 0o600
+    log = (own_server.folder / "stderr").read_bytes() + (own_server.folder / "stdout").read_bytes()
+    assert not any(spelling in log for secret in secrets for spelling in spellings(secret))
+
+
+def test_a_catalog_with_secrets_in_the_clear_is_sealed_at_the_start(own_server):
+    workshop = Workshop(own_server.endpoint)
+    user, stopped = workshop.make_user("user"), workshop.make_user("stopped")
+    workshop.iam.update_access_key(UserName=stopped.name, AccessKeyId=stopped.key, Status="Inactive")
+    clear = {one.key: secret_of(one) for one in (user, stopped)}
+    own_server.stop()
+    catalog = own_server.data_dir / "catalog.db"
+    with sqlite3.connect(catalog) as database:
+        for key, secret in clear.items():
+            database.execute("UPDATE access_key SET secret_access_key = ? WHERE access_key_id = ?", (secret, key))
+    database.close()
+    assert {secret for _, secret in found(own_server.data_dir, clear.values())} == set(clear.values())
+    own_server.start()
+    assert found(own_server.data_dir, clear.values()) == []
+    again = lambda one: Clients(own_server.endpoint, one.key, clear[one.key]).sts.get_caller_identity()["Arn"]
+    assert again(user) == user.arn
+    Workshop.at(workshop, own_server.endpoint).iam.update_access_key(
+        UserName=stopped.name, AccessKeyId=stopped.key, Status="Active")
+    assert again(stopped) == stopped.arn
+
+
+def test_a_secret_opens_in_its_own_row_only(own_server):
+    workshop = Workshop(own_server.endpoint)
+    one, other = workshop.make_user("one"), workshop.make_user("other")
+    own_server.stop()
+    with sqlite3.connect(own_server.data_dir / "catalog.db") as database:
+        rows = dict(database.execute("SELECT access_key_id, secret_access_key FROM access_key"))
+        assert all(text.startswith(SEALED) for text in rows.values())
+        move = "UPDATE access_key SET secret_access_key = ? WHERE access_key_id = ?"
+        database.execute(move, (rows[one.key], other.key))
+    database.close()
+    own_server.spawn()
+    assert own_server.process.wait(20) == 1
+    assert "sealed under another master key" in own_server.tail()
