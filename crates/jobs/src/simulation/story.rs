@@ -94,6 +94,9 @@ struct Limbo {
     rows: Vec<Sent>,
 }
 
+/// A state that was exported, and the files.
+type Exported = (Naive, Vec<Vec<u8>>);
+
 #[derive(Default)]
 struct State {
     /// What may be so: calls without an answer are in, or not.
@@ -102,7 +105,7 @@ struct State {
     tasks: HashMap<Arn, Task>,
     jobs: u64,
     /// What the last export of a dataset and mode said of which state.
-    last: HashMap<(usize, &'static str), (Naive, Vec<Vec<u8>>)>,
+    last: HashMap<(usize, &'static str), Exported>,
     /// Where a deletion has left of equal records only the last: how many there were, and when, is not known.
     is_blurred: [bool; 2],
     has_panicked: bool,
