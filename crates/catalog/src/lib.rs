@@ -56,6 +56,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, Transaction};
 
+/// Asked before each transaction that writes: one that it refuses is not begun.
+pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
+
 /// The handle to the catalog: cheap to clone, safe to share.
 #[derive(Clone)]
 pub struct Catalog {
@@ -66,6 +69,7 @@ pub struct Catalog {
     quotas: Quotas,
     /// Counts the changes of users, roles and policies, for whoever keeps what it read of them.
     identity_generation: Arc<AtomicU64>,
+    gate: Option<Gate>,
 }
 
 impl Catalog {
@@ -97,7 +101,7 @@ impl Catalog {
             SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
         let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
-        let catalog = Catalog { writer, readers, clock, sequencer, quotas, identity_generation };
+        let catalog = Catalog { writer, readers, clock, sequencer, quotas, identity_generation, gate: None };
         catalog.release_all_leases().await?;
         catalog.give_tracking_ids().await?;
         catalog.delete_due_keys().await?;
@@ -108,6 +112,12 @@ impl Catalog {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Catalog {
         Catalog { quotas, ..self }
+    }
+
+    /// The same catalog behind a gate; a simulated machine ends there.
+    #[must_use]
+    pub fn with_gate(self, gate: Gate) -> Catalog {
+        Catalog { gate: Some(gate), ..self }
     }
 
     pub fn quotas(&self) -> &Quotas {
@@ -147,6 +157,7 @@ impl Catalog {
 
     /// Begins a transaction that writes; it is rolled back unless committed.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
 

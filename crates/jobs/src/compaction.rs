@@ -43,10 +43,10 @@ pub async fn run(parts: Arc<Parts>, budget: Arc<Budget>, mut stopped: watch::Rec
     watcher.abort();
 }
 
-struct Compactor {
-    parts: Arc<Parts>,
-    budget: Arc<Budget>,
-    progress: Arc<Progress>,
+pub struct Compactor {
+    pub parts: Arc<Parts>,
+    pub budget: Arc<Budget>,
+    pub progress: Arc<Progress>,
 }
 
 impl Compactor {
@@ -69,7 +69,7 @@ impl Compactor {
         Ok(has_compacted)
     }
 
-    async fn compact_dataset(&self, dataset: &DatasetRow, origin: Origin) -> Result<bool> {
+    pub async fn compact_dataset(&self, dataset: &DatasetRow, origin: Origin) -> Result<bool> {
         let mut runs = self.parts.catalog.runs(dataset.id).await?;
         runs.retain(|row| row.run.origin == origin);
         let sizes: Vec<u64> = runs.iter().map(|row| row.run.csv_bytes).collect();
@@ -83,7 +83,7 @@ impl Compactor {
         self.compact_runs(dataset, origin, &chosen).await
     }
 
-    async fn compact_runs(&self, dataset: &DatasetRow, origin: Origin, runs: &[RunRow]) -> Result<bool> {
+    pub async fn compact_runs(&self, dataset: &DatasetRow, origin: Origin, runs: &[RunRow]) -> Result<bool> {
         let share = self.budget.grow(self.budget.share().await?);
         let catalog = &self.parts.catalog;
         let attempt = self.parts.clock.hex(16);

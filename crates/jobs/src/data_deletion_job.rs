@@ -86,7 +86,7 @@ async fn list_users(
 }
 
 /// Writes what is left of each run beside it and puts it in its place: all runs of the dataset, or none.
-async fn delete_from(
+pub async fn delete_from(
     parts: &Arc<Parts>,
     lease: &Lease,
     attempt: &str,
@@ -139,7 +139,12 @@ fn write_rests(
 }
 
 /// Ends the job once no file holds a deleted record: exports that read them are through, their segments and runs gone.
-async fn clear_away(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, plan: &DeletionPlan) -> Result<Outcome> {
+pub async fn clear_away(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    plan: &DeletionPlan,
+) -> Result<Outcome> {
     // A segment goes as a whole, so the frames of all groups have to leave it.
     for dataset in parts.catalog.all_datasets().await? {
         flush_before(parts, dataset.id, plan.log_position).await?;

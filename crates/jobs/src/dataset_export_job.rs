@@ -100,7 +100,7 @@ async fn upload_all(
     Ok(plan)
 }
 
-fn merge(
+pub fn merge(
     parts: &Parts,
     job: &JobRow,
     snapshot: &Snapshot,

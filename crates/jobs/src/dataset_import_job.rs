@@ -94,7 +94,13 @@ async fn publish_and_list(
     list_run(parts, job, lease, layout, file).await
 }
 
-async fn list_run(parts: &Parts, job: &JobRow, lease: &Lease, layout: &Layout, file: RunFile) -> Result<()> {
+pub async fn list_run(
+    parts: &Parts,
+    job: &JobRow,
+    lease: &Lease,
+    layout: &Layout,
+    file: RunFile,
+) -> Result<()> {
     let request = job.import_request()?;
     let report = serde_json::json!({ "rowsRead": file.records, "exactDuplicates": file.records - file.rows });
     info!(job.arn = %job.arn, rows = file.records, distinct = file.rows, size_bytes = file.size_bytes, "imported {} rows", file.records);

@@ -9,6 +9,8 @@ mod dataset_update;
 mod lease;
 mod manifest;
 mod metric_attribution;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod upkeep;
 mod upload;

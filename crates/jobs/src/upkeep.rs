@@ -84,7 +84,7 @@ impl Upkeep {
 
 /// Moves a dataset's put records below `to` from the log into a run; the run and the log position change in one
 /// transaction, so that replay after a crash is exact.
-async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
+pub async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
     // The position is read once the attempt is on record: a data deletion job that moves it knows whom to wait for.

@@ -6,6 +6,7 @@ mod dictionary;
 mod group;
 mod pack;
 mod read;
+mod sums;
 
 pub use group::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, RowGroup, RowGroupFormat, RowGroups};
 pub use read::{EVERYTHING, OpenRun, RunReader};
@@ -22,11 +23,12 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::Arrivals;
-use crate::objects::{ObjectWriter, Objects};
+use crate::objects::Objects;
 use crate::rows::Rows;
+use sums::{PageSum, Pages, RunSink};
 
 /// The version of the format, in each run's footer.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 const FORMAT_KEY: &str = "lade.format";
 const SCHEMA_VERSION: &str = "lade.schema_version";
 const SEQUENCE: &str = "_SEQ";
@@ -35,6 +37,7 @@ const SPAN: &str = "_SEQ_SPAN";
 const COPIES: &str = "_COPIES";
 const CSV_BYTES: &str = "lade.csv_bytes";
 const BORDERS: &str = "lade.borders";
+const PAGES: &str = "lade.pages";
 
 /// What a finished run holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +56,12 @@ pub struct RunFile {
 pub struct RunWriter {
     format: Arc<RowGroupFormat>,
     groups: RowGroups,
-    parquet: SerializedFileWriter<ObjectWriter>,
+    parquet: SerializedFileWriter<RunSink>,
     file: RunFile,
     /// The hash of the first record of each row group: the borders where work can be split.
     borders: Vec<u64>,
+    /// Of all pages, in the order of the file.
+    sums: Vec<PageSum>,
 }
 
 impl RunWriter {
@@ -67,8 +72,8 @@ impl RunWriter {
             .ok_or_else(|| Error::internal("a run has no columns of its own"))?;
         let format = Arc::new(format);
         let properties = Arc::new(properties(layout));
-        let parquet =
-            SerializedFileWriter::new(objects.create(object)?, schema.root_schema_ptr(), properties);
+        let sink = RunSink::new(objects.create(object)?);
+        let parquet = SerializedFileWriter::new(sink, schema.root_schema_ptr(), properties);
         let file = RunFile { object: object.to_owned(), rows: 0, records: 0, csv_bytes: 0, size_bytes: 0 };
         Ok(RunWriter {
             groups: RowGroups::new(&format)?,
@@ -76,6 +81,7 @@ impl RunWriter {
             parquet: parquet.unavailable(beginning)?,
             file,
             borders: Vec::new(),
+            sums: Vec::new(),
         })
     }
 
@@ -102,6 +108,7 @@ impl RunWriter {
         let mut writer = self.parquet.next_row_group().unavailable(writing)?;
         for column in group.columns {
             writer.append_column(&column.bytes, column.close).unavailable(writing)?;
+            self.sums.extend(column.sums);
         }
         writer.close().unavailable(writing)?;
         self.borders.push(group.border);
@@ -120,8 +127,12 @@ impl RunWriter {
         self.parquet.append_key_value_metadata(KeyValue::new(BORDERS.to_owned(), borders.join(",")));
         self.parquet
             .append_key_value_metadata(KeyValue::new(CSV_BYTES.to_owned(), self.file.csv_bytes.to_string()));
-        let object = self.parquet.into_inner().unavailable(|| format!("finish run {}", self.file.object))?;
-        self.file.size_bytes = object.finish()?;
+        self.parquet.append_key_value_metadata(KeyValue::new(PAGES.to_owned(), Pages::text(&self.sums)));
+        let finishing = || format!("finish run {}", self.file.object);
+        self.parquet.flush().unavailable(finishing)?;
+        self.parquet.inner_mut().begin_footer();
+        let sink = self.parquet.into_inner().unavailable(finishing)?;
+        self.file.size_bytes = sink.finish(&self.file.object)?;
         Ok(self.file)
     }
 }

@@ -11,8 +11,11 @@ use super::{Disk, DiskFile};
 const SECTOR: u64 = 512;
 
 /// The operations that can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
+    Names,
+    Open,
+    Read,
     Create,
     Allocate,
     Write,
@@ -43,17 +46,22 @@ pub struct Fault {
     pub times: u64,
 }
 
+/// Asked before each operation, which fails as it says. It may do anything meanwhile, also with the same disk.
+pub type Watch = Arc<dyn Fn(Op) -> Option<Failing> + Send + Sync>;
+
 /// A handle; all clones are one disk.
 #[derive(Clone, Default)]
 pub struct SimulatedDisk {
     state: Arc<Mutex<State>>,
+    watch: Option<Watch>,
 }
 
 #[derive(Default)]
 struct State {
     inodes: Vec<Inode>,
     names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
+    /// What a power cut may leave of the names: those of the last sync, and of each change since.
+    names_kept: Vec<BTreeMap<String, usize>>,
     faults: Vec<(Fault, u64)>,
     hits: u64,
 }
@@ -90,7 +98,7 @@ impl SimulatedDisk {
         state.inodes.push(Inode { now: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() });
         let inode = state.inodes.len() - 1;
         state.names.insert(name.to_owned(), inode);
-        state.durable_names.insert(name.to_owned(), inode);
+        state.names_kept = vec![state.names.clone()];
     }
 
     pub fn bytes(&self, name: &str) -> Vec<u8> {
@@ -119,17 +127,25 @@ impl SimulatedDisk {
     pub fn cut(&self, seed: u64) -> SimulatedDisk {
         let luck = SimulatedClock::new(0, seed);
         let state = lock(&self.state);
-        let names = if coin(&luck) { &state.names } else { &state.durable_names };
+        let mut byte = [0];
+        luck.fill(&mut byte);
         let disk = SimulatedDisk::default();
-        for (name, inode) in names {
+        let names = state.names_kept.get(usize::from(byte[0]) % state.names_kept.len().max(1));
+        for (name, inode) in names.into_iter().flatten() {
             disk.put(name, &state.inodes[*inode].survive(&luck));
         }
         disk
     }
 
+    /// The same disk for one who is watched, with all files that it opens.
+    #[must_use]
+    pub fn watched_by(&self, watch: Watch) -> SimulatedDisk {
+        SimulatedDisk { state: self.state.clone(), watch: Some(watch) }
+    }
+
     fn strike(&self, op: Op) -> Option<Failing> {
+        let mut struck = self.watch.as_ref().and_then(|watch| watch(op));
         let mut state = lock(&self.state);
-        let mut struck = None;
         for (fault, seen) in state.faults.iter_mut().filter(|(fault, _)| fault.op == op) {
             if (fault.from..fault.from.saturating_add(fault.times)).contains(seen) {
                 struck = Some(fault.how);
@@ -163,6 +179,16 @@ fn error(how: Failing) -> io::Error {
     match how {
         Failing::Full => ErrorKind::StorageFull.into(),
         Failing::Eio | Failing::Short | Failing::Dead => io::Error::from_raw_os_error(5),
+    }
+}
+
+impl State {
+    // A disk that was never synced has kept no name.
+    fn rename(&mut self) {
+        if self.names_kept.is_empty() {
+            self.names_kept.push(BTreeMap::new());
+        }
+        self.names_kept.push(self.names.clone());
     }
 }
 
@@ -208,10 +234,12 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
 
 impl Disk for SimulatedDisk {
     fn names(&self) -> io::Result<Vec<String>> {
+        self.attempt(Op::Names)?;
         Ok(lock(&self.state).names.keys().cloned().collect())
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.attempt(Op::Open)?;
         let inode = lock(&self.state).names.get(name).copied();
         inode.map(|inode| self.file(inode)).ok_or_else(|| ErrorKind::NotFound.into())
     }
@@ -222,6 +250,7 @@ impl Disk for SimulatedDisk {
         state.inodes.push(Inode::default());
         let inode = state.inodes.len() - 1;
         state.names.insert(name.to_owned(), inode);
+        state.rename();
         Ok(self.file(inode))
     }
 
@@ -230,19 +259,22 @@ impl Disk for SimulatedDisk {
         let mut state = lock(&self.state);
         let inode = state.names.remove(from).ok_or(ErrorKind::NotFound)?;
         state.names.insert(to.to_owned(), inode);
+        state.rename();
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.attempt(Op::Remove)?;
-        lock(&self.state).names.remove(name);
+        let mut state = lock(&self.state);
+        state.names.remove(name);
+        state.rename();
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         self.attempt(Op::SyncFolder)?;
         let mut state = lock(&self.state);
-        state.durable_names = state.names.clone();
+        state.names_kept = vec![state.names.clone()];
         Ok(())
     }
 }
@@ -259,6 +291,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.attempt(Op::Read)?;
         let state = lock(&self.disk.state);
         let now = &state.inodes[self.inode].now;
         let rest = now.get(offset as usize..).unwrap_or_default();

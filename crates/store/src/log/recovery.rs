@@ -64,6 +64,8 @@ fn segments(disk: &dyn Disk) -> std::io::Result<Vec<u64>> {
             None => warn!(file = %name, "a file in the log's folder is none of its segments"),
         }
     }
+    // A segment that got its name just before a crash may not have it over the next power cut.
+    disk.sync()?;
     starts.sort_unstable();
     Ok(starts)
 }

@@ -2,6 +2,7 @@
 
 mod damage;
 mod faults;
+mod tail;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

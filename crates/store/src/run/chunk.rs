@@ -1,5 +1,7 @@
 //! One column of a row group as Parquet pages, compressed one by one.
 
+use std::io::Write;
+
 use bytes::Bytes;
 use model::error::{Context, Error, Result};
 use parquet::basic::{Compression, Encoding, PageType, ZstdLevel};
@@ -10,6 +12,7 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::pack;
+use super::sums::PageSum;
 
 /// A page ends at this many rows.
 pub const PAGE_ROWS: usize = 32 * 1024;
@@ -58,6 +61,7 @@ pub struct Rows<'a> {
 pub struct Chunk {
     pub bytes: Bytes,
     pub close: ColumnCloseResult,
+    pub sums: Vec<PageSum>,
 }
 
 /// Writes the pages of one column.
@@ -71,6 +75,7 @@ pub struct ChunkWriter {
     /// Of the data pages, which are all alike.
     encoding: Encoding,
     page_count: i32,
+    sums: Vec<PageSum>,
 }
 
 impl ChunkWriter {
@@ -84,6 +89,7 @@ impl ChunkWriter {
             dictionary_bytes: None,
             encoding,
             page_count: 0,
+            sums: Vec::new(),
         }
     }
 
@@ -142,14 +148,18 @@ impl ChunkWriter {
 
     fn write(&mut self, page: Page, uncompressed_bytes: usize) -> Result<()> {
         let page = CompressedPage::new(page, uncompressed_bytes);
+        let from = self.pages.bytes_written();
         let written = SerializedPageWriter::new(&mut self.pages).write_page(page).unavailable(writing)?;
         self.size_bytes += written.compressed_size;
         self.uncompressed_bytes += written.uncompressed_size;
+        self.pages.flush().unavailable(writing)?;
+        let sum = PageSum::of(&self.pages.inner()[from..]);
+        self.sums.push(sum.ok_or_else(|| Error::internal("a page is larger than a page can be"))?);
         Ok(())
     }
 
     pub fn finish(self) -> Result<Chunk> {
-        let metadata = self.metadata()?;
+        let (metadata, sums) = (self.metadata()?, self.sums);
         let mut bytes = self.pages.into_inner().unavailable(writing)?;
         bytes.shrink_to_fit();
         let close = ColumnCloseResult {
@@ -160,7 +170,7 @@ impl ChunkWriter {
             column_index: None,
             offset_index: None,
         };
-        Ok(Chunk { bytes: bytes.into(), close })
+        Ok(Chunk { bytes: bytes.into(), close, sums })
     }
 
     fn metadata(&self) -> Result<ColumnChunkMetaData> {

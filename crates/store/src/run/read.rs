@@ -11,8 +11,10 @@ use model::Layout;
 use model::error::{Context, Error, Result};
 use model::schema::Storage;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::ParquetMetaDataReader;
 
-use super::{BORDERS, CSV_BYTES, FORMAT, FORMAT_KEY, SCHEMA_VERSION};
+use super::sums::{Pages, read_footer};
+use super::{BORDERS, CSV_BYTES, FORMAT, FORMAT_KEY, PAGES, SCHEMA_VERSION};
 use crate::objects::Objects;
 use crate::rows::{BATCH_BYTES, BATCH_ROWS};
 use crate::tail::later_version;
@@ -33,6 +35,7 @@ pub struct OpenRun {
     id_column: usize,
     sequence_base: u64,
     borders: Arc<[u64]>,
+    pages: Arc<Pages>,
     /// For each row group that was once entered in its midst, where its hashes lie.
     marks: Arc<[OnceLock<Vec<u64>>]>,
 }
@@ -45,8 +48,11 @@ impl OpenRun {
     /// schema than `layout`, which would lose columns: the caller tries again with the dataset's layout of now.
     pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<OpenRun> {
         let damaged = || format!("run {object} can't be read");
-        let file = ObjectFile::new(objects.open_object(object)?).unavailable(damaged)?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).corrupt(damaged)?;
+        let file = objects.open_object(object)?;
+        let (footer, pages_end) = read_footer(object, &*file)?;
+        let metadata = ParquetMetaDataReader::decode_metadata(&footer).corrupt(damaged)?;
+        let metadata =
+            ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).corrupt(damaged)?;
         let mut run = OpenRun {
             objects: objects.clone(),
             object: object.to_owned(),
@@ -55,11 +61,13 @@ impl OpenRun {
             id_column: layout.id_column(),
             sequence_base,
             borders: Arc::default(),
+            pages: Arc::default(),
             marks: Arc::default(),
         };
         run.check_format()?;
         run.check_version(layout)?;
         run.borders = run.read_borders()?;
+        run.pages = run.read_pages(pages_end)?;
         run.marks = run.borders.iter().map(|_| OnceLock::new()).collect();
         Ok(run)
     }
@@ -99,8 +107,7 @@ impl OpenRun {
     }
 
     fn file(&self) -> Result<ObjectFile> {
-        let file = self.objects.open_object(&self.object)?;
-        ObjectFile::new(file).unavailable(|| format!("run {} can't be read", self.object))
+        Ok(ObjectFile::new(self.objects.open_object(&self.object)?, self.pages.clone()))
     }
 
     fn damaged(&self, what: &str) -> Error {
@@ -138,5 +145,10 @@ impl OpenRun {
         let damaged =
             || Error::corrupt(format!("run {} does not say where its row groups begin", self.object));
         borders.map(Arc::from).ok_or_else(damaged)
+    }
+    // Between the pages and the footer's checksum there is nothing that has no checksum.
+    fn read_pages(&self, end: u64) -> Result<Arc<Pages>> {
+        let pages = self.footer(PAGES).and_then(Pages::parse).filter(|pages| pages.end() == end);
+        pages.map(Arc::new).ok_or_else(|| self.damaged("does not say where its pages lie"))
     }
 }

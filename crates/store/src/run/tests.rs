@@ -1,3 +1,5 @@
+mod damage;
+
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -51,11 +53,14 @@ fn write(folder: &Path, records: &[(Vec<u8>, Arrivals)]) {
 }
 
 fn read(folder: &Path) -> Vec<(Vec<u8>, Arrivals)> {
-    let objects = Objects::open(folder).unwrap();
+    read_object(&Objects::open(folder).unwrap()).unwrap()
+}
+
+fn read_object(objects: &Objects) -> Result<Vec<(Vec<u8>, Arrivals)>> {
     let codec = Codec::new(&layout());
     let mut found = Vec::new();
-    for rows in RunReader::open(&objects, "run", &layout(), 0).unwrap() {
-        let rows = rows.unwrap();
+    for rows in RunReader::open(objects, "run", &layout(), 0)? {
+        let rows = rows?;
         for row in 0..rows.len() {
             let values: Vec<Value<'_>> = rows.columns.iter().map(|column| column.get(row)).collect();
             let mut bytes = Vec::new();
@@ -63,7 +68,7 @@ fn read(folder: &Path) -> Vec<(Vec<u8>, Arrivals)> {
             found.push((bytes, rows.arrivals(row)));
         }
     }
-    found
+    Ok(found)
 }
 
 fn assert_read_back(records: &[Record]) -> tempfile::TempDir {

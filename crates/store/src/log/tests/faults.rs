@@ -75,6 +75,23 @@ async fn what_a_start_finds_is_durable_from_then_on() {
 }
 
 #[tokio::test]
+async fn a_segment_that_a_start_finds_keeps_its_name() {
+    let disk = SimulatedDisk::default();
+    let log = on(&disk).unwrap().0;
+    put(&log, "before").await.unwrap();
+    disk.fail(fault(Op::SyncFolder, Failing::Eio, 0, 1));
+    log.rotate().await.unwrap_err();
+    drop(log);
+    disk.heal();
+    let log = on(&disk).unwrap().0;
+    put(&log, "after").await.unwrap();
+    let all = ["before", "after"].map(str::to_owned);
+    for seed in 0..20 {
+        assert_holds(&disk.cut(seed), &all, &format!("power cut {seed}"));
+    }
+}
+
+#[tokio::test]
 async fn a_refused_call_does_not_come_back_behind_another() {
     let disk = SimulatedDisk::default();
     let (gate, sequencer) = Gate::new(1);

@@ -1,62 +1,72 @@
-//! A run's file as the Parquet reader takes it.
+//! A run's file as the Parquet reader takes it: page by page, each of them whole.
 
-use std::io::{self, BufReader, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::super::sums::Pages;
 use crate::disk::DiskFile;
 
-/// An open file and its size.
-#[derive(Clone)]
+/// An open file of which nothing is given that its checksums don't confirm.
 pub struct ObjectFile {
     file: Arc<dyn DiskFile>,
-    size: u64,
+    pages: Arc<Pages>,
+    /// The page that was read last: its header is asked for first, then what is behind it.
+    last: Mutex<Option<(usize, Bytes)>>,
 }
 
 impl ObjectFile {
-    pub fn new(file: Arc<dyn DiskFile>) -> io::Result<ObjectFile> {
-        let size = file.size()?;
-        Ok(ObjectFile { file, size })
+    pub fn new(file: Arc<dyn DiskFile>, pages: Arc<Pages>) -> ObjectFile {
+        ObjectFile { file, pages, last: Mutex::default() }
+    }
+
+    /// From an offset to the end of its page.
+    fn rest_of_page(&self, offset: u64) -> Result<Bytes> {
+        let damaged = || ParquetError::General(format!("damaged at offset {offset}"));
+        let (page, start, size) = self.pages.at(offset).ok_or_else(damaged)?;
+        let within = usize::try_from(offset - start)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bytes)) = last.as_ref().filter(|(read, _)| *read == page) {
+            return Ok(bytes.slice(within..));
+        }
+        let mut bytes = vec![0; size];
+        self.file.read_exact_at(&mut bytes, start)?;
+        if !self.pages.is_whole(page, &bytes) {
+            return Err(damaged());
+        }
+        let bytes = Bytes::from(bytes);
+        *last = Some((page, bytes.clone()));
+        Ok(bytes.slice(within..))
+    }
+}
+
+impl Clone for ObjectFile {
+    fn clone(&self) -> ObjectFile {
+        ObjectFile::new(self.file.clone(), self.pages.clone())
     }
 }
 
 impl Length for ObjectFile {
     fn len(&self) -> u64 {
-        self.size
+        self.pages.end()
     }
 }
 
 impl ChunkReader for ObjectFile {
-    type T = BufReader<Reading>;
+    type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(BufReader::new(Reading { file: self.file.clone(), at: start }))
+        Ok(self.rest_of_page(start)?.reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        // What a damaged footer asks for is not reserved before it is known to be there.
-        if start.checked_add(length as u64).is_none_or(|end| end > self.size) {
-            return Err(ParquetError::EOF(format!("{length} bytes at offset {start} of {}", self.size)));
+        let mut bytes = self.rest_of_page(start)?;
+        if length > bytes.len() {
+            return Err(ParquetError::EOF(format!("{length} bytes at offset {start}")));
         }
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, start)?;
-        Ok(bytes.into())
-    }
-}
-
-/// A place in the file that moves on as it is read.
-pub struct Reading {
-    file: Arc<dyn DiskFile>,
-    at: u64,
-}
-
-impl Read for Reading {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read_at(bytes, self.at)?;
-        self.at += n as u64;
-        Ok(n)
+        bytes.truncate(length);
+        Ok(bytes)
     }
 }
