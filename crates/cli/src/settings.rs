@@ -53,6 +53,14 @@ pub struct Given {
     #[arg(long, env = "LADE_FLUSH_AFTER_S", value_name = "SECONDS")]
     pub flush_after_s: Option<u64>,
 
+    /// Size of a dataset's records in the log above which they move into sorted runs [default: 64MiB]
+    #[arg(long, env = "LADE_FLUSH_SIZE", value_name = "SIZE")]
+    pub flush_size: Option<Size>,
+
+    /// Size of the log above which the records of all datasets move into sorted runs [default: 512MiB]
+    #[arg(long, env = "LADE_LOG_SIZE", value_name = "SIZE")]
+    pub log_size: Option<Size>,
+
     /// Host name under which buckets are addressed as BUCKET.NAME, beside localhost
     #[arg(long, env = "LADE_PUBLIC_HOST", value_name = "NAME")]
     pub public_host: Option<String>,
@@ -106,6 +114,8 @@ pub struct Settings {
     pub jobs_concurrent: usize,
     pub file_size_max_bytes: u64,
     pub flush_after_s: u64,
+    pub flush_size_bytes: u64,
+    pub log_size_bytes: u64,
     pub public_hosts: Vec<String>,
     pub quotas: Quotas,
     /// Scheme, host and port of each, or `*`.
@@ -144,6 +154,8 @@ impl Given {
             jobs_concurrent,
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
             flush_after_s: given.flush_after_s.unwrap_or(300),
+            flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
+            log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),
             public_hosts: given.public_host.into_iter().collect(),
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
             cors_origins: given.cors_origins.unwrap_or_default(),
@@ -161,6 +173,8 @@ impl Given {
             jobs_concurrent: self.jobs_concurrent.or(below.jobs_concurrent),
             file_size_max: self.file_size_max.or(below.file_size_max),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
+            flush_size: self.flush_size.or(below.flush_size),
+            log_size: self.log_size.or(below.log_size),
             public_host: self.public_host.or(below.public_host),
             quotas: self.quotas.or(below.quotas),
             cors_origins: self.cors_origins.or(below.cors_origins),
@@ -191,6 +205,8 @@ impl Given {
             Given { jobs_memory: Some(m), .. } if m.bytes < memory::JOBS_BYTES_MIN => {
                 wrong("jobs_memory", "at least 64MiB")
             }
+            Given { flush_size: Some(m), .. } if m.bytes < 1 << 20 => wrong("flush_size", "at least 1MiB"),
+            Given { log_size: Some(m), .. } if m.bytes < 1 << 20 => wrong("log_size", "at least 1MiB"),
             Given { file_size_max: Some(m), .. } if m.bytes < 1 << 20 => {
                 wrong("file_size_max", "at least 1MiB")
             }

@@ -19,15 +19,22 @@ impl dyn Clock + '_ {
         self.fill(&mut b);
         b[6] = (b[6] & 0x0f) | 0x40;
         b[8] = (b[8] & 0x3f) | 0x80;
-        let hex: String = b.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        let mut text = String::with_capacity(36);
+        for (n, byte) in b.iter().enumerate() {
+            if matches!(n, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            push_hex(*byte, &mut text);
+        }
+        text
     }
 
     /// `n` random lower-case hexadecimal digits.
     pub fn hex(&self, n: usize) -> String {
         let mut bytes = vec![0u8; n.div_ceil(2)];
         self.fill(&mut bytes);
-        let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = String::with_capacity(2 * bytes.len());
+        bytes.iter().for_each(|byte| push_hex(*byte, &mut text));
         text.truncate(n);
         text
     }
@@ -37,6 +44,13 @@ impl dyn Clock + '_ {
         let mut bytes = vec![0u8; n];
         self.fill(&mut bytes);
         bytes.iter().map(|b| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(b & 31)])).collect()
+    }
+}
+
+// Every request gets an id, so this takes no detour over formatting.
+fn push_hex(byte: u8, text: &mut String) {
+    for digit in [byte >> 4, byte & 15] {
+        text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
     }
 }
 
@@ -106,5 +120,17 @@ mod tests {
         let id = (&SystemClock as &dyn Clock).uuid();
         assert_eq!(id.len(), 36);
         assert_eq!(&id[14..15], "4");
+        assert!(id.char_indices().all(|(n, c)| match n {
+            8 | 13 | 18 | 23 => c == '-',
+            _ => c.is_ascii_hexdigit() && !c.is_ascii_uppercase(),
+        }));
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_as_many_as_asked_for() {
+        let clock = SimulatedClock::new(0, 7);
+        for n in 0..20 {
+            assert_eq!((&clock as &dyn Clock).hex(n).len(), n);
+        }
     }
 }

@@ -161,15 +161,23 @@ fn quoted(value: Option<&str>) -> String {
 
 struct Findings {
     /// Where the value in hand stands, such as `eventList`, `1`, `member`, `properties`.
-    path: Vec<String>,
+    path: Vec<Step>,
     broken: Vec<String>,
+}
+
+/// One step of the way to a value; put into words only where there is something to say of it.
+#[derive(Clone, Copy)]
+enum Step {
+    Member(&'static str),
+    /// An element of a list, counted from 1.
+    Element(usize),
 }
 
 impl Findings {
     fn structure(&mut self, structure: &Structure, value: &Value) -> Result<()> {
         let Value::Object(object) = value else { return Err(self.wrong_type("an object")) };
         for member in structure.members {
-            self.path.push(member.name.to_owned());
+            self.path.push(Step::Member(member.name));
             match object.get(member.name).unwrap_or(&Value::Null) {
                 Value::Null if member.required => self.must(None, "not be null"),
                 Value::Null => {}
@@ -228,12 +236,12 @@ impl Findings {
             return Ok(());
         }
         for (n, element) in (1..).zip(elements) {
-            self.path.extend([format!("{n}"), "member".to_owned()]);
+            self.path.push(Step::Element(n));
             match element {
                 Value::Null => self.must(None, "not be null"),
                 element => self.shape(of, element)?,
             }
-            self.path.truncate(self.path.len() - 2);
+            self.path.pop();
         }
         Ok(())
     }
@@ -252,12 +260,20 @@ impl Findings {
     }
 
     fn must(&mut self, value: Option<&str>, constraint: &str) {
-        self.broken.push(finding(&quoted(value), &self.path.join("."), &format!("Member must {constraint}")));
+        self.broken.push(finding(&quoted(value), &self.place(), &format!("Member must {constraint}")));
+    }
+
+    fn place(&self) -> String {
+        let step = |step: &Step| match step {
+            Step::Member(name) => (*name).to_owned(),
+            Step::Element(n) => format!("{n}.member"),
+        };
+        self.path.iter().map(step).collect::<Vec<_>>().join(".")
     }
 
     fn wrong_type(&self, right: &str) -> Error {
         let member =
-            if self.path.is_empty() { "body".to_owned() } else { format!("member {}", self.path.join(".")) };
+            if self.path.is_empty() { "body".to_owned() } else { format!("member {}", self.place()) };
         Error::new(ErrorKind::Serialization, format!("The {member} must be {right}."))
     }
 }

@@ -4,6 +4,7 @@ mod body;
 mod canonical;
 mod checksum;
 mod chunked;
+mod digits;
 mod key;
 mod payload;
 mod refusal;

@@ -72,7 +72,12 @@ struct Row<'a> {
 
 impl Mapping {
     pub fn new(layout: &Layout) -> Mapping {
-        let by_name = layout.columns.iter().enumerate().map(|(n, c)| (plain(c.name()), n)).collect();
+        let by_name = layout
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(n, c)| (plain(c.name()).as_str().to_owned(), n))
+            .collect();
         Mapping {
             columns: layout.columns.clone(),
             codec: Codec::new(layout),
@@ -121,7 +126,7 @@ impl Mapping {
                     "The property {key} is not allowed: it is a member of its own."
                 )));
             }
-            let Some(&column) = self.by_name.get(&name) else { continue };
+            let Some(&column) = self.by_name.get(name.as_str()) else { continue };
             self.claim(row, column, key)?;
             if !is_member(column) {
                 row.values[column] = convert(key, raw, &self.columns[column])?;
@@ -167,7 +172,7 @@ impl Mapping {
         for (key, raw) in properties.members() {
             let unknown =
                 || Error::invalid(format!("The property {key} is not a field of the dataset's schema."));
-            let column = *self.by_name.get(&plain(key)).ok_or_else(unknown)?;
+            let column = *self.by_name.get(plain(key).as_str()).ok_or_else(unknown)?;
             self.claim(&mut row, column, key)?;
             row.values[column] = convert(key, raw, &self.columns[column])?;
         }

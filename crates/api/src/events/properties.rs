@@ -62,8 +62,34 @@ impl<'de> Visitor<'de> for PropertiesVisitor {
 }
 
 /// Keys and field names are equal when they are in this form: `numRatings`, `NUM_RATINGS`, `numratings`.
-pub fn plain(name: &str) -> String {
-    name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
+pub fn plain(name: &str) -> Plain {
+    if name.len() > PLAIN_BYTES || !name.is_ascii() {
+        return Plain::Long(name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect());
+    }
+    let (mut bytes, mut len) = ([0; PLAIN_BYTES], 0);
+    for byte in name.bytes().filter(|b| *b != b'_') {
+        bytes[len] = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    Plain::Short(bytes, len)
+}
+
+/// Names of fields have at most so many bytes, with few exceptions.
+const PLAIN_BYTES: usize = 48;
+
+/// A name in plain form. There is one for each property, so most do without an allocation.
+pub enum Plain {
+    Short([u8; PLAIN_BYTES], usize),
+    Long(String),
+}
+
+impl Plain {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Plain::Short(bytes, len) => std::str::from_utf8(&bytes[..*len]).expect("it is ASCII"),
+            Plain::Long(text) => text,
+        }
+    }
 }
 
 /// Turns a property into a value of its column; null and the empty string are null.
@@ -87,7 +113,8 @@ pub fn convert<'a>(key: &str, raw: &'a RawValue, column: &Column) -> Result<Valu
 // A JSON number, true or false. A number that is whole may be written 12.0: some languages know no other form.
 fn from_literal<'a>(key: &str, json: &'a str, column: &Column) -> Result<Value<'a>> {
     let is_long = column.kind().storage() == Storage::Long;
-    match json.parse().ok().filter(|_| is_long && json.contains(['.', 'e', 'E'])).and_then(whole) {
+    let fraction = Some(json).filter(|json| is_long && json.contains(['.', 'e', 'E']));
+    match fraction.and_then(|json| json.parse().ok()).and_then(whole) {
         Some(number) => from_text(key, Cow::Owned(number.to_string()), column),
         None => from_text(key, Cow::Borrowed(json), column),
     }
@@ -139,6 +166,11 @@ fn unquote(json: &str) -> Result<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Unquoted<'a>(#[serde(borrow)] Cow<'a, str>);
 
+    // Without an escape the text stands between its quotes as it is.
+    let inside = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    if let Some(text) = inside.filter(|text| !text.contains('\\')) {
+        return Ok(Cow::Borrowed(text));
+    }
     // Half a surrogate pair is the one thing that a raw value lets through.
     let Unquoted(text) = serde_json::from_str(json).map_err(|_| Error::invalid(NOT_JSON))?;
     Ok(text)
@@ -254,8 +286,13 @@ mod tests {
     #[test]
     fn keys_match_fields_without_case_and_underscores() {
         for key in ["numRatings", "NUM_RATINGS", "NumRatings", "num_ratings"] {
-            assert_eq!(plain(key), "numratings");
+            assert_eq!(plain(key).as_str(), "numratings");
         }
-        assert_eq!(plain("CATEGORY_L1"), plain("categoryL1"));
+        assert_eq!(plain("CATEGORY_L1").as_str(), plain("categoryL1").as_str());
+        assert_eq!(plain("").as_str(), "");
+        assert_eq!(plain("Ä_B").as_str(), "äb");
+        for length in [PLAIN_BYTES - 1, PLAIN_BYTES, PLAIN_BYTES + 1, 1000] {
+            assert_eq!(plain(&"A".repeat(length)).as_str(), "a".repeat(length));
+        }
     }
 }

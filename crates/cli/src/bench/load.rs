@@ -75,7 +75,7 @@ impl Load {
         }
         all.await;
         let took = start.elapsed();
-        let Some(run) = Rc::into_inner(run) else { unreachable!("no client outlives the set") };
+        let run = Rc::into_inner(run).expect("no client outlives the set");
         Outcome {
             records: run.load.records,
             calls: run.calls.get(),

@@ -219,7 +219,7 @@ fn write_value(kind: Kind, number: u64, out: &mut Vec<u8>) {
         Kind::String => put(out, format_args!("v{n}")),
         Kind::Int | Kind::Long => put(out, format_args!("{n}")),
         Kind::Float | Kind::Double => put(out, format_args!("{n}.5")),
-        Kind::Boolean => put(out, format_args!("{}", n % 2 == 0)),
+        Kind::Boolean => put(out, format_args!("{}", n.is_multiple_of(2))),
     }
 }
 

@@ -28,8 +28,6 @@ use crate::settings::Settings;
 
 /// How long jobs may take to let go once the server stops.
 const HAND_BACK: Duration = Duration::from_secs(8);
-const FLUSH_SIZE_BYTES: u64 = 64 << 20;
-const LOG_SIZE_BYTES: u64 = 512 << 20;
 
 /// All parts of one server.
 pub struct House {
@@ -202,8 +200,8 @@ fn job_settings(settings: &Settings) -> jobs::Settings {
         jobs_memory_bytes: bytes(settings.jobs_memory_bytes),
         file_size_bytes_max: settings.file_size_max_bytes,
         flush_after_s: settings.flush_after_s,
-        flush_size_bytes: FLUSH_SIZE_BYTES,
-        log_size_bytes: LOG_SIZE_BYTES,
+        flush_size_bytes: settings.flush_size_bytes,
+        log_size_bytes: settings.log_size_bytes,
     }
 }
 

@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{Clock, Realm};
-use tracing::{error, info};
+use tracing::{debug, error, info};
 use wire::error::{AuthError, Fault};
 use wire::protocol::Protocol;
 use wire::sigv4::{self, Credential, Rules, Scope};
@@ -94,7 +94,12 @@ impl Dispatch {
             cors::admit(response.headers_mut(), origin);
         }
         let (status, duration_ms) = (response.status().as_u16(), start.elapsed().as_millis());
-        info!(request.id = id, status, duration_ms, "{method} {path}");
+        // Puts come by the thousand a second: those that went well would drown all else.
+        if status == 200 && method == Method::POST && unsigned::is_events_path(&path) {
+            debug!(request.id = id, status, duration_ms, "{method} {path}");
+        } else {
+            info!(request.id = id, status, duration_ms, "{method} {path}");
+        }
         response
     }
 

@@ -5,6 +5,7 @@ use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use sha2::{Digest, Sha256};
 
+use super::digits::digits;
 use super::refusal::{AuthError, AuthErrorKind};
 use super::scope::Claim;
 
@@ -33,7 +34,7 @@ pub(super) fn hash(parts: &Parts, claim: &Claim, payload: &str, empty: EmptyPair
     line(&headers(&parts.headers, &claim.signed_headers));
     line(claim.signed_headers.join(";").as_bytes());
     text.extend_from_slice(payload.as_bytes());
-    hex::encode(Sha256::digest(&text))
+    digits(&Sha256::digest(&text))
 }
 
 /// The path as it is signed: S3 encodes it once and keeps its dots and slashes; elsewhere it is normalised and

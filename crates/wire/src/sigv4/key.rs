@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::digits::digits;
 use super::refusal::AuthError;
 use super::scope::Scope;
 
@@ -38,7 +39,7 @@ impl SigningKey {
 
     /// The signature of `text`, in hexadecimal digits.
     pub fn sign(&self, text: &str) -> String {
-        hex::encode(hmac(&self.0, text.as_bytes()))
+        digits(&hmac(&self.0, text.as_bytes()))
     }
 
     /// Compares in constant time.

@@ -2,7 +2,7 @@
 
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
 const BASIC: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
@@ -20,7 +20,19 @@ pub(super) struct Timestamp {
 impl Timestamp {
     /// Reads the form of X-Amz-Date.
     pub fn basic(text: &str) -> Option<Timestamp> {
-        Timestamp::of(PrimitiveDateTime::parse(text, BASIC).ok()?)
+        let digits = |range: std::ops::Range<usize>| {
+            let digits = text.get(range).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+            digits.parse::<u16>().ok()
+        };
+        let small = |start: usize| digits(start..start + 2).and_then(|number| u8::try_from(number).ok());
+        if text.len() != 16 || text.get(8..9) != Some("T") || !text.ends_with('Z') {
+            return None;
+        }
+        let month = Month::try_from(small(4)?).ok()?;
+        let date = Date::from_calendar_date(i32::from(digits(0..4)?), month, small(6)?).ok()?;
+        let time = Time::from_hms(small(9)?, small(11)?, small(13)?).ok()?;
+        let ms = PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp() * 1000;
+        Some(Timestamp { text: text.to_owned(), ms })
     }
 
     /// Reads the form of the Date header, or that of X-Amz-Date, which signers put there too.
@@ -67,6 +79,24 @@ mod tests {
     fn other_texts_are_no_times() {
         for wrong in ["", "20130524", "2013-05-24T00:00:00Z", "20131324T000000Z", "20130524T000000", "é"] {
             assert_eq!(Timestamp::date(wrong), None, "{wrong}");
+        }
+    }
+
+    // The signer writes with one and the verifier reads with the other.
+    #[test]
+    fn what_is_written_is_read_and_all_else_refused() {
+        for ms in [0, 951_782_400_000, 1_369_353_599_000, 4_102_444_800_000] {
+            assert_eq!(Timestamp::basic(&text(ms)), Some(Timestamp { text: text(ms), ms }));
+        }
+        let good = text(1_369_353_600_000);
+        for at in 0..good.len() {
+            for other in ["x", "+", "-", " ", "é"] {
+                let wrong = format!("{}{other}{}", &good[..at], &good[at + 1..]);
+                assert_eq!(Timestamp::basic(&wrong), None, "{wrong}");
+            }
+        }
+        for wrong in ["20130230T000000Z", "20130524T240000Z", "20130524T006000Z", "20130524T000060Z"] {
+            assert_eq!(Timestamp::basic(wrong), None, "{wrong}");
         }
     }
 }

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 use super::body::{Body, Raw};
 use super::canonical::{self, EmptyPairs, Query};
 use super::chunked::{ChunkSigner, Chunked};
+use super::digits::digits;
 use super::key::SigningKey;
 use super::payload::{self, Payload};
 use super::refusal::{AuthError, AuthErrorKind};
@@ -80,7 +81,7 @@ pub fn verify_whole(
     }
     let hash: [u8; 32] = Sha256::digest(body).into();
     let text = match single(&parts.headers, payload::HEADER)? {
-        None => hex::encode(hash),
+        None => digits(&hash),
         Some(text) => match Payload::parse(text) {
             Some(Payload::Hash(signed)) if signed == hash => text.to_owned(),
             Some(Payload::Hash(_)) => return Err(payload::mismatch()),
@@ -205,14 +206,16 @@ fn check_time(claim: &Claim, rules: &Rules<'_>) -> Result<(), AuthError> {
             return Err(AuthError::new(AuthErrorKind::MalformedQuery, text));
         }
     };
-    let (signed, now) = (&claim.timestamp.text, timestamp::text(now_ms));
+    let signed = &claim.timestamp.text;
     if signed_ms > now_ms + SKEW_MAX_MS {
+        let now = timestamp::text(now_ms);
         let text = format!(
             "Signature not yet current: {signed} is still later than {now} (the server's time + 15 min.)"
         );
         return Err(AuthError::new(AuthErrorKind::Skewed, text));
     }
     if now_ms > signed_ms + late_ms {
+        let now = timestamp::text(now_ms);
         let kind = if claim.is_presigned() { AuthErrorKind::Expired } else { AuthErrorKind::Skewed };
         return Err(AuthError::new(
             kind,

@@ -41,7 +41,7 @@ impl Mapping {
 
 // The documentation spells them in several ways; they are stored as they were sent.
 fn check_event_type(sent: &str) -> Result<()> {
-    if EVENT_TYPES.contains(&plain(sent).replace(' ', "").as_str()) {
+    if EVENT_TYPES.contains(&plain(sent).as_str().replace(' ', "").as_str()) {
         return Ok(());
     }
     Err(Error::invalid(format!("Invalid eventType: {sent}. It must be one of Viewed, Taken, Not taken.")))
