@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod compose;
+mod connection;
 mod cors;
 mod dispatch;
 pub mod folder;
@@ -30,6 +31,7 @@ use tracing::info;
 use crate::settings::{Given, Settings, variable};
 use compose::House;
 use folder::Folder;
+use front::Front;
 
 /// How long requests that were accepted may take once the server is told to stop; jobs get the rest of 30 s.
 const FINISH: Duration = Duration::from_secs(20);
@@ -91,7 +93,13 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let url = format!("http://{}", reachable(address));
     let house = compose::compose(settings, &folder, &realm, &root, &url, clock).await?;
     let stopping = CancellationToken::new();
-    let accepting = tokio::spawn(front::accept(listener, house.dispatch.clone(), stopping.clone(), FINISH));
+    let front = Front {
+        dispatch: house.dispatch.clone(),
+        connections_max: settings.connections_max,
+        client_timeout: settings.client_timeout,
+        stop: stopping.clone(),
+    };
+    let accepting = tokio::spawn(front.accept(listener, FINISH));
     folder.announce(reachable(address), &root.access_key_id)?;
     Ok(Server { address, root, realm, folder, house, stopping, accepting })
 }

@@ -5,6 +5,7 @@ pub mod size;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use model::error::{Context, Result};
@@ -52,6 +53,18 @@ pub struct Given {
     /// Seconds after which records put one by one move from the log into sorted runs [default: 300]
     #[arg(long, env = "LADE_FLUSH_AFTER_S", value_name = "SECONDS")]
     pub flush_after_s: Option<u64>,
+
+    /// Memory for put records that wait to be written; no dataset alone fills it [default: 32MiB]
+    #[arg(long, env = "LADE_PUT_QUEUE", value_name = "SIZE")]
+    pub put_queue: Option<Size>,
+
+    /// Connections at the same time [default: 1024, or half of the files that the process may open]
+    #[arg(long, env = "LADE_CONNECTIONS_MAX", value_name = "N")]
+    pub connections_max: Option<usize>,
+
+    /// Seconds for which a client may keep the server waiting before its connection is closed [default: 30]
+    #[arg(long, env = "LADE_CLIENT_TIMEOUT_S", value_name = "SECONDS")]
+    pub client_timeout_s: Option<u64>,
 
     /// Host name under which buckets are addressed as BUCKET.NAME, beside localhost
     #[arg(long, env = "LADE_PUBLIC_HOST", value_name = "NAME")]
@@ -106,6 +119,10 @@ pub struct Settings {
     pub jobs_concurrent: usize,
     pub file_size_max_bytes: u64,
     pub flush_after_s: u64,
+    pub put_queue_bytes: u64,
+    /// `None`: as many as the process may open files for.
+    pub connections_max: Option<usize>,
+    pub client_timeout: Duration,
     pub public_hosts: Vec<String>,
     pub quotas: Quotas,
     /// Scheme, host and port of each, or `*`.
@@ -144,6 +161,9 @@ impl Given {
             jobs_concurrent,
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
             flush_after_s: given.flush_after_s.unwrap_or(300),
+            put_queue_bytes: given.put_queue.map_or(32 << 20, |size| size.bytes),
+            connections_max: given.connections_max,
+            client_timeout: Duration::from_secs(given.client_timeout_s.unwrap_or(30)),
             public_hosts: given.public_host.into_iter().collect(),
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
             cors_origins: given.cors_origins.unwrap_or_default(),
@@ -161,6 +181,9 @@ impl Given {
             jobs_concurrent: self.jobs_concurrent.or(below.jobs_concurrent),
             file_size_max: self.file_size_max.or(below.file_size_max),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
+            put_queue: self.put_queue.or(below.put_queue),
+            connections_max: self.connections_max.or(below.connections_max),
+            client_timeout_s: self.client_timeout_s.or(below.client_timeout_s),
             public_host: self.public_host.or(below.public_host),
             quotas: self.quotas.or(below.quotas),
             cors_origins: self.cors_origins.or(below.cors_origins),
@@ -193,6 +216,11 @@ impl Given {
             }
             Given { file_size_max: Some(m), .. } if m.bytes < 1 << 20 => {
                 wrong("file_size_max", "at least 1MiB")
+            }
+            Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
+            Given { connections_max: Some(n), .. } if *n < 16 => wrong("connections_max", "at least 16"),
+            Given { client_timeout_s: Some(s), .. } if !(1..=3600).contains(s) => {
+                wrong("client_timeout_s", "from 1 to 3600")
             }
             _ => Ok(()),
         }

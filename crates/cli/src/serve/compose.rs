@@ -54,7 +54,7 @@ pub async fn compose(
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
     let catalog = Catalog::open(&place("catalog.db"), clock.clone()).await?.with_quotas(settings.quotas);
-    let log = Arc::new(open_log(&place("log"), &catalog).await?);
+    let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };
     let master = folder.master_key(&*clock)?;
@@ -81,6 +81,7 @@ pub async fn compose(
         realm: realm.clone(),
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
+        client_timeout: settings.client_timeout,
     });
     access.embed(embedded(&dispatch));
     let jobs = Some(Jobs::start(jobs::Parts {
@@ -152,7 +153,7 @@ impl House {
     }
 }
 
-async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
+async fn open_log(folder: &Path, catalog: &Catalog, settings: LogSettings) -> Result<Log> {
     let numbers = catalog.sequencer();
     numbers.reserve(0).await?;
     let runtime = Handle::current();
@@ -162,7 +163,7 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
         Some(first) => Ok(first),
         None => runtime.block_on(drawn.draw_or_reserve(count)),
     });
-    let (log, recovered) = Log::open(folder, LogSettings::default(), sequencer)?;
+    let (log, recovered) = Log::open(folder, settings, sequencer)?;
     if recovered.sequence_max.is_some_and(|max| numbers.next() <= max) {
         return Err(Error::corrupt(
             "the log holds newer records than the catalog knows of: restore both from the same backup",
@@ -177,6 +178,11 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
     let (records, dropped_bytes) = (recovered.records, recovered.dropped_bytes);
     info!(records, dropped_bytes, "the log holds {records} records that are not yet in a run");
     Ok(log)
+}
+
+fn log_settings(settings: &Settings) -> LogSettings {
+    let queue_bytes_max = usize::try_from(settings.put_queue_bytes).unwrap_or(usize::MAX);
+    LogSettings { queue_bytes_max, ..LogSettings::default() }
 }
 
 fn job_settings(settings: &Settings) -> jobs::Settings {

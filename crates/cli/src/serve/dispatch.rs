@@ -4,13 +4,13 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use access::{Peer, Principal};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -57,6 +57,8 @@ pub struct Dispatch {
     pub realm: Realm,
     pub clock: Arc<dyn Clock>,
     pub cors: Cors,
+    /// For how long a client may keep the server waiting for a body.
+    pub client_timeout: Duration,
 }
 
 /// What is known of a caller whose signature is yet to be verified.
@@ -79,6 +81,7 @@ impl Dispatch {
         // The query stays out of the log: presigned addresses hold signatures there.
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = request.into_parts();
+        let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
         let protocol = unsigned::protocol(&parts);
         let page = self.cors.page(&parts);
         let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind().await;
@@ -88,6 +91,10 @@ impl Dispatch {
         });
         if let Some(origin) = page.filter(|_| method != Method::OPTIONS) {
             cors::admit(response.headers_mut(), origin);
+        }
+        // A proxy may have seen another end of such a body: what comes behind it is taken for no request.
+        if is_chunked {
+            response = closing(response);
         }
         let (status, duration_ms) = (response.status().as_u16(), start.elapsed().as_millis());
         info!(request.id = id, status, duration_ms, "{method} {path}");
@@ -145,7 +152,7 @@ impl Dispatch {
         B::Error: Into<BodyFailure>,
     {
         let is_read = Arc::new(AtomicBool::new(false));
-        let body = Watched { body: Paced::new(body), is_read: is_read.clone() };
+        let body = Watched { body: Paced::new(body, self.client_timeout), is_read: is_read.clone() };
         let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), body.boxed());
         let body = verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
         let asks_first = parts.headers.contains_key(EXPECT);
@@ -175,7 +182,7 @@ impl Dispatch {
                 text,
             ));
         }
-        let body = read_small(body).await.map_err(unread)?;
+        let body = read_small(body, self.client_timeout).await.map_err(unread)?;
         let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
         verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
         let door = match claimed.scope.service.as_str() {
