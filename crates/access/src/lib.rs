@@ -52,6 +52,8 @@ pub struct Access {
     /// Seals the keys of KMS.
     master: SealingKey,
     sessions: Arc<Sessions>,
+    /// Whether requests come over TLS.
+    is_secure: bool,
 }
 
 /// The account's root credentials.
@@ -80,7 +82,14 @@ impl Access {
     ) -> Access {
         let (way, embedded) = (Way::over_http(&s3.url), OnceLock::new());
         let (keys, policies, sessions) = Default::default();
-        Access { realm, catalog, clock, root, keys, policies, s3, way, embedded, master, sessions }
+        let is_secure = false;
+        Access { realm, catalog, clock, root, keys, policies, s3, way, embedded, master, sessions, is_secure }
+    }
+
+    /// The same for a server that speaks TLS, or does not: policies may ask.
+    #[must_use]
+    pub fn over_tls(self, is_secure: bool) -> Access {
+        Access { is_secure, ..self }
     }
 
     /// From here on buckets are reached within this process; `s3` is what listens at the endpoint. The first one stays.

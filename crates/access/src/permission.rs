@@ -68,7 +68,7 @@ impl Access {
 
     pub(crate) fn surroundings(&self) -> Surroundings<'_> {
         let (region, account) = (self.realm.region.as_str(), self.realm.account.as_str());
-        Surroundings { region, account, now_ms: self.clock.now_ms() }
+        Surroundings { region, account, now_ms: self.clock.now_ms(), is_secure: self.is_secure }
     }
 
     pub(crate) async fn own_documents(&self, principal: &Principal) -> Result<Option<Documents>> {

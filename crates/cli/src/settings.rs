@@ -13,6 +13,7 @@ use model::{Error, Quotas};
 use serde::Deserialize;
 
 use self::size::Size;
+use crate::serve::tls::TlsFiles;
 
 /// The settings as flags, environment and file give them; what is not given has a default.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -78,6 +79,18 @@ pub struct Given {
     #[arg(long, env = "LADE_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origins: Option<Vec<String>>,
 
+    /// File with the certificate of the address, and those it leads up to (PEM); the server then speaks TLS only
+    #[arg(long, env = "LADE_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// File with the certificate's private key (PEM)
+    #[arg(long, env = "LADE_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// File with the authority that clients are told to trust [default: the certificate, where it vouches for itself]
+    #[arg(long, env = "LADE_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+
     /// Listen beyond this machine without TLS
     #[arg(long, env = "LADE_ALLOW_PLAIN_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
         value_parser = clap::builder::BoolishValueParser::new())]
@@ -123,6 +136,8 @@ pub struct Settings {
     /// `None`: as many as the process may open files for.
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
     pub quotas: Quotas,
     /// Scheme, host and port of each, or `*`.
@@ -141,6 +156,7 @@ impl Given {
         };
         given.check()?;
         let root_key = given.root_key()?;
+        let tls = given.tls()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -151,8 +167,9 @@ impl Given {
             data_dir: data_dir(given.data_dir)?,
             listen: listen(
                 given.listen.as_deref().unwrap_or("127.0.0.1:8080"),
-                given.allow_plain_http == Some(true),
+                tls.is_some() || given.allow_plain_http == Some(true),
             )?,
+            tls,
             region: given.region,
             account_id: given.account_id,
             root_key,
@@ -187,6 +204,9 @@ impl Given {
             public_host: self.public_host.or(below.public_host),
             quotas: self.quotas.or(below.quotas),
             cors_origins: self.cors_origins.or(below.cors_origins),
+            tls_certificate: self.tls_certificate.or(below.tls_certificate),
+            tls_key: self.tls_key.or(below.tls_key),
+            tls_ca: self.tls_ca.or(below.tls_ca),
             allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
@@ -223,6 +243,21 @@ impl Given {
                 wrong("client_timeout_s", "from 1 to 3600")
             }
             _ => Ok(()),
+        }
+    }
+
+    fn tls(&self) -> Result<Option<TlsFiles>> {
+        let absolute = |path: &PathBuf| {
+            std::path::absolute(path).unavailable(|| format!("find the file {}", path.display()))
+        };
+        match (&self.tls_certificate, &self.tls_key) {
+            (None, None) if self.tls_ca.is_none() => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+                certificate: absolute(certificate)?,
+                key: absolute(key)?,
+                ca: self.tls_ca.as_ref().map(absolute).transpose()?,
+            })),
+            _ => Err(Error::invalid("give tls_certificate and tls_key together, or neither")),
         }
     }
 
@@ -271,15 +306,15 @@ fn read(file: &Path) -> Result<Given> {
     toml::from_str(&text).map_err(wrong)
 }
 
-fn listen(text: &str, allow_plain_http: bool) -> Result<SocketAddr> {
+fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
     let wrong = || {
         Error::invalid(format!("the setting listen must be HOST:PORT, such as 127.0.0.1:8080, and is {text}"))
     };
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)?;
-    if !address.ip().is_loopback() && !allow_plain_http {
+    if !address.ip().is_loopback() && !is_open {
         return Err(Error::invalid(format!(
             "{address} can be reached from other machines, and what is sent there would not be encrypted: \
-             put a TLS proxy before a loopback address, or say --allow-plain-http"
+             give --tls-certificate and --tls-key, or say --allow-plain-http"
         )));
     }
     Ok(address)

@@ -60,7 +60,8 @@ pub async fn compose(
     let master = folder.master_key(&*clock)?;
     check_master(&catalog, &master).await?;
     let root = root.clone();
-    let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master));
+    let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
+    let access = Arc::new(access.over_tls(settings.tls.is_some()));
     access.load_access_keys().await?;
     let hosts = settings.public_hosts.clone();
     let s3 = Door::open(&place("s3"), access.clone(), clock.clone(), hosts).await?;

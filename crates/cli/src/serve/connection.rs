@@ -2,28 +2,31 @@
 //! request gets an answer.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Peer;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use super::answer::{AnswerBody, Keeping};
 use super::front::Front;
 use super::patience::Patient;
 use super::slots::Pass;
+use super::tls::{HANDSHAKE, STRICT_TRANSPORT, Tls};
 
 /// How much of a request's head or body is read at once; how large a head may be is said in `dispatch`.
 const BUFFER_BYTES_MAX: usize = 128 << 10;
@@ -40,23 +43,64 @@ pub struct Connection {
 impl Connection {
     /// Serves until the client, a timer, the stop or a lack of places ends the connection.
     pub async fn serve(self, stream: TcpStream) {
-        if !self.begins(&stream).await {
-            return;
-        }
+        let Some(first) = self.first_byte(&stream).await else { return };
         if let Err(cause) = stream.set_nodelay(true) {
             debug!("a connection stays slow: {cause}");
         }
         let stream = Patient::new(stream, self.front.client_timeout, self.pass.traffic());
-        self.talk(stream).await;
+        match &self.front.tls {
+            None => self.talk(stream).await,
+            Some(_) if first != HANDSHAKE => self.refuse_plain(stream).await,
+            Some(tls) => {
+                if let Some(stream) = self.shake_hands(tls, stream).await {
+                    self.talk(stream).await;
+                }
+            }
+        }
+    }
+
+    async fn shake_hands<S>(&self, tls: &Tls, stream: S) -> Option<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        tokio::select! {
+            shaken = timeout(self.front.client_timeout, tls.accept(stream)) => {
+                let shaken = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                shaken.inspect_err(|cause| debug!("a client shook no hands: {cause}")).ok()
+            }
+            () = self.pass.sent_away() => None,
+            () = self.last_call() => None,
+        }
+    }
+
+    // Whoever took the wrong scheme is told so, whatever it asks for.
+    async fn refuse_plain(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let text = "This address speaks TLS: use https://\n";
+        let answer = format!(
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+            text.len()
+        );
+        if let Err(cause) = stream.write_all(answer.as_bytes()).await {
+            debug!("a client that speaks no TLS was not told so: {cause}");
+        }
+        // To close with unread bytes would be a reset, which may overtake the answer.
+        let rest = async {
+            let _ = stream.shutdown().await;
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|bytes| bytes > 0) {}
+        };
+        let _ = timeout(LAST_CALL, rest).await;
     }
 
     // A client may think twice as long before it says anything as it may later.
-    async fn begins(&self, stream: &TcpStream) -> bool {
+    async fn first_byte(&self, stream: &TcpStream) -> Option<u8> {
         let mut first = [0];
         tokio::select! {
-            peeked = timeout(self.front.client_timeout * 2, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1))),
-            () = self.pass.sent_away() => false,
-            () = self.last_call() => false,
+            peeked = timeout(self.front.client_timeout * 2, stream.peek(&mut first)) => match peeked {
+                Ok(Ok(1)) => Some(first[0]),
+                _ => None,
+            },
+            () = self.pass.sent_away() => None,
+            () = self.last_call() => None,
         }
     }
 
@@ -96,6 +140,10 @@ impl Connection {
         let mut response = self.front.dispatch.answer(request).await;
         if self.front.stop.is_cancelled() || self.pass.is_sent_away() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.front.tls.is_some() {
+            let strict = HeaderValue::from_static(STRICT_TRANSPORT);
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, strict);
         }
         Ok(response.map(|body| Keeping::new(body, busy).boxed_unsync()))
     }

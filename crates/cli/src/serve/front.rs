@@ -12,6 +12,7 @@ use tracing::warn;
 use super::connection::Connection;
 use super::dispatch::Dispatch;
 use super::slots::{Pass, Slots};
+use super::tls::Tls;
 
 const CONNECTIONS_MAX: usize = 1024;
 /// How long the next client may take that had connected before the stop.
@@ -25,6 +26,8 @@ pub struct Front {
     pub connections_max: Option<usize>,
     /// For how long a client may keep the server waiting.
     pub client_timeout: Duration,
+    /// `None`: plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     pub stop: CancellationToken,
 }
 
