@@ -12,6 +12,7 @@ pub mod principal;
 pub mod seal;
 mod session;
 pub mod source;
+pub mod trail;
 
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};

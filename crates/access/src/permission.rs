@@ -4,7 +4,7 @@ use model::Result;
 
 use crate::identity_policy::Documents;
 use crate::policy::{Context, Decision, Document, Request, Surroundings, decide};
-use crate::{Access, Denial, Principal, Reason};
+use crate::{Access, Denial, Principal, Reason, trail};
 
 impl Access {
     /// Decides whether `principal` may do `action` (such as `s3:PutObject`) on `resource`: an ARN, or `*` for actions
@@ -24,6 +24,7 @@ impl Access {
         resource_policy: Option<&Document>,
         context: &Context,
     ) -> Result<(), Denial> {
+        trail::resource(resource);
         let request = Request::new(principal.caller(), action, resource).given(self.surroundings(), context);
         let by_resource = decide(resource_policy, &request);
         let own = self.own_documents(principal).await?;

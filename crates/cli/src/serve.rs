@@ -1,6 +1,7 @@
 //! `lade serve`: puts a server together, runs it until it is told to stop, and stops it in good order.
 
 mod answer;
+pub mod audit;
 mod body;
 mod compose;
 mod connection;
@@ -122,6 +123,9 @@ impl Server {
 
     /// Reads again what may be replaced while the server runs.
     fn reload(&self) {
+        if let Some(audit) = &self.house.audit {
+            audit.reopen();
+        }
         if let Some(Err(error)) = self.tls.as_ref().map(|tls| tls.reload()) {
             tracing::warn!("the certificate stays as it was: {}", error.chain());
         }

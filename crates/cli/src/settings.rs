@@ -13,6 +13,7 @@ use model::{Error, Quotas};
 use serde::Deserialize;
 
 use self::size::Size;
+use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
 
 /// The settings as flags, environment and file give them; what is not given has a default.
@@ -66,6 +67,14 @@ pub struct Given {
     /// Seconds for which a client may keep the server waiting before its connection is closed [default: 30]
     #[arg(long, env = "LADE_CLIENT_TIMEOUT_S", value_name = "SECONDS")]
     pub client_timeout_s: Option<u64>,
+
+    /// File that gets a line for each call, or off [default: audit.log in the data folder]
+    #[arg(long, env = "LADE_AUDIT_LOG", value_name = "FILE|off")]
+    pub audit_log: Option<PathBuf>,
+
+    /// Size at which the audit log begins a new file; eight full ones are kept [default: 128MiB]
+    #[arg(long, env = "LADE_AUDIT_LOG_SIZE_MAX", value_name = "SIZE")]
+    pub audit_log_size_max: Option<Size>,
 
     /// Host name under which buckets are addressed as BUCKET.NAME, beside localhost
     #[arg(long, env = "LADE_PUBLIC_HOST", value_name = "NAME")]
@@ -133,6 +142,9 @@ pub struct Settings {
     pub file_size_max_bytes: u64,
     pub flush_after_s: u64,
     pub put_queue_bytes: u64,
+    /// A file, or `off`; `None`: in the data folder.
+    pub audit_log: Option<PathBuf>,
+    pub audit_log_size_max_bytes: u64,
     /// `None`: as many as the process may open files for.
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
@@ -142,6 +154,15 @@ pub struct Settings {
     pub quotas: Quotas,
     /// Scheme, host and port of each, or `*`.
     pub cors_origins: Vec<String>,
+}
+
+impl Settings {
+    /// Where the audit log of the server on a data folder goes; `None` when there is none.
+    pub fn audit(&self, data_dir: &Path) -> Option<AuditSettings> {
+        let path = self.audit_log.clone().unwrap_or_else(|| data_dir.join("audit.log"));
+        let size_bytes_max = self.audit_log_size_max_bytes;
+        (path.as_os_str() != "off").then_some(AuditSettings { path, size_bytes_max })
+    }
 }
 
 impl Given {
@@ -179,6 +200,8 @@ impl Given {
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             put_queue_bytes: given.put_queue.map_or(32 << 20, |size| size.bytes),
+            audit_log: given.audit_log,
+            audit_log_size_max_bytes: given.audit_log_size_max.map_or(128 << 20, |size| size.bytes),
             connections_max: given.connections_max,
             client_timeout: Duration::from_secs(given.client_timeout_s.unwrap_or(30)),
             public_hosts: given.public_host.into_iter().collect(),
@@ -199,6 +222,8 @@ impl Given {
             file_size_max: self.file_size_max.or(below.file_size_max),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
             put_queue: self.put_queue.or(below.put_queue),
+            audit_log: self.audit_log.or(below.audit_log),
+            audit_log_size_max: self.audit_log_size_max.or(below.audit_log_size_max),
             connections_max: self.connections_max.or(below.connections_max),
             client_timeout_s: self.client_timeout_s.or(below.client_timeout_s),
             public_host: self.public_host.or(below.public_host),
@@ -238,6 +263,9 @@ impl Given {
                 wrong("file_size_max", "at least 1MiB")
             }
             Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
+            Given { audit_log_size_max: Some(m), .. } if m.bytes < 64 << 10 => {
+                wrong("audit_log_size_max", "at least 64KiB")
+            }
             Given { connections_max: Some(n), .. } if *n < 16 => wrong("connections_max", "at least 16"),
             Given { client_timeout_s: Some(s), .. } if !(1..=3600).contains(s) => {
                 wrong("client_timeout_s", "from 1 to 3600")

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::audit::Audit;
 use super::cors::Cors;
 use super::dispatch::{Dispatch, Doors};
 use super::folder::Folder;
@@ -35,6 +36,8 @@ const LOG_SIZE_BYTES: u64 = 512 << 20;
 pub struct House {
     /// Takes every request.
     pub dispatch: Arc<Dispatch>,
+    /// `None`: off.
+    pub audit: Option<Arc<Audit>>,
     catalog: Catalog,
     log: Arc<Log>,
     jobs: Option<Jobs>,
@@ -77,11 +80,14 @@ pub async fn compose(
     let iam = Arc::new(Iam::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let door = api.clone();
     let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
+    let audit = settings.audit(folder.path());
+    let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
     let dispatch = Arc::new(Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3),
         realm: realm.clone(),
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
+        audit: audit.clone(),
         client_timeout: settings.client_timeout,
     });
     access.embed(embedded(&dispatch));
@@ -96,7 +102,7 @@ pub async fn compose(
         scratch: emptied(&place("scratch"))?,
         settings: job_settings(settings),
     }));
-    Ok(House { dispatch, catalog, log, jobs })
+    Ok(House { dispatch, audit, catalog, log, jobs })
 }
 
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
@@ -144,13 +150,18 @@ impl House {
 
     /// Writes what waits and closes the files.
     pub async fn close(self) {
-        let log = self.log.clone();
+        let (log, audit) = (self.log.clone(), self.audit.clone());
         match tokio::task::spawn_blocking(move || log.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(cause)) => warn!("the log was not closed in good order: {}", cause.chain()),
             Err(cause) => warn!("the log was not closed in good order: {cause}"),
         }
         self.catalog.close().await;
+        if let Some(audit) = audit
+            && let Err(cause) = tokio::task::spawn_blocking(move || audit.close()).await
+        {
+            warn!("the audit log was not closed in good order: {cause}");
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! From a request to its door: who sends it is settled first, in one place, and only then what is asked for.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use access::trail::{self, Trail};
 use access::{Peer, Principal};
 use api::Call;
 use bytes::Bytes;
@@ -15,12 +17,13 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{Clock, Realm};
-use tracing::{error, info};
-use wire::error::{AuthError, Fault};
+use tracing::{debug, error, info};
+use wire::error::{AuthError, ErrorCode, Fault};
 use wire::protocol::Protocol;
 use wire::sigv4::{self, Credential, Rules, Scope};
 
 use super::answer::{AnswerBody, BodyFailure, whole};
+use super::audit::{Audit, Called};
 use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
 use super::unsigned;
@@ -57,8 +60,18 @@ pub struct Dispatch {
     pub realm: Realm,
     pub clock: Arc<dyn Clock>,
     pub cors: Cors,
+    /// `None`: no call leaves a line.
+    pub audit: Option<Arc<Audit>>,
     /// For how long a client may keep the server waiting for a body.
     pub client_timeout: Duration,
+}
+
+/// How a request ended.
+struct Answered {
+    method: Method,
+    path: String,
+    status: u16,
+    duration: Duration,
 }
 
 /// What is known of a caller whose signature is yet to be verified.
@@ -84,7 +97,9 @@ impl Dispatch {
         let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
         let protocol = unsigned::protocol(&parts);
         let page = self.cors.page(&parts);
-        let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind().await;
+        let source = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+        let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind();
+        let (routed, trail) = trail::follow(routed).await;
         let mut response = routed.unwrap_or_else(|_| {
             error!(request.id = id, "a request of {method} {path} met a bug");
             whole(protocol.fault(&Fault::internal(protocol), &id))
@@ -96,9 +111,43 @@ impl Dispatch {
         if is_chunked {
             response = closing(response);
         }
-        let (status, duration_ms) = (response.status().as_u16(), start.elapsed().as_millis());
-        info!(request.id = id, status, duration_ms, "{method} {path}");
+        let answered =
+            Answered { method, path, status: response.status().as_u16(), duration: start.elapsed() };
+        self.report(&id, source, &trail, &response, &answered);
         response
+    }
+
+    // Of puts, which may come by the thousand, the audit log alone keeps a line.
+    fn report(
+        &self,
+        id: &str,
+        source: Option<IpAddr>,
+        trail: &Trail,
+        response: &Response<AnswerBody>,
+        answered: &Answered,
+    ) {
+        let error_code = response.extensions().get::<ErrorCode>().map(|ErrorCode(code)| code.as_ref());
+        let Answered { method, path, status, duration } = answered;
+        let (status, duration_ms) = (*status, duration.as_millis());
+        if trail.service.as_deref() == Some("personalize") && unsigned::is_events_path(path) {
+            debug!(request.id = id, status, error.code = error_code, duration_ms, "{method} {path}");
+        } else {
+            let operation = trail.operation.as_deref();
+            info!(
+                request.id = id,
+                operation,
+                status,
+                error.code = error_code,
+                duration_ms,
+                "{method} {path}"
+            );
+        }
+        let Some(audit) = self.audit.as_ref().filter(|_| trail.service.is_some() || error_code.is_some())
+        else {
+            return;
+        };
+        let time_ms = self.clock.now_ms();
+        audit.record(&Called { time_ms, request_id: id, source, trail, status, error_code });
     }
 
     async fn route<B>(&self, mut parts: Parts, body: B, id: &str) -> Response<AnswerBody>
@@ -116,6 +165,7 @@ impl Dispatch {
             }
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
             Ok(Some(scope)) => {
+                trail::claim(&scope.access_key_id, &scope.service);
                 let protocol = protocol(&parts, &scope);
                 match self.claimed(scope, protocol) {
                     Ok(claimed) => claimed,
@@ -155,6 +205,7 @@ impl Dispatch {
         let body = Watched { body: Paced::new(body, self.client_timeout), is_read: is_read.clone() };
         let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), body.boxed());
         let body = verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
+        trail::caller(claimed.principal.arn().as_str());
         let asks_first = parts.headers.contains_key(EXPECT);
         let request = Request::from_parts(parts.clone(), body);
         let response = (self.doors.s3)(claimed.principal, id.to_owned(), request).await;
@@ -185,6 +236,7 @@ impl Dispatch {
         let body = read_small(body, self.client_timeout).await.map_err(unread)?;
         let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
         verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
+        trail::caller(claimed.principal.arn().as_str());
         let door = match claimed.scope.service.as_str() {
             "personalize" => &self.doors.personalize,
             "kms" => &self.doors.kms,
