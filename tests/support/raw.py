@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -106,3 +107,35 @@ class Line:
 
     def close(self):
         self.connection.close()
+
+
+def packed(endpoint, method, path, body=b"", headers=(), **signing):
+    """The bytes of a signed request, to be sent as they are on as many connections as one likes."""
+    host = urlsplit(endpoint).netloc
+    headers = signed_headers(endpoint, method, path, body, {"Host": host, **dict(headers)}, **signing)
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()),
+             f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def connect(endpoint, within_s=30):
+    address = urlsplit(endpoint)
+    return socket.create_connection((address.hostname, address.port), timeout=within_s)
+
+
+def receive(connection):
+    """The next answer on a connection."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+
+def until_closed(connection):
+    """All that still comes, until the server closes the connection or resets it."""
+    text = b""
+    try:
+        while piece := connection.recv(1 << 16):
+            text += piece
+    except ConnectionError:
+        pass
+    return text

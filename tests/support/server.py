@@ -13,7 +13,7 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 READY_S = 20
 # What `lade serve` says on standard output once it answers.
-READY = r"(?:listening on|Address) +(http://\S+)"
+READY = r"(?:listening on|Address) +(https?://\S+)"
 
 
 def binary():

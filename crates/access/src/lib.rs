@@ -16,6 +16,7 @@ mod session;
 mod session_token;
 mod simulation;
 pub mod source;
+pub mod trail;
 
 pub use assume_role::{Assumed, RoleRequest};
 pub use bucket::Bucket;
@@ -61,6 +62,8 @@ pub struct Access {
     master: SealingKey,
     sessions: Arc<Sessions>,
     tokens: SessionTokens,
+    /// Whether requests come over TLS.
+    is_secure: bool,
 }
 
 /// The account's root credentials.
@@ -110,8 +113,28 @@ impl Access {
     ) -> Access {
         let (way, embedded) = (Way::over_http(&s3.url), OnceLock::new());
         let (keys, policies, sessions) = Default::default();
-        let tokens = SessionTokens::new(&master);
-        Access { realm, catalog, clock, root, keys, policies, s3, way, embedded, master, sessions, tokens }
+        let (tokens, is_secure) = (SessionTokens::new(&master), false);
+        Access {
+            realm,
+            catalog,
+            clock,
+            root,
+            keys,
+            policies,
+            s3,
+            way,
+            embedded,
+            master,
+            sessions,
+            tokens,
+            is_secure,
+        }
+    }
+
+    /// The same for a server that speaks TLS, or does not: policies may ask.
+    #[must_use]
+    pub fn over_tls(self, is_secure: bool) -> Access {
+        Access { is_secure, ..self }
     }
 
     /// From here on buckets are reached within this process; `s3` is what listens at the endpoint. The first one stays.

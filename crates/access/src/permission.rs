@@ -5,7 +5,7 @@ use model::Result;
 use crate::identity_policy::Documents;
 use crate::policy::{Caller, Context, Decision, Document, Request, Surroundings, decide};
 use crate::principal::AssumedRole;
-use crate::{Access, Denial, Principal, Reason};
+use crate::{Access, Denial, Principal, Reason, trail};
 
 impl Access {
     /// Decides whether `principal` may do `action` (such as `s3:PutObject`) on `resource`: an ARN, or `*` for actions
@@ -26,6 +26,7 @@ impl Access {
         resource_policy: Option<&Document>,
         context: &Context,
     ) -> Result<(), Denial> {
+        trail::resource(resource);
         let request = Request::new(principal.caller(), action, resource).given(self.surroundings(), context);
         let by_resource = decide(resource_policy, &request);
         let own = self.own_documents(principal).await?;
@@ -77,7 +78,7 @@ impl Access {
 
     pub(crate) fn surroundings(&self) -> Surroundings<'_> {
         let (region, account) = (self.realm.region.as_str(), self.realm.account.as_str());
-        Surroundings { region, account, now_ms: self.clock.now_ms() }
+        Surroundings { region, account, now_ms: self.clock.now_ms(), is_secure: self.is_secure }
     }
 
     /// What the policies say that a session was narrowed by; `None` where it was not.

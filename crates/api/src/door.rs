@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use access::Access;
+use access::{Access, trail};
 use bytes::Bytes;
 use catalog::Catalog;
 use http::{Method, Response, StatusCode};
 use model::{Clock, Error, ErrorKind, Realm, Result};
 use store::log::Log;
 use tokio::sync::Notify;
-use tracing::{debug, error, info};
+use tracing::{debug, error};
 use wire::error::Fault;
 use wire::protocol::{Protocol, json11, rest_json};
 use wire::shape;
@@ -66,6 +66,7 @@ impl Api {
     pub async fn call(&self, call: Call) -> Response<Bytes> {
         let (protocol, asked) = find(&call);
         let name = asked.name();
+        trail::operation(name);
         let answer = self.answer(asked, &call).await;
         report(name, &call, &answer);
         match answer {
@@ -95,6 +96,7 @@ impl Api {
     async fn perform(&self, operation: &Operation, call: &Call) -> Answer<Bytes> {
         let Handler::Json(handler) = operation.handler else {
             let input = events::request::read_events(&call.body)?;
+            trail::resource(&input.tracking_id);
             permission::authorize_any(self, call, &operation.action()).await?;
             return events::put_events(self, &call.body, input).await.map(|()| Bytes::new());
         };
@@ -143,19 +145,18 @@ impl Asked {
     }
 }
 
-// Bodies, names and values of records stay out of the log.
+// Bodies, names and values of records stay out of the log. The line that a call has comes from whoever answers it.
 fn report(operation: &str, call: &Call, answer: &Answer<Bytes>) {
     let request_id = call.request_id.as_str();
     match answer {
-        Ok(_) if call.headers.contains_key("x-amz-target") => {
-            info!(request_id, operation, "done: {operation}")
-        }
         Ok(_) => debug!(request_id, operation, "done: {operation}"),
         Err(Failure::Error(e)) if is_ours(e.kind) => {
             error!(request_id, operation, cause = e.chain(), "failed: {operation}");
         }
-        Err(Failure::Error(e)) => info!(request_id, operation, kind = ?e.kind, "refused: {operation}"),
-        Err(Failure::Fault(fault)) => info!(request_id, operation, code = fault.code, "refused: {operation}"),
+        Err(Failure::Error(e)) => debug!(request_id, operation, kind = ?e.kind, "refused: {operation}"),
+        Err(Failure::Fault(fault)) => {
+            debug!(request_id, operation, code = fault.code, "refused: {operation}")
+        }
     }
 }
 

@@ -21,13 +21,13 @@ mod user_policy;
 
 use std::sync::Arc;
 
-use access::{Access, Principal};
+use access::{Access, Principal, trail};
 use bytes::Bytes;
 use catalog::Catalog;
 use http::{Method, Response, StatusCode};
 use model::{Clock, ErrorKind, Realm};
 use tokio::task::JoinError;
-use tracing::{error, info};
+use tracing::{debug, error};
 use wire::error::Fault;
 use wire::protocol::{Protocol, xml};
 use wire::query::{Form, Xml};
@@ -56,7 +56,10 @@ impl Iam {
     /// the catalog and the same key in memory.
     pub async fn call(self: &Arc<Self>, call: Call) -> Response<Bytes> {
         let (iam, request_id) = (self.clone(), call.request_id.clone());
-        match tokio::spawn(async move { iam.serve(call).await }).await.map_err(JoinError::try_into_panic) {
+        match tokio::spawn(trail::along(async move { iam.serve(call).await }))
+            .await
+            .map_err(JoinError::try_into_panic)
+        {
             Ok(response) => response,
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
             Err(Err(_)) => Protocol::Query.fault(&Fault::internal(Protocol::Query), &request_id),
@@ -78,6 +81,7 @@ impl Iam {
     async fn answer(&self, call: &Call) -> Answer<(&'static Operation, Xml)> {
         let form = read(call)?;
         let operation = find(&form, &call.service)?;
+        trail::operation(operation.name);
         refuse_session(call, operation)?;
         let input = Input::new(form, operation, call)?;
         permission::check(self, &input, operation).await?;
@@ -150,10 +154,10 @@ fn fault(code: &'static str, message: impl Into<String>) -> Failure {
 // Documents and tags stay out of the log.
 fn report(request_id: &str, answer: &Answer<(&'static Operation, Xml)>) {
     match answer {
-        Ok((operation, _)) => info!(request_id, operation = operation.name, "done: {}", operation.name),
+        Ok((operation, _)) => debug!(request_id, operation = operation.name, "done: {}", operation.name),
         Err(Failure::Error(e)) if is_ours(e.kind) => error!(request_id, cause = e.chain(), "failed"),
-        Err(Failure::Error(e)) => info!(request_id, kind = ?e.kind, "refused"),
-        Err(Failure::Fault(fault)) => info!(request_id, code = fault.code, "refused"),
+        Err(Failure::Error(e)) => debug!(request_id, kind = ?e.kind, "refused"),
+        Err(Failure::Fault(fault)) => debug!(request_id, code = fault.code, "refused"),
     }
 }
 

@@ -13,13 +13,13 @@ mod tag;
 
 use std::sync::Arc;
 
-use access::{Access, KeyFault, Principal};
+use access::{Access, KeyFault, Principal, trail};
 use bytes::Bytes;
 use catalog::Catalog;
 use http::{Method, Response, StatusCode};
 use model::{Clock, Error, ErrorKind, Realm};
 use serde_json::Value;
-use tracing::{error, info};
+use tracing::{debug, error};
 use wire::error::Fault;
 use wire::protocol::{Protocol, json11};
 use wire::shape;
@@ -62,6 +62,7 @@ impl Kms {
             Ok(operation) => (operation.name, self.perform(operation, &call).await),
             Err(failure) => ("unknown", Err(failure)),
         };
+        trail::operation(name);
         report(name, &call.request_id, &answer);
         match answer {
             Ok(body) => json11(StatusCode::OK, body, &call.request_id),
@@ -136,12 +137,14 @@ impl From<KeyFault> for Failure {
 // Texts, contexts and keys stay out of the log.
 fn report(operation: &str, request_id: &str, answer: &Answer<Bytes>) {
     match answer {
-        Ok(_) => info!(request_id, operation, "done: {operation}"),
+        Ok(_) => debug!(request_id, operation, "done: {operation}"),
         Err(Failure::Error(e)) if is_ours(e.kind) => {
             error!(request_id, operation, cause = e.chain(), "failed: {operation}");
         }
-        Err(Failure::Error(e)) => info!(request_id, operation, kind = ?e.kind, "refused: {operation}"),
-        Err(Failure::Fault(fault)) => info!(request_id, operation, code = fault.code, "refused: {operation}"),
+        Err(Failure::Error(e)) => debug!(request_id, operation, kind = ?e.kind, "refused: {operation}"),
+        Err(Failure::Fault(fault)) => {
+            debug!(request_id, operation, code = fault.code, "refused: {operation}")
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Client {
     pub region: String,
     pub access_key_id: String,
     pub secret_access_key: String,
+    /// The file with whom to trust, where clients don't by themselves.
+    pub ca_bundle: Option<String>,
 }
 
 /// Prints lines for a shell; all that is meant for a person goes to standard error.
@@ -72,11 +74,12 @@ pub fn client(given: Option<PathBuf>) -> Result<Client> {
     };
     let host = running.address.rsplit_once(':').map_or(running.address.as_str(), |(host, _)| host);
     Ok(Client {
-        url: format!("http://{}", running.address),
+        url: folder::url(running.is_secure, &running.address),
         host: host.trim_matches(['[', ']']).to_owned(),
         region: running.region,
         access_key_id: running.access_key_id,
         secret_access_key,
+        ca_bundle: running.ca_bundle.map(|path| path.display().to_string()),
     })
 }
 

@@ -1,14 +1,17 @@
 //! `lade serve`: puts a server together, runs it until it is told to stop, and stops it in good order.
 
 mod answer;
+pub mod audit;
 mod body;
 mod compose;
+mod connection;
 mod cors;
 mod dispatch;
 pub mod folder;
 mod front;
 mod patience;
 mod slots;
+pub mod tls;
 mod unsigned;
 
 use std::net::SocketAddr;
@@ -30,6 +33,8 @@ use tracing::info;
 use crate::settings::{Given, Settings, variable};
 use compose::House;
 use folder::Folder;
+use front::Front;
+use tls::Tls;
 pub use unsigned::LIVE;
 
 /// How long requests that were accepted may take once the server is told to stop; jobs get the rest of 30 s.
@@ -75,6 +80,7 @@ pub struct Server {
     house: House,
     stopping: CancellationToken,
     accepting: JoinHandle<()>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// Starts a server and gives it back as soon as it answers.
@@ -87,20 +93,43 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let realm = folder.realm(settings.region.as_deref(), settings.account_id.as_deref())?;
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
     let root = folder.root_key(given, &*clock)?;
+    let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
+    // Jobs take a shorter way than this address, on which nothing needs to be encrypted.
     let url = format!("http://{}", reachable(address));
     let house = compose::compose(settings, &folder, &realm, &root, &url, clock).await?;
     let stopping = CancellationToken::new();
-    let accepting = tokio::spawn(front::accept(listener, house.dispatch.clone(), stopping.clone(), FINISH));
-    folder.announce(reachable(address), &root.access_key_id)?;
-    Ok(Server { address, root, realm, folder, house, stopping, accepting })
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().watch(stopping.clone()));
+    }
+    let front = Front {
+        dispatch: house.dispatch.clone(),
+        connections_max: settings.connections_max,
+        client_timeout: settings.client_timeout,
+        tls: tls.clone(),
+        stop: stopping.clone(),
+    };
+    let accepting = tokio::spawn(front.accept(listener, FINISH));
+    let ca_bundle = tls.as_ref().map(|tls| tls.ca_bundle());
+    folder.announce(reachable(address), &root.access_key_id, ca_bundle)?;
+    Ok(Server { address, root, realm, folder, house, stopping, accepting, tls })
 }
 
 impl Server {
-    /// Where clients on this machine find the server, `http://HOST:PORT`.
+    /// Where clients on this machine find the server, `http://HOST:PORT` or `https://HOST:PORT`.
     pub fn url(&self) -> String {
-        format!("http://{}", reachable(self.address))
+        folder::url(self.tls.is_some(), reachable(self.address))
+    }
+
+    /// Reads again what may be replaced while the server runs.
+    fn reload(&self) {
+        if let Some(audit) = &self.house.audit {
+            audit.reopen();
+        }
+        if let Some(Err(error)) = self.tls.as_ref().map(|tls| tls.reload()) {
+            tracing::warn!("the certificate stays as it was: {}", error.chain());
+        }
     }
 
     /// Hands jobs back, stops accepting, finishes what was accepted, and closes the stores; takes at most 30 s.
@@ -119,11 +148,15 @@ async fn serve(args: Args) -> Result<()> {
     let settings = args.given.settle(args.config.as_deref())?;
     let mut terminate = signal(SignalKind::terminate()).unavailable(|| "wait for signals".to_owned())?;
     let mut interrupt = signal(SignalKind::interrupt()).unavailable(|| "wait for signals".to_owned())?;
+    let mut hang_up = signal(SignalKind::hangup()).unavailable(|| "wait for signals".to_owned())?;
     let server = start(&settings).await?;
     greet(&server);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => server.reload(),
+        }
     }
     info!("stopping: requests that were accepted are finished first");
     server.stop().await;

@@ -5,6 +5,7 @@ pub mod size;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use model::error::{Context, Result};
@@ -12,6 +13,8 @@ use model::{Error, Quotas};
 use serde::Deserialize;
 
 use self::size::Size;
+use crate::serve::audit::AuditSettings;
+use crate::serve::tls::TlsFiles;
 
 /// The settings as flags, environment and file give them; what is not given has a default.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -60,6 +63,25 @@ pub struct Given {
     /// Size of the log above which the records of all datasets move into sorted runs [default: 512MiB]
     #[arg(long, env = "LADE_LOG_SIZE", value_name = "SIZE")]
     pub log_size: Option<Size>,
+    /// Memory for put records that wait to be written; no dataset alone fills it [default: 32MiB]
+    #[arg(long, env = "LADE_PUT_QUEUE", value_name = "SIZE")]
+    pub put_queue: Option<Size>,
+
+    /// Connections at the same time [default: 1024, or half of the files that the process may open]
+    #[arg(long, env = "LADE_CONNECTIONS_MAX", value_name = "N")]
+    pub connections_max: Option<usize>,
+
+    /// Seconds for which a client may keep the server waiting before its connection is closed [default: 30]
+    #[arg(long, env = "LADE_CLIENT_TIMEOUT_S", value_name = "SECONDS")]
+    pub client_timeout_s: Option<u64>,
+
+    /// File that gets a line for each call, or off [default: audit.log in the data folder]
+    #[arg(long, env = "LADE_AUDIT_LOG", value_name = "FILE|off")]
+    pub audit_log: Option<PathBuf>,
+
+    /// Size at which the audit log begins a new file; eight full ones are kept [default: 128MiB]
+    #[arg(long, env = "LADE_AUDIT_LOG_SIZE_MAX", value_name = "SIZE")]
+    pub audit_log_size_max: Option<Size>,
 
     /// Host name under which buckets are addressed as BUCKET.NAME, beside localhost
     #[arg(long, env = "LADE_PUBLIC_HOST", value_name = "NAME")]
@@ -72,6 +94,18 @@ pub struct Given {
     /// Origins whose pages may put events from a browser, such as https://shop.example; * for all [default: none]
     #[arg(long, env = "LADE_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origins: Option<Vec<String>>,
+
+    /// File with the certificate of the address, and those it leads up to (PEM); the server then speaks TLS only
+    #[arg(long, env = "LADE_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// File with the certificate's private key (PEM)
+    #[arg(long, env = "LADE_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// File with the authority that clients are told to trust [default: the certificate, where it vouches for itself]
+    #[arg(long, env = "LADE_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
 
     /// Listen beyond this machine without TLS
     #[arg(long, env = "LADE_ALLOW_PLAIN_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
@@ -116,10 +150,28 @@ pub struct Settings {
     pub flush_after_s: u64,
     pub flush_size_bytes: u64,
     pub log_size_bytes: u64,
+    pub put_queue_bytes: u64,
+    /// A file, or `off`; `None`: in the data folder.
+    pub audit_log: Option<PathBuf>,
+    pub audit_log_size_max_bytes: u64,
+    /// `None`: as many as the process may open files for.
+    pub connections_max: Option<usize>,
+    pub client_timeout: Duration,
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
     pub quotas: Quotas,
     /// Scheme, host and port of each, or `*`.
     pub cors_origins: Vec<String>,
+}
+
+impl Settings {
+    /// Where the audit log of the server on a data folder goes; `None` when there is none.
+    pub fn audit(&self, data_dir: &Path) -> Option<AuditSettings> {
+        let path = self.audit_log.clone().unwrap_or_else(|| data_dir.join("audit.log"));
+        let size_bytes_max = self.audit_log_size_max_bytes;
+        (path.as_os_str() != "off").then_some(AuditSettings { path, size_bytes_max })
+    }
 }
 
 impl Given {
@@ -134,6 +186,7 @@ impl Given {
         };
         given.check()?;
         let root_key = given.root_key()?;
+        let tls = given.tls()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -144,8 +197,9 @@ impl Given {
             data_dir: data_dir(given.data_dir)?,
             listen: listen(
                 given.listen.as_deref().unwrap_or("127.0.0.1:8080"),
-                given.allow_plain_http == Some(true),
+                tls.is_some() || given.allow_plain_http == Some(true),
             )?,
+            tls,
             region: given.region,
             account_id: given.account_id,
             root_key,
@@ -156,6 +210,11 @@ impl Given {
             flush_after_s: given.flush_after_s.unwrap_or(300),
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
             log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),
+            put_queue_bytes: given.put_queue.map_or(32 << 20, |size| size.bytes),
+            audit_log: given.audit_log,
+            audit_log_size_max_bytes: given.audit_log_size_max.map_or(128 << 20, |size| size.bytes),
+            connections_max: given.connections_max,
+            client_timeout: Duration::from_secs(given.client_timeout_s.unwrap_or(30)),
             public_hosts: given.public_host.into_iter().collect(),
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
             cors_origins: given.cors_origins.unwrap_or_default(),
@@ -175,9 +234,17 @@ impl Given {
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
             flush_size: self.flush_size.or(below.flush_size),
             log_size: self.log_size.or(below.log_size),
+            put_queue: self.put_queue.or(below.put_queue),
+            audit_log: self.audit_log.or(below.audit_log),
+            audit_log_size_max: self.audit_log_size_max.or(below.audit_log_size_max),
+            connections_max: self.connections_max.or(below.connections_max),
+            client_timeout_s: self.client_timeout_s.or(below.client_timeout_s),
             public_host: self.public_host.or(below.public_host),
             quotas: self.quotas.or(below.quotas),
             cors_origins: self.cors_origins.or(below.cors_origins),
+            tls_certificate: self.tls_certificate.or(below.tls_certificate),
+            tls_key: self.tls_key.or(below.tls_key),
+            tls_ca: self.tls_ca.or(below.tls_ca),
             allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
@@ -210,7 +277,30 @@ impl Given {
             Given { file_size_max: Some(m), .. } if m.bytes < 1 << 20 => {
                 wrong("file_size_max", "at least 1MiB")
             }
+            Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
+            Given { audit_log_size_max: Some(m), .. } if m.bytes < 64 << 10 => {
+                wrong("audit_log_size_max", "at least 64KiB")
+            }
+            Given { connections_max: Some(n), .. } if *n < 16 => wrong("connections_max", "at least 16"),
+            Given { client_timeout_s: Some(s), .. } if !(1..=3600).contains(s) => {
+                wrong("client_timeout_s", "from 1 to 3600")
+            }
             _ => Ok(()),
+        }
+    }
+
+    fn tls(&self) -> Result<Option<TlsFiles>> {
+        let absolute = |path: &PathBuf| {
+            std::path::absolute(path).unavailable(|| format!("find the file {}", path.display()))
+        };
+        match (&self.tls_certificate, &self.tls_key) {
+            (None, None) if self.tls_ca.is_none() => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+                certificate: absolute(certificate)?,
+                key: absolute(key)?,
+                ca: self.tls_ca.as_ref().map(absolute).transpose()?,
+            })),
+            _ => Err(Error::invalid("give tls_certificate and tls_key together, or neither")),
         }
     }
 
@@ -259,15 +349,15 @@ fn read(file: &Path) -> Result<Given> {
     toml::from_str(&text).map_err(wrong)
 }
 
-fn listen(text: &str, allow_plain_http: bool) -> Result<SocketAddr> {
+fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
     let wrong = || {
         Error::invalid(format!("the setting listen must be HOST:PORT, such as 127.0.0.1:8080, and is {text}"))
     };
     let address = text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)?;
-    if !address.ip().is_loopback() && !allow_plain_http {
+    if !address.ip().is_loopback() && !is_open {
         return Err(Error::invalid(format!(
             "{address} can be reached from other machines, and what is sent there would not be encrypted: \
-             put a TLS proxy before a loopback address, or say --allow-plain-http"
+             give --tls-certificate and --tls-key, or say --allow-plain-http"
         )));
     }
     Ok(address)

@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, Method, Response, header};
 use s3s::Body;
+use wire::error::ErrorCode;
 
 use crate::error::sentence;
 
@@ -11,6 +12,12 @@ pub fn complete(mut answer: Response<Body>, method: &Method, path: &str, request
         answer.headers_mut().insert("x-amz-request-id", id);
     }
     let status = answer.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let text = answer.body().bytes().filter(|_| is_error);
+    let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    if let Some(code) = text.as_deref().and_then(code) {
+        answer.extensions_mut().insert(ErrorCode(code.to_owned().into()));
+    }
     if *method == Method::HEAD || status == http::StatusCode::NOT_MODIFIED {
         if status.as_u16() >= 300 {
             answer.headers_mut().remove(header::CONTENT_TYPE);
@@ -19,22 +26,23 @@ pub fn complete(mut answer: Response<Body>, method: &Method, path: &str, request
         }
         return answer;
     }
-    if status.is_client_error() || status.is_server_error() {
-        let text = answer.body().bytes().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        if let Some(text) = text.and_then(|text| complete_error(text, path, request_id)) {
-            answer.headers_mut().remove(header::CONTENT_LENGTH);
-            *answer.body_mut() = Body::from(text);
-        }
+    if let Some(text) = text.and_then(|text| complete_error(text, path, request_id)) {
+        answer.headers_mut().remove(header::CONTENT_LENGTH);
+        *answer.body_mut() = Body::from(text);
     }
     answer
+}
+
+fn code(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("<Code>")?;
+    Some(rest.split_once("</Code>")?.0)
 }
 
 fn complete_error(mut text: String, path: &str, request_id: &str) -> Option<String> {
     let end = text.rfind("</Error>")?;
     let mut more = String::new();
     if !text.contains("<Message>") {
-        let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-        more.push_str(&format!("<Message>{}</Message>", sentence(code.map_or("", |(code, _)| code))));
+        more.push_str(&format!("<Message>{}</Message>", sentence(code(&text).unwrap_or_default())));
     }
     more.push_str(&format!("<Resource>{}</Resource>", escape(path)));
     more.push_str(&format!("<RequestId>{}</RequestId>", escape(request_id)));

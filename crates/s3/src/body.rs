@@ -1,5 +1,7 @@
 //! Request bodies: what became of a broken one, and those that are small enough to be read at once.
 
+use std::io;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -46,12 +48,28 @@ pub fn broken(cause: StdError) -> S3Error {
     let Some(error) = cause.downcast_ref::<BodyError>() else { return incomplete() };
     let bad = StatusCode::BAD_REQUEST;
     match error.kind {
+        BodyErrorKind::Incomplete if is_timeout(error) => {
+            let text = "Your socket connection to the server was not read from or written to within the timeout period.";
+            refuse(S3ErrorCode::RequestTimeout, text)
+        }
         BodyErrorKind::Incomplete => refuse(S3ErrorCode::IncompleteBody, error.to_string()),
         BodyErrorKind::Malformed => refuse(S3ErrorCode::InvalidRequest, error.to_string()),
         BodyErrorKind::HashMismatch => refuse_as("XAmzContentSHA256Mismatch", bad, error.to_string()),
         BodyErrorKind::SignatureMismatch => refuse(S3ErrorCode::SignatureDoesNotMatch, error.to_string()),
         BodyErrorKind::ChecksumMismatch => refuse(S3ErrorCode::BadDigest, error.to_string()),
     }
+}
+
+// The sender was given up; clients try such a request again.
+fn is_timeout(error: &BodyError) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// A trailing header of a body that was read to its end and found true.

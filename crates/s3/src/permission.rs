@@ -232,6 +232,7 @@ impl S3Access for Gate {
             let caller = Caller::among(cx.extensions_mut())?;
             let context = caller.context_with(cx.headers());
             let operation = cx.s3_op().name();
+            access::trail::operation(operation.to_owned());
             let admitted = self.admit(operation, cx.s3_path(), &caller, &context).await;
             admitted.inspect_err(|error| {
                 if error.status_code().is_some_and(|status| status.is_server_error()) {

@@ -2,6 +2,8 @@
 
 mod kms;
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use model::{Error, ErrorKind};
 
@@ -19,6 +21,10 @@ pub struct Fault {
     /// The region to sign for, in the answers of S3 to requests signed for another.
     pub region: Option<String>,
 }
+
+/// The code of an error, beside the answer that bears it, for whoever keeps a record of answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorCode(pub Cow<'static, str>);
 
 impl Fault {
     pub fn new(code: &'static str, status: StatusCode, message: impl Into<String>) -> Fault {

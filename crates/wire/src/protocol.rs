@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use model::Error;
 use serde_json::json;
 
-use crate::error::{AuthError, Fault};
+use crate::error::{AuthError, ErrorCode, Fault};
 
 /// The ways in which requests, answers and errors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,14 @@ impl Protocol {
         self.fault(&Fault::refusal(error, self), request_id)
     }
 
+    /// Its code also goes beside the answer, as an `ErrorCode`.
     pub fn fault(self, fault: &Fault, request_id: &str) -> Response<Bytes> {
+        let mut response = self.written(fault, request_id);
+        response.extensions_mut().insert(ErrorCode(fault.code.into()));
+        response
+    }
+
+    fn written(self, fault: &Fault, request_id: &str) -> Response<Bytes> {
         match self {
             Protocol::Json11 | Protocol::Kms => json11(fault.status, json_body(fault), request_id),
             Protocol::RestJson => {

@@ -8,7 +8,7 @@ use super::{EncryptionContext, KeyFault};
 use crate::identity_policy::unreadable;
 use crate::permission::{assumed, both};
 use crate::policy::{Caller, Context, Decision, Document, Request, decide};
-use crate::{Access, Denial, Principal, Reason};
+use crate::{Access, Denial, Principal, Reason, trail};
 
 /// The most grants that are looked at.
 const GRANTS_MAX: i64 = 50_000;
@@ -29,6 +29,7 @@ impl Access {
         key: &KeyRow,
         context: Option<&EncryptionContext>,
     ) -> Result<(), KeyFault> {
+        trail::resource(key.arn.as_str());
         let policy = Document::parse_key_policy(&key.policy).map_err(unreadable)?;
         let given = conditions(context);
         let ask = |caller| Request::new(caller, action, key.arn.as_str()).given(self.surroundings(), &given);
@@ -82,6 +83,7 @@ impl Access {
         action: &str,
         resource: &str,
     ) -> Result<(), KeyFault> {
+        trail::resource(resource);
         let Some(own) = self.own_documents(principal).await? else { return Ok(()) };
         let given = Context::default();
         if let Principal::AssumedRole(_) = principal {

@@ -80,6 +80,8 @@ pub struct Surroundings<'a> {
     pub region: &'a str,
     pub account: &'a str,
     pub now_ms: i64,
+    /// Whether the server speaks TLS.
+    pub is_secure: bool,
 }
 
 /// The values of one key.
@@ -137,7 +139,8 @@ impl<'a> Request<'a> {
             "aws:requestedregion" => Values::text(around.region),
             "aws:resourceaccount" => Values::text(around.account),
             "aws:tokenissuetime" => found(caller.token_issued_ms().and_then(written).map(Cow::from)),
-            "aws:securetransport" | "aws:viaawsservice" => Values::truth(false),
+            "aws:securetransport" => Values::truth(around.is_secure),
+            "aws:viaawsservice" => Values::truth(false),
             _ => match key.strip_prefix("aws:principaltag/") {
                 Some(tag) => found(caller.tag(tag).map(Cow::from)),
                 None => self.own_values(key),

@@ -22,7 +22,9 @@ pub fn write(name: &str, client: &Client) -> Result<()> {
     let (config, credentials) =
         (file("AWS_CONFIG_FILE", "config")?, file("AWS_SHARED_CREDENTIALS_FILE", "credentials")?);
     let title = if name == "default" { name.to_owned() } else { format!("profile {name}") };
-    put(&config, &title, &[("region", &client.region), ("endpoint_url", &client.url)])?;
+    let mut members = vec![("region", &client.region), ("endpoint_url", &client.url)];
+    members.extend(client.ca_bundle.as_ref().map(|path| ("ca_bundle", path)));
+    put(&config, &title, &members)?;
     let keys =
         [("aws_access_key_id", &client.access_key_id), ("aws_secret_access_key", &client.secret_access_key)];
     put(&credentials, name, &keys)?;

@@ -65,7 +65,10 @@ pub fn undo(environment: &Environment) -> String {
     lines
 }
 
-const SET: [&str; 7] = [
+const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+const SET: [&str; 8] = [
+    CA_BUNDLE,
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
@@ -76,7 +79,9 @@ const SET: [&str; 7] = [
 ];
 
 fn sets(client: &Client, environment: &Environment) -> BTreeMap<&'static str, String> {
+    let ca_bundle = client.ca_bundle.as_ref().or(environment.get(CA_BUNDLE));
     let values = [
+        ca_bundle.cloned().unwrap_or_default(),
         client.access_key_id.clone(),
         client.secret_access_key.clone(),
         client.region.clone(),
@@ -85,7 +90,8 @@ fn sets(client: &Client, environment: &Environment) -> BTreeMap<&'static str, St
         no_proxy(environment.get("no_proxy"), &client.host),
         no_proxy(environment.get("NO_PROXY"), &client.host),
     ];
-    SET.into_iter().zip(values).collect()
+    // Where the server needs none and the shell has none, none is set.
+    SET.into_iter().zip(values).filter(|(name, value)| *name != CA_BUNDLE || !value.is_empty()).collect()
 }
 
 fn no_proxy(old: Option<&String>, host: &str) -> String {
@@ -143,6 +149,7 @@ mod tests {
             region: "us-east-1".into(),
             access_key_id: "AKIA1".into(),
             secret_access_key: "secret".into(),
+            ca_bundle: None,
         }
     }
 
@@ -189,6 +196,20 @@ mod tests {
         }
         let twice = evaluated(&enter(&client(), &inside), &inside);
         assert_eq!(evaluated(&undo(&twice), &twice), before);
+    }
+
+    #[test]
+    fn an_authority_is_trusted_until_it_is_undone() {
+        for old in [None, Some("/old.pem")] {
+            let before: Environment = old.map(|path| (CA_BUNDLE.into(), path.into())).into_iter().collect();
+            let plain = evaluated(&enter(&client(), &before), &before);
+            assert_eq!(plain.get(CA_BUNDLE), before.get(CA_BUNDLE));
+            assert_eq!(evaluated(&undo(&plain), &plain), before);
+            let own = Client { ca_bundle: Some("/own.pem".into()), ..client() };
+            let inside = evaluated(&enter(&own, &plain), &plain);
+            assert_eq!(inside[CA_BUNDLE], "/own.pem");
+            assert_eq!(evaluated(&undo(&inside), &inside), before);
+        }
     }
 
     #[test]

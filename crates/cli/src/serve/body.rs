@@ -1,6 +1,7 @@
 //! Bodies of requests: those that come too slowly are given up, and small ones are read whole.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +18,8 @@ use super::answer::BodyFailure;
 
 /// The most that a request outside S3 may hold, in bytes.
 pub const SMALL_MAX: usize = 2 << 20;
-/// How long a client may send nothing.
-const STALL: Duration = Duration::from_secs(30);
-/// What a client has to send in each second that it is waited for, in bytes.
-const RATE_MIN: f64 = 1024.0;
+/// What a client has to send or take in each second that it is waited for, in bytes.
+pub const RATE_MIN: f64 = 1024.0;
 
 /// A body that fails when its sender stalls or drips; time that the reader takes does not count.
 pub struct Paced<B> {
@@ -33,11 +32,8 @@ pub struct Paced<B> {
 }
 
 impl<B> Paced<B> {
-    pub fn new(body: B) -> Paced<B> {
-        Paced::within(body, STALL)
-    }
-
-    fn within(body: B, stall_max: Duration) -> Paced<B> {
+    /// `stall_max` is how long a client may send nothing, and for how long it may send slowly.
+    pub fn new(body: B, stall_max: Duration) -> Paced<B> {
         let stall = Box::pin(sleep(stall_max));
         Paced { body, stall_max, stall, waiting_since: None, waited: Duration::ZERO, received_bytes: 0 }
     }
@@ -87,17 +83,13 @@ impl<B: Body + Unpin> Body for Watched<B> {
     }
 }
 
-/// A sender that was given up.
-#[derive(Debug)]
-pub struct TooSlow;
-
-impl std::fmt::Display for TooSlow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the request's body came too slowly")
-    }
+fn too_slow() -> BodyFailure {
+    io::Error::new(io::ErrorKind::TimedOut, "the request's body came too slowly").into()
 }
 
-impl std::error::Error for TooSlow {}
+fn is_timeout(failure: &BodyFailure) -> bool {
+    failure.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
 
 impl<B> Body for Paced<B>
 where
@@ -112,10 +104,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Pending => self.wait(cx).map(|()| Some(Err(TooSlow.into()))),
+            Poll::Pending => self.wait(cx).map(|()| Some(Err(too_slow()))),
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                let outcome = if self.is_too_slow(bytes) { Err(TooSlow.into()) } else { Ok(frame) };
+                let outcome = if self.is_too_slow(bytes) { Err(too_slow()) } else { Ok(frame) };
                 Poll::Ready(Some(outcome))
             }
             Poll::Ready(Some(Err(e))) => Poll::Ready(Some(Err(e.into()))),
@@ -137,7 +129,7 @@ where
 /// # Errors
 /// 413 when it is larger than `SMALL_MAX` (unread, where its length was announced), 408 when it came too slowly, 400
 /// when it broke off.
-pub async fn read_small<B>(body: B) -> Result<Bytes, StatusCode>
+pub async fn read_small<B>(body: B, stall_max: Duration) -> Result<Bytes, StatusCode>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BodyFailure>,
@@ -145,11 +137,11 @@ where
     if body.size_hint().lower() > SMALL_MAX as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let read = Limited::new(Paced::new(body), SMALL_MAX).collect().await;
+    let read = Limited::new(Paced::new(body, stall_max), SMALL_MAX).collect().await;
     read.map(http_body_util::Collected::to_bytes).map_err(|e| {
         if e.is::<http_body_util::LengthLimitError>() {
             StatusCode::PAYLOAD_TOO_LARGE
-        } else if e.is::<TooSlow>() {
+        } else if is_timeout(&e) {
             StatusCode::REQUEST_TIMEOUT
         } else {
             StatusCode::BAD_REQUEST
@@ -166,7 +158,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(100);
 
     fn is_given_up<T>(outcome: &Result<T, BodyFailure>) -> bool {
-        outcome.as_ref().is_err_and(|e| e.is::<TooSlow>())
+        outcome.as_ref().is_err_and(is_timeout)
     }
 
     #[tokio::test]
@@ -176,24 +168,24 @@ mod tests {
             Some((Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"x"))), ()))
         });
         let start = Instant::now();
-        let outcome = Paced::within(Box::pin(StreamBody::new(drips)), SHORT).collect().await;
+        let outcome = Paced::new(Box::pin(StreamBody::new(drips)), SHORT).collect().await;
         assert!(is_given_up(&outcome) && start.elapsed() < SHORT * 10);
     }
 
     #[tokio::test]
     async fn a_silent_body_is_given_up() {
         let silent = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, std::io::Error>>());
-        assert!(is_given_up(&Paced::within(silent, SHORT).collect().await));
+        assert!(is_given_up(&Paced::new(silent, SHORT).collect().await));
     }
 
     #[tokio::test]
     async fn a_large_body_is_refused() {
         assert_eq!(
-            read_small(Full::new(Bytes::from(vec![0; SMALL_MAX]))).await.map(|b| b.len()),
+            read_small(Full::new(Bytes::from(vec![0; SMALL_MAX])), SHORT).await.map(|b| b.len()),
             Ok(SMALL_MAX)
         );
         assert_eq!(
-            read_small(Full::new(Bytes::from(vec![0; SMALL_MAX + 1]))).await,
+            read_small(Full::new(Bytes::from(vec![0; SMALL_MAX + 1])), SHORT).await,
             Err(StatusCode::PAYLOAD_TOO_LARGE)
         );
     }

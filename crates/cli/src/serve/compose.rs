@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::audit::Audit;
 use super::cors::Cors;
 use super::dispatch::{Dispatch, Doors};
 use super::folder::Folder;
@@ -33,6 +34,8 @@ const HAND_BACK: Duration = Duration::from_secs(8);
 pub struct House {
     /// Takes every request.
     pub dispatch: Arc<Dispatch>,
+    /// `None`: off.
+    pub audit: Option<Arc<Audit>>,
     catalog: Catalog,
     log: Arc<Log>,
     jobs: Option<Jobs>,
@@ -52,13 +55,14 @@ pub async fn compose(
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
     let catalog = Catalog::open(&place("catalog.db"), clock.clone()).await?.with_quotas(settings.quotas);
-    let log = Arc::new(open_log(&place("log"), &catalog).await?);
+    let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };
     let master = folder.master_key(&*clock)?;
     check_master(&catalog, &master).await?;
     let root = root.clone();
-    let access = Arc::new(Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master));
+    let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
+    let access = Arc::new(access.over_tls(settings.tls.is_some()));
     access.seal_access_keys().await?;
     access.load_access_keys().await?;
     let hosts = settings.public_hosts.clone();
@@ -76,11 +80,15 @@ pub async fn compose(
     iam.keep_aws_policies().await?;
     let door = api.clone();
     let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
+    let audit = settings.audit(folder.path());
+    let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
     let dispatch = Arc::new(Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3),
         realm: realm.clone(),
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
+        audit: audit.clone(),
+        client_timeout: settings.client_timeout,
     });
     access.embed(embedded(&dispatch));
     let jobs = Some(Jobs::start(jobs::Parts {
@@ -94,7 +102,7 @@ pub async fn compose(
         scratch: emptied(&place("scratch"))?,
         settings: job_settings(settings),
     }));
-    Ok(House { dispatch, catalog, log, jobs })
+    Ok(House { dispatch, audit, catalog, log, jobs })
 }
 
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
@@ -145,17 +153,22 @@ impl House {
 
     /// Writes what waits and closes the files.
     pub async fn close(self) {
-        let log = self.log.clone();
+        let (log, audit) = (self.log.clone(), self.audit.clone());
         match tokio::task::spawn_blocking(move || log.close()).await {
             Ok(Ok(())) => {}
             Ok(Err(cause)) => warn!("the log was not closed in good order: {}", cause.chain()),
             Err(cause) => warn!("the log was not closed in good order: {cause}"),
         }
         self.catalog.close().await;
+        if let Some(audit) = audit
+            && let Err(cause) = tokio::task::spawn_blocking(move || audit.close()).await
+        {
+            warn!("the audit log was not closed in good order: {cause}");
+        }
     }
 }
 
-async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
+async fn open_log(folder: &Path, catalog: &Catalog, settings: LogSettings) -> Result<Log> {
     let numbers = catalog.sequencer();
     numbers.reserve(0).await?;
     let runtime = Handle::current();
@@ -165,7 +178,7 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
         Some(first) => Ok(first),
         None => runtime.block_on(drawn.draw_or_reserve(count)),
     });
-    let (log, recovered) = Log::open(folder, LogSettings::default(), sequencer)?;
+    let (log, recovered) = Log::open(folder, settings, sequencer)?;
     if recovered.sequence_max.is_some_and(|max| numbers.next() <= max) {
         return Err(Error::corrupt(
             "the log holds newer records than the catalog knows of: restore both from the same backup",
@@ -180,6 +193,11 @@ async fn open_log(folder: &Path, catalog: &Catalog) -> Result<Log> {
     let (records, dropped_bytes) = (recovered.records, recovered.dropped_bytes);
     info!(records, dropped_bytes, "the log holds {records} records that are not yet in a run");
     Ok(log)
+}
+
+fn log_settings(settings: &Settings) -> LogSettings {
+    let queue_bytes_max = usize::try_from(settings.put_queue_bytes).unwrap_or(usize::MAX);
+    LogSettings { queue_bytes_max, ..LogSettings::default() }
 }
 
 fn job_settings(settings: &Settings) -> jobs::Settings {

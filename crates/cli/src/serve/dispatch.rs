@@ -1,26 +1,29 @@
 //! From a request to its door: who sends it is settled first, in one place, and only then what is asked for.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use access::trail::{self, Trail};
 use access::{Peer, Principal, Unauthenticated};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{Clock, Realm};
 use tracing::{debug, error, info};
-use wire::error::{AuthError, Fault};
+use wire::error::{AuthError, ErrorCode, Fault};
 use wire::protocol::Protocol;
 use wire::sigv4::{self, Credential, Rules, Scope};
 
 use super::answer::{AnswerBody, BodyFailure, whole};
+use super::audit::{Audit, Called};
 use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
 use super::unsigned;
@@ -61,6 +64,18 @@ pub struct Dispatch {
     pub realm: Realm,
     pub clock: Arc<dyn Clock>,
     pub cors: Cors,
+    /// `None`: no call leaves a line.
+    pub audit: Option<Arc<Audit>>,
+    /// For how long a client may keep the server waiting for a body.
+    pub client_timeout: Duration,
+}
+
+/// How a request ended.
+struct Answered {
+    method: Method,
+    path: String,
+    status: u16,
+    duration: Duration,
 }
 
 /// What is known of a caller whose signature is yet to be verified.
@@ -83,9 +98,12 @@ impl Dispatch {
         // The query stays out of the log: presigned addresses hold signatures there.
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = request.into_parts();
+        let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
         let protocol = unsigned::protocol(&parts);
         let page = self.cors.page(&parts);
-        let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind().await;
+        let source = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+        let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind();
+        let (routed, trail) = trail::follow(routed).await;
         let mut response = routed.unwrap_or_else(|_| {
             error!(request.id = id, "a request of {method} {path} met a bug");
             whole(protocol.fault(&Fault::internal(protocol), &id))
@@ -93,14 +111,47 @@ impl Dispatch {
         if let Some(origin) = page.filter(|_| method != Method::OPTIONS) {
             cors::admit(response.headers_mut(), origin);
         }
-        let (status, duration_ms) = (response.status().as_u16(), start.elapsed().as_millis());
-        // Puts come by the thousand a second: those that went well would drown all else.
-        if status == 200 && method == Method::POST && unsigned::is_events_path(&path) {
-            debug!(request.id = id, status, duration_ms, "{method} {path}");
-        } else {
-            info!(request.id = id, status, duration_ms, "{method} {path}");
+        // A proxy may have seen another end of such a body: what comes behind it is taken for no request.
+        if is_chunked {
+            response = closing(response);
         }
+        let answered =
+            Answered { method, path, status: response.status().as_u16(), duration: start.elapsed() };
+        self.report(&id, source, &trail, &response, &answered);
         response
+    }
+
+    // Of puts, which may come by the thousand, the audit log alone keeps a line.
+    fn report(
+        &self,
+        id: &str,
+        source: Option<IpAddr>,
+        trail: &Trail,
+        response: &Response<AnswerBody>,
+        answered: &Answered,
+    ) {
+        let error_code = response.extensions().get::<ErrorCode>().map(|ErrorCode(code)| code.as_ref());
+        let Answered { method, path, status, duration } = answered;
+        let (status, duration_ms) = (*status, duration.as_millis());
+        if trail.service.as_deref() == Some("personalize") && unsigned::is_events_path(path) {
+            debug!(request.id = id, status, error.code = error_code, duration_ms, "{method} {path}");
+        } else {
+            let operation = trail.operation.as_deref();
+            info!(
+                request.id = id,
+                operation,
+                status,
+                error.code = error_code,
+                duration_ms,
+                "{method} {path}"
+            );
+        }
+        let Some(audit) = self.audit.as_ref().filter(|_| trail.service.is_some() || error_code.is_some())
+        else {
+            return;
+        };
+        let time_ms = self.clock.now_ms();
+        audit.record(&Called { time_ms, request_id: id, source, trail, status, error_code });
     }
 
     async fn route<B>(&self, mut parts: Parts, body: B, id: &str) -> Response<AnswerBody>
@@ -118,6 +169,7 @@ impl Dispatch {
             }
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
             Ok(Some(scope)) => {
+                trail::claim(&scope.access_key_id, &scope.service);
                 let protocol = protocol(&parts, &scope);
                 match self.claimed(&parts, scope, protocol).await {
                     Ok(claimed) => claimed,
@@ -164,9 +216,10 @@ impl Dispatch {
         B::Error: Into<BodyFailure>,
     {
         let is_read = Arc::new(AtomicBool::new(false));
-        let body = Watched { body: Paced::new(body), is_read: is_read.clone() };
+        let body = Watched { body: Paced::new(body, self.client_timeout), is_read: is_read.clone() };
         let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), body.boxed());
         let body = verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
+        trail::caller(claimed.principal.arn().as_str());
         let asks_first = parts.headers.contains_key(EXPECT);
         let request = Request::from_parts(parts.clone(), body);
         let response = (self.doors.s3)(claimed.principal, id.to_owned(), request).await;
@@ -194,13 +247,14 @@ impl Dispatch {
                 text,
             ));
         }
-        let body = read_small(body).await.map_err(unread)?;
+        let body = read_small(body, self.client_timeout).await.map_err(unread)?;
         // Health is anybody's to ask. As a call, it is the least that one can cost: `lade bench put --no-op` makes it.
         if claimed.protocol == Protocol::RestJson && parts.uri.path() == unsigned::LIVE {
             return Ok(whole(unsigned::text("ok\n")));
         }
         let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
         verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
+        trail::caller(claimed.principal.arn().as_str());
         let door = match claimed.scope.service.as_str() {
             "personalize" => &self.doors.personalize,
             "kms" => &self.doors.kms,

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,10 +39,19 @@ struct StoredKey {
 /// What `lade env` has to know of a running server.
 pub struct Running {
     pub address: String,
+    /// Whether it speaks TLS.
+    pub is_secure: bool,
+    /// The file with whom to trust, where that goes without saying for nobody.
+    pub ca_bundle: Option<PathBuf>,
     pub region: String,
     pub access_key_id: String,
     /// `None` when the key was given to the server from outside.
     pub secret_access_key: Option<String>,
+}
+
+/// Where clients find an address.
+pub fn url(is_secure: bool, address: impl std::fmt::Display) -> String {
+    format!("{}://{address}", if is_secure { "https" } else { "http" })
 }
 
 impl Folder {
@@ -141,9 +151,21 @@ impl Folder {
     }
 
     /// Tells other commands where the server is, and by which key it is entered.
-    pub fn announce(&self, address: SocketAddr, access_key_id: &str) -> Result<()> {
+    ///
+    /// `tls` is given where it speaks TLS, and names the file with whom to trust.
+    pub fn announce(
+        &self,
+        address: SocketAddr,
+        access_key_id: &str,
+        tls: Option<Option<&Path>>,
+    ) -> Result<()> {
         write(&self.path, ACCESS_KEY_ID, access_key_id.as_bytes())?;
-        write(&self.path, ADDRESS, format!("{address}\n").as_bytes())
+        let mut lines = format!("{address}\n").into_bytes();
+        if let Some(ca_bundle) = tls {
+            lines.extend_from_slice(b"tls\n");
+            lines.extend_from_slice(ca_bundle.map_or(&[][..], |path| path.as_os_str().as_bytes()));
+        }
+        write(&self.path, ADDRESS, &lines)
     }
 
     /// Takes the announcement back.
@@ -169,7 +191,9 @@ pub fn running(path: &Path) -> Result<Running> {
     let text = |name: &str| {
         fs::read_to_string(path.join(name)).map(|text| text.trim().to_owned()).map_err(|_| none())
     };
-    let (address, access_key_id) = (text(ADDRESS)?, text(ACCESS_KEY_ID)?);
+    let (announced, access_key_id) = (text(ADDRESS)?, text(ACCESS_KEY_ID)?);
+    let mut lines = announced.lines();
+    let (address, tls, ca_bundle) = (lines.next().unwrap_or_default(), lines.next(), lines.next());
     // A server that was killed left its address, but whoever can have the lock is alone.
     let lock = File::open(path.join(LOCK)).map_err(|_| none())?;
     if lock.try_lock_shared().is_ok() {
@@ -178,7 +202,9 @@ pub fn running(path: &Path) -> Result<Running> {
     let realm = read::<Realm>(&path.join(REALM))?.ok_or_else(none)?;
     let key = read::<StoredKey>(&path.join(ROOT_KEY))?.filter(|key| key.access_key_id == access_key_id);
     Ok(Running {
-        address,
+        address: address.to_owned(),
+        is_secure: tls.is_some(),
+        ca_bundle: ca_bundle.map(PathBuf::from),
         region: realm.region,
         access_key_id,
         secret_access_key: key.map(|key| key.secret_access_key),
@@ -300,8 +326,13 @@ mod tests {
         let folder = Folder::open(dir.path()).unwrap();
         folder.realm(None, None).unwrap();
         let key = folder.root_key(None, &SimulatedClock::new(0, 1)).unwrap();
-        folder.announce("127.0.0.1:8080".parse().unwrap(), &key.access_key_id).unwrap();
+        let address = "127.0.0.1:8080".parse().unwrap();
+        folder.announce(address, &key.access_key_id, Some(Some(Path::new("/ca.pem")))).unwrap();
         let found = running(dir.path()).unwrap();
+        assert_eq!((found.is_secure, found.ca_bundle.as_deref()), (true, Some(Path::new("/ca.pem"))));
+        folder.announce(address, &key.access_key_id, None).unwrap();
+        let found = running(dir.path()).unwrap();
+        assert_eq!((found.is_secure, found.ca_bundle), (false, None));
         assert_eq!(
             (found.address.as_str(), found.secret_access_key),
             ("127.0.0.1:8080", Some(key.secret_access_key))

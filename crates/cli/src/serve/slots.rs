@@ -1,11 +1,14 @@
-//! Places for connections: so many and no more, and when all are taken, one that only waits has to go.
+//! Places for connections: so many and no more, and when all are taken, one that only waits has to go:
+//! first those that never sent a request.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use super::patience::Traffic;
 
 /// The places; a clone is the same.
 #[derive(Clone)]
@@ -25,6 +28,9 @@ struct Taken {
 #[derive(Default)]
 struct Slot {
     requests: AtomicUsize,
+    /// Whether there was a request at all.
+    is_known: AtomicBool,
+    traffic: Arc<Traffic>,
     leave: CancellationToken,
 }
 
@@ -43,7 +49,8 @@ impl Slots {
         Slots { max, taken: Arc::default(), freed: Arc::default() }
     }
 
-    /// Takes a place; when there is none, the oldest connection without a request is sent away.
+    /// Takes a place; when there is none, a connection without a request is sent away: the oldest
+    /// that never had one, else the oldest.
     pub async fn enter(&self) -> Pass {
         loop {
             let freed = self.freed.notified();
@@ -57,8 +64,9 @@ impl Slots {
     fn try_enter(&self) -> Option<Pass> {
         let mut taken = self.lock();
         if taken.slots.len() >= self.max {
-            let idle = taken.slots.values().find(|slot| !slot.is_busy() && !slot.leave.is_cancelled());
-            if let Some(slot) = idle {
+            let mut idle = taken.slots.values().filter(|slot| !slot.is_busy() && !slot.leave.is_cancelled());
+            let oldest = idle.clone().next();
+            if let Some(slot) = idle.find(|slot| !slot.is_known.load(Ordering::Relaxed)).or(oldest) {
                 slot.leave.cancel();
             }
             return None;
@@ -75,8 +83,9 @@ impl Slots {
 }
 
 impl Slot {
+    // An answer that was handed over to the connection may not have left it yet.
     fn is_busy(&self) -> bool {
-        self.requests.load(Ordering::SeqCst) > 0
+        self.requests.load(Ordering::SeqCst) > 0 || self.traffic.is_writing()
     }
 }
 
@@ -84,6 +93,7 @@ impl Pass {
     /// Counts a request as being served.
     pub fn busy(&self) -> Busy {
         self.slot.requests.fetch_add(1, Ordering::SeqCst);
+        self.slot.is_known.store(true, Ordering::Relaxed);
         Busy(self.slot.clone())
     }
 
@@ -91,9 +101,18 @@ impl Pass {
         self.slot.is_busy()
     }
 
+    /// What goes on on this connection.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.slot.traffic.clone()
+    }
+
     /// Waits until this connection has to make room.
     pub async fn sent_away(&self) {
         self.slot.leave.cancelled().await;
+    }
+
+    pub fn is_sent_away(&self) -> bool {
+        self.slot.leave.is_cancelled()
     }
 }
 
@@ -129,6 +148,20 @@ mod tests {
         assert!(working.is_busy());
         drop(busy);
         assert!(!working.is_busy());
+    }
+
+    #[tokio::test]
+    async fn who_never_asked_for_anything_goes_first() {
+        let slots = Slots::new(3);
+        let (client, _first_silent, _second_silent) =
+            (slots.enter().await, slots.enter().await, slots.enter().await);
+        drop(client.busy());
+        for _ in 0..2 {
+            assert!(slots.try_enter().is_none());
+        }
+        assert!(!client.is_sent_away());
+        assert!(slots.try_enter().is_none());
+        assert!(client.is_sent_away());
     }
 
     #[tokio::test]

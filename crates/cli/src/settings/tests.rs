@@ -57,7 +57,12 @@ fn settings_that_make_no_sense_are_named() {
         ("job_memory = 'much'", "much"),
         ("jobs_memory = '63MiB'", "jobs_memory must be at least 64MiB"),
         ("jobs_memory = 'all'", "all is no size"),
+        ("put_queue = '1KiB'", "put_queue must be at least 64KiB"),
+        ("connections_max = 3", "connections_max"),
+        ("client_timeout_s = 0", "client_timeout_s"),
         ("listen = 'nowhere'", "listen"),
+        ("tls_certificate = '/c.pem'", "tls_key"),
+        ("tls_ca = '/c.pem'", "tls_certificate"),
         ("root_access_key_id = 'AKIAROOTROOTROOT'", "root_secret_access_key"),
         ("root_access_key_id = 'a/b'\nroot_secret_access_key = 'x'", "root key"),
     ] {
@@ -72,6 +77,9 @@ fn listening_beyond_this_machine_has_to_be_asked_for() {
     let settings =
         settle("listen = '0.0.0.0:80'\nallow_plain_http = true\ndata_dir = '/data'", Given::default());
     assert_eq!(settings.unwrap().listen.port(), 80);
+    let files = "tls_certificate = 'c.pem'\ntls_key = '/k.pem'";
+    let settings = settle(&format!("listen = '0.0.0.0:80'\n{files}\ndata_dir = '/data'"), Given::default());
+    assert!(settings.unwrap().tls.unwrap().certificate.is_absolute());
     assert!(settle("listen = '[::1]:0'\ndata_dir = '/data'", Given::default()).is_ok());
 }
 

@@ -10,7 +10,8 @@ fn holds(condition: &str, caller: Caller<'_>, context: &Context) -> bool {
         r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{condition}}}}}"#
     );
     let document = Document::parse_identity_policy(&text).unwrap_or_else(|e| panic!("{condition}: {e}"));
-    let surroundings = Surroundings { region: "us-east-1", account: "111122223333", now_ms: NOW_MS };
+    let surroundings =
+        Surroundings { region: "us-east-1", account: "111122223333", now_ms: NOW_MS, is_secure: false };
     let request = Request::new(caller, "s3:ListBucket", "arn:aws:s3:::b").given(surroundings, context);
     decide([&document], &request) == Decision::Allow
 }

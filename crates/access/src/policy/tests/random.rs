@@ -169,7 +169,8 @@ fn random_policies_are_decided_as_a_naive_evaluator_decides() {
         let (action, resource) = (chance.one(&ASKED_ACTIONS), chance.one(&ASKED_RESOURCES));
         let now_ms = if chance.below(2) == 0 { 1_780_000_000_000 } else { 1_760_000_000_000 };
         let (context, own) = chance.context();
-        let surroundings = Surroundings { region: "us-east-1", account: "111122223333", now_ms };
+        let surroundings =
+            Surroundings { region: "us-east-1", account: "111122223333", now_ms, is_secure: false };
         let request = Request::new(caller, action, resource).given(surroundings, &context);
         let found = match decide(&documents, &request) {
             Decision::Allow => 0,

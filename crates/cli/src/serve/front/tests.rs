@@ -14,11 +14,20 @@ struct Running {
     front: JoinHandle<()>,
 }
 
-async fn running() -> Running {
+fn front(stop: &CancellationToken, client_timeout: Duration) -> Front {
+    let (dispatch, stop) = (Arc::new(Dispatch { client_timeout, ..dispatch() }), stop.clone());
+    Front { dispatch, connections_max: None, client_timeout, tls: None, stop }
+}
+
+async fn running_with(client_timeout: Duration) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let front = tokio::spawn(accept(listener, Arc::new(dispatch()), stop.clone(), Duration::from_secs(5)));
+    let front = tokio::spawn(front(&stop, client_timeout).accept(listener, Duration::from_secs(5)));
     Running { address, stop, front }
+}
+
+async fn running() -> Running {
+    running_with(Duration::from_secs(30)).await
 }
 
 /// Sends bytes and reads until `end` comes, or the connection is closed.
@@ -92,4 +101,51 @@ async fn a_stop_finishes_what_was_accepted_and_closes_the_rest() {
     running.front.await.unwrap();
     assert!(TcpStream::connect(running.address).await.is_err());
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_request_that_arrives_during_the_stop_is_answered_on_a_connection_that_had_others() {
+    let running = running().await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    exchange(&mut stream, LIVE, "ok\n").await;
+    stream.write_all(&LIVE[..20]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    running.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let answered = exchange(&mut stream, &LIVE[20..], "ok\n").await;
+    assert!(answered.starts_with("HTTP/1.1 200 OK") && answered.contains("connection: close"), "{answered}");
+    assert_eq!(exchange(&mut stream, b"", "never").await, "");
+    running.front.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_connected_before_the_stop_is_served_after_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(LIVE).await.unwrap();
+        clients.push(stream);
+    }
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let front = tokio::spawn(front(&stop, Duration::from_secs(5)).accept(listener, Duration::from_secs(5)));
+    for mut stream in clients {
+        assert!(exchange(&mut stream, b"", "ok\n").await.starts_with("HTTP/1.1 200 OK"));
+    }
+    front.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_keeps_the_server_waiting_is_given_up() {
+    let running = running_with(Duration::from_millis(100)).await;
+    let half = "PUT /b/k HTTP/1.1\r\nhost: h\r\n";
+    for begun in ["", half] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        assert_eq!(exchange(&mut stream, begun.as_bytes(), "never").await, "", "{begun}");
+    }
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    exchange(&mut idle, LIVE, "ok\n").await;
+    assert_eq!(exchange(&mut idle, b"", "never").await, "");
 }
