@@ -29,7 +29,7 @@ TRUST = DOCUMENT.replace('"Action":"*","Resource":"*"', '"Principal":"*","Action
 
 # Values that a service's own checks let pass, by the name of the member.
 VALUES = {
-    "roleArn": ROLE, "PolicyArn": POLICY, "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k",
+    "roleArn": ROLE, "RoleArn": ROLE, "PolicySourceArn": ROLE, "PolicyArn": POLICY, "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k",
     "datasetType": "Items", "dataLocation": "s3://nowhere/x", "path": "s3://nowhere/x", "tagKey": "a", "tagValue": "b",
     "AssumeRolePolicyDocument": TRUST, "PolicyDocument": DOCUMENT, "VersionId": "v1", "Status": "Inactive",
     "AccessKeyId": "AKIANOBODYNOBODYNOBO", "importMode": "FULL", "ingestionMode": "ALL",
@@ -218,21 +218,28 @@ def test_whoever_may_not_does_not_learn_what_there_is(workshop, user):
 
 
 # How the operations of IAM that name no user, role or policy say on what they ask.
-IAM = {"ListRoles": "role/", "ListUsers": "user/", "ListPolicies": "policy/"}
-IAM_MEMBERS = {"UserName": "user", "RoleName": "role", "GroupName": "group", "InstanceProfileName": "instance-profile"}
+IAM = {"ListRoles": "role/", "ListUsers": "user/", "ListPolicies": "policy/", "ListGroups": "group/",
+       "ListInstanceProfiles": "instance-profile/"}
+IAM_ON_NOTHING = ["SimulateCustomPolicy", "GetAccountSummary", "GetAccountAuthorizationDetails", "ListAccountAliases"]
+# The first of them that a request has is what it asks on.
+IAM_MEMBERS = {"GroupName": "group", "InstanceProfileName": "instance-profile", "UserName": "user", "RoleName": "role"}
 
 
 def iam_resource(name, given):
     """By what policies name it, and how a denial shows it."""
     arn = lambda kind, of: f"arn:aws:iam::{ACCOUNT}:{kind}/{of}"
+    if name in IAM_ON_NOTHING:
+        return "*", None
     if name in IAM:
         return arn(*IAM[name].split("/")), None
     if name == "CreatePolicy":
         return arn("policy", given["PolicyName"]), None
     for member, kind in IAM_MEMBERS.items():
         if member in given:
-            is_new = name == f"Create{kind.title()}"
+            is_new = name == f"Create{kind.title().replace('-', '')}"
             return arn(kind, given[member]), None if is_new else f"{kind} {given[member]}"
+    if "PolicySourceArn" in given:
+        return given["PolicySourceArn"], None
     assert "PolicyArn" in given, f"nobody has said what {name} asks on"
     return given["PolicyArn"], f"policy {given['PolicyArn']}"
 
