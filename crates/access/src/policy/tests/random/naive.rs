@@ -114,7 +114,8 @@ fn conditions(block: &Value, is_new: bool, world: &World) -> bool {
 
 fn condition(operator: &str, found: &[String], wanted: &[Value], is_new: bool, world: &World) -> bool {
     if operator == "Null" {
-        return wanted.iter().any(|text| *text == found.is_empty().to_string());
+        let is_missing = found.is_empty().to_string();
+        return wanted.iter().any(|text| *text == is_missing);
     }
     let if_exists = operator.ends_with("IfExists");
     let bare = operator.trim_end_matches("IfExists");
