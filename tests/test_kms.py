@@ -75,7 +75,7 @@ def test_operations_that_are_not_offered_say_so(kms, key):
 
 
 def test_keys_and_aliases_are_listed_page_by_page(kms, key):
-    names = [f"alias/{unique('page')}" for _ in range(3)]
+    names = sorted(f"alias/{unique('page')}" for _ in range(3))
     for name in names:
         kms.create_alias(AliasName=name, TargetKeyId=key["KeyId"])
     pages = kms.get_paginator("list_aliases").paginate(KeyId=key["KeyId"], PaginationConfig={"PageSize": 2})

@@ -116,7 +116,7 @@ fn only_denied(by_resource: &Decision) -> Option<Reason> {
 }
 
 // Within one account either policy suffices.
-fn either(by_identity: &Decision, by_resource: &Decision) -> Option<Reason> {
+pub(crate) fn either(by_identity: &Decision, by_resource: &Decision) -> Option<Reason> {
     match (by_identity, by_resource) {
         (Decision::ExplicitDeny { .. }, _) => Some(Reason::DeniedByIdentityPolicy),
         (_, Decision::ExplicitDeny { .. }) => Some(Reason::DeniedByResourcePolicy),

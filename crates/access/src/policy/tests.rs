@@ -1,7 +1,9 @@
 //! The rules of policies as tables, and random policies against a second, naive evaluator.
 
 mod condition;
+mod logic;
 mod random;
+mod reading;
 
 use std::sync::LazyLock;
 

