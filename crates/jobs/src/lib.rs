@@ -1,5 +1,6 @@
 //! Jobs: claimed from the catalog, run under a lease, retried on passing faults, ended once and for all.
 
+mod attempt;
 mod budget;
 mod compaction;
 mod data_deletion_job;
