@@ -99,3 +99,15 @@ def test_a_taken_port_is_told_with_the_flag_that_helps(own_server, tmp_path):
     code, text = run_to_the_end(own_server, "--data-dir", str(tmp_path / "other"), "--listen", taken)
     assert code == 1 and taken in text and "--listen" in text, text
 
+
+
+def test_a_log_that_can_not_be_written_stops_nobody(own_server):
+    """As when the disk that takes the log is full."""
+    own_server.stop()
+    own_server.stderr = "/dev/full"
+    own_server.start()
+    workshop = Workshop(own_server.endpoint)
+    group = workshop.make_group(interactions=INTERACTIONS, tracker=True)
+    workshop.put_event(group.tracking_id, "u1", "i1", "click", 1)
+    assert workshop.export(group.interactions).lines == ["u1,i1,click,1"]
+    assert own_server.stop() == 0

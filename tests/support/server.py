@@ -45,6 +45,7 @@ class Server:
             "LADE_ROOT_SECRET_ACCESS_KEY": ROOT_SECRET,
             **(env or {}),
         }
+        self.stderr = self.folder / "stderr"
         self.endpoint = None
         self.process = None
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ class Server:
     def spawn(self):
         """Starts the process without waiting; its output is appended to two files beside the data folder."""
         self.out_start = self._size(self.folder / "stdout")
-        with open(self.folder / "stdout", "ab") as out, open(self.folder / "stderr", "ab") as err:
+        with open(self.folder / "stdout", "ab") as out, open(self.stderr, "ab") as err:
             self.process = subprocess.Popen(
                 [binary(), "serve", "--data-dir", str(self.data_dir), "--listen", self.listen, *self.arguments],
                 env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,

@@ -54,7 +54,7 @@ use model::{Arn, Clock, Quotas};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, Transaction};
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
 pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -91,14 +91,9 @@ impl Catalog {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await
-            .unavailable(opening)?;
+        let writer = connections(1).connect_with(options.clone()).await.unavailable(opening)?;
         format::settle(&writer).await?;
-        let readers =
-            SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unavailable(opening)?;
+        let readers = connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
         let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
         let catalog = Catalog { writer, readers, clock, sequencer, quotas, identity_generation, gate: None };
@@ -170,6 +165,14 @@ impl Catalog {
     }
 }
 
+// SQLite ends a transaction by itself when the disk is full or fails. The driver does not notice and would never begin
+// another one: such a connection is replaced.
+fn connections(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(most)
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+}
+
 // The file holds the sealed secrets of access keys; SQLite gives the files beside it the same permissions.
 fn keep_private(file: &Path) -> std::io::Result<()> {
     let opened =
@@ -219,4 +222,28 @@ pub(crate) fn stored_arn(text: &str) -> Result<Arn> {
 /// A stored word that no enum knows.
 pub(crate) fn unknown_word(column: &str) -> Error {
     Error::corrupt(format!("a catalog row holds an unknown word in {column}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::clock::SimulatedClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_catalog_whose_disk_was_full_writes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SimulatedClock::new(0, 1));
+        let catalog = Catalog::open(&folder.path().join("catalog.db"), clock).await.unwrap();
+        let schema = |name: &str, document: String| {
+            let arn =
+                Arn::parse(&format!("arn:aws:personalize:us-east-1:000000000000:schema/{name}")).unwrap();
+            NewSchema { arn, name: name.to_owned(), document, domain: None }
+        };
+        // Holds for the connection that is there now.
+        sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&catalog.writer).await.unwrap();
+        let refused = catalog.create_schema(&schema("large", "x".repeat(1 << 20))).await.unwrap_err();
+        assert!(refused.chain().contains("full"), "{}", refused.chain());
+        catalog.create_schema(&schema("small", "x".to_owned())).await.unwrap();
+    }
 }

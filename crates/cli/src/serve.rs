@@ -215,8 +215,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 fn log() {
     let filter = variable("LADE_LOG").and_then(|text| text.parse::<tracing_subscriber::EnvFilter>().ok());
     let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=off"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A line that can't be written is lost: to say so on standard error would panic, as that is what can't be written to.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     let set = match variable("LADE_LOG_FORMAT").as_deref() {
         Some("json") => log.json().try_init(),
         _ => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

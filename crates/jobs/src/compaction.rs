@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::budget::Budget;
 use crate::upkeep::input;
-use crate::{Parts, blocking, new_run};
+use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -93,7 +93,7 @@ impl Compactor {
             Ok(true) => self.write(dataset, origin, runs, &attempt, share.bytes()).await,
             other => other,
         };
-        catalog.end_attempt(&attempt).await?;
+        attempt::end(&self.parts, &attempt).await;
         match done {
             Ok(true) => info!(dataset.arn = %dataset.arn, "compacted {} runs", runs.len()),
             // A job has taken the runs away, and their objects may be gone as well.

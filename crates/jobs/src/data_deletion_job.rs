@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::upkeep::{clear_objects, flush_before, input, trim_log};
-use crate::{Outcome, Parts, blocking, dataset_import_job, explain_denial, new_run};
+use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, new_run};
 
 pub async fn run(
     parts: &Arc<Parts>,
@@ -28,7 +28,7 @@ pub async fn run(
             let attempt = parts.clock.hex(16);
             parts.catalog.begin_attempt(&attempt).await?;
             let deleted = delete(parts, job, lease, &attempt, progress).await;
-            parts.catalog.end_attempt(&attempt).await?;
+            attempt::end(parts, &attempt).await;
             parts.catalog.set_deleted(lease, deleted?).await?
         }
     };

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::metric_attribution::{self, Finished, Report};
-use crate::{Parts, blocking, dataset_of, explain_denial, new_run};
+use crate::{Parts, attempt, blocking, dataset_of, explain_denial, new_run};
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.import_request()?;
@@ -37,7 +37,7 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
         Ok((file, report)) => publish_and_list(parts, job, lease, &layout, file, report).await,
         Err(cause) => Err(explain_denial(&place.bucket, READING)(cause)),
     };
-    parts.catalog.end_attempt(&attempt).await?;
+    attempt::end(parts, &attempt).await;
     listed
 }
 

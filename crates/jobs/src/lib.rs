@@ -1,5 +1,6 @@
 //! Jobs: claimed from the catalog, run under a lease, retried on passing faults, ended once and for all.
 
+mod attempt;
 mod budget;
 mod compaction;
 mod data_deletion_job;
@@ -85,8 +86,9 @@ pub struct Jobs {
 
 const POLL: Duration = Duration::from_secs(1);
 /// A job that meets passing faults is given up after this many attempts: about an hour.
-const ATTEMPTS_MAX: i64 = 120;
-const RETRY_MS_MAX: i64 = 30_000;
+const ATTEMPTS_MAX: i64 = 720;
+/// A fault that has passed, such as a full disk, keeps nobody waiting for longer.
+const RETRY_MS_MAX: i64 = 5_000;
 /// A job that waits for others looks again after this time.
 const WAIT_MS: i64 = 250;
 
@@ -174,17 +176,33 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
         .await
         .unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause)));
     keeper.abort();
-    let is_stopping = *stopped.borrow();
-    let ended = match outcome {
-        Ok(Outcome::Ended) => {
-            info!(job.arn = %job.arn, rows = progress.rows(), "the job is done");
-            Ok(())
+    // On a disk that is full or fails, the row is changed as soon as it takes changes again.
+    loop {
+        let is_stopping = *stopped.borrow();
+        let Err(cause) = hand_in(parts, &job, &lease, &outcome, is_stopping).await else { break };
+        warn!(job.arn = %job.arn, error = %cause.chain(), "the job's row could not be changed");
+        if cause.kind == ErrorKind::InUse || is_stopping {
+            return;
         }
-        Ok(Outcome::Waiting) => parts.catalog.wait_later(&lease, WAIT_MS).await,
-        Err(cause) => give_up(parts, &job, &lease, &cause, is_stopping).await,
-    };
-    if let Err(cause) = ended {
-        warn!(job.arn = %job.arn, error = %cause.chain(), "the job's row could not be changed; it is claimed again later");
+        tokio::time::sleep(POLL).await;
+    }
+    if matches!(outcome, Ok(Outcome::Ended)) {
+        info!(job.arn = %job.arn, rows = progress.rows(), "the job is done");
+    }
+}
+
+/// Brings into the job's row how an attempt left it.
+async fn hand_in(
+    parts: &Parts,
+    job: &JobRow,
+    lease: &Lease,
+    outcome: &Result<Outcome>,
+    is_stopping: bool,
+) -> Result<()> {
+    match outcome {
+        Ok(Outcome::Ended) => Ok(()),
+        Ok(Outcome::Waiting) => parts.catalog.wait_later(lease, WAIT_MS).await,
+        Err(cause) => give_up(parts, job, lease, cause, is_stopping).await,
     }
 }
 

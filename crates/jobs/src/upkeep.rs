@@ -13,7 +13,7 @@ use store::{RunFile, RunWriter, Sorter};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::{Parts, blocking, new_run};
+use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -95,7 +95,7 @@ pub async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
         Ok(_) => Ok(()),
         Err(cause) => Err(cause),
     };
-    parts.catalog.end_attempt(&attempt).await?;
+    attempt::end(parts, &attempt).await;
     done
 }
 

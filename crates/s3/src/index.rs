@@ -14,7 +14,7 @@ use s3s::S3Result;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, Transaction};
 
 use crate::error::Doing;
 
@@ -78,7 +78,12 @@ impl Index {
 }
 
 async fn pool(connections: u32, options: SqliteConnectOptions) -> Result<SqlitePool> {
-    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+    // SQLite ends a transaction by itself when the disk is full or fails. The driver does not notice and would never begin
+    // another one: such a connection is replaced.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(30))
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }));
     pool.connect_with(options).await.unavailable(|| "open the index of objects".to_owned())
 }
 
@@ -128,5 +133,20 @@ mod tests {
         drop(index);
         let again = Index::open(&file).await.unwrap();
         assert_eq!(again.bucket("old").await.unwrap().encryption.as_deref(), Some("{}"));
+    }
+
+    #[tokio::test]
+    async fn an_index_whose_disk_was_full_changes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(&dir.path().join("index.db")).await.unwrap();
+        // Holds for the connection that is there now.
+        sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&index.writer).await.unwrap();
+        let large = "x".repeat(1 << 20);
+        let mut tx = index.change().await.unwrap();
+        let insert =
+            sqlx::query("INSERT INTO bucket VALUES (?1, 0, NULL, NULL)").bind(&large).execute(&mut *tx).await;
+        assert!(insert.unwrap_err().to_string().contains("full"));
+        drop(tx);
+        index.change().await.unwrap().rollback().await.unwrap();
     }
 }

@@ -19,6 +19,8 @@ use crate::session::SessionKeys;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 5;
+/// Between two attempts: a caller waits for all of them, and a job has attempts of its own.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// How requests get to an S3 endpoint.
 #[derive(Clone)]
@@ -54,7 +56,7 @@ impl Bucket {
             .credentials_provider(credentials)
             .force_path_style(true)
             .disable_s3_express_session_auth(true)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(BACKOFF_MAX))
             .timeout_config(timeouts.build())
             // Its limit of a byte a second stops exports that wait for their own disk; `Body` has its own limit.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

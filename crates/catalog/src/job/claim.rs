@@ -16,6 +16,7 @@ impl Catalog {
     ///
     /// Datasets take turns: those with fewer jobs running come first, and of these the one whose last turn is longest ago.
     /// Imports of one dataset run one after the other, in order of creation; so do data deletion jobs of one group.
+    /// A lease that ends later than any that is given now was given before the clock was set back, and does not count.
     pub async fn claim(&self, lease_ms: i64) -> Result<Option<(JobRow, Lease)>> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
@@ -24,7 +25,8 @@ impl Catalog {
                  lease_until_ms = ?1 + ?2, updated_ms = max(updated_ms, ?1), rows_done = 0, bytes_done = 0
              WHERE number = (
                  SELECT number FROM job j LEFT JOIN turn USING (subject_arn)
-                 WHERE (status = 'CREATE PENDING' OR (status = 'CREATE IN_PROGRESS' AND lease_until_ms <= ?1))
+                 WHERE (status = 'CREATE PENDING' OR (status = 'CREATE IN_PROGRESS'
+                     AND lease_until_ms NOT BETWEEN ?1 + 1 AND ?1 + 2 * ?2))
                  AND NOT (kind IN ('IMPORT', 'DELETION') AND EXISTS (
                      SELECT 1 FROM job e WHERE e.subject_arn = j.subject_arn AND e.dataset_id = j.dataset_id
                      AND e.kind = j.kind AND e.number < j.number

@@ -141,3 +141,24 @@ async fn what_is_deleted_leaves_no_turn_behind() {
     }
     assert_eq!(claim(&stage.catalog).await.0, "b1");
 }
+
+#[tokio::test]
+async fn a_job_that_is_tried_again_later_does_not_wait_for_a_clock_that_was_set_back() {
+    let stage = set(&["a"]).await;
+    exports(&stage, "a", 1).await;
+    let lease = stage.catalog.claim(1000).await.unwrap().unwrap().1;
+    stage.catalog.retry_later(&lease, 500).await.unwrap();
+    assert!(stage.catalog.claim(1000).await.unwrap().is_none());
+    stage.clock.advance_ms(-900_000);
+    assert_eq!(stage.catalog.claim(1000).await.unwrap().unwrap().0.name, "a0");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_a_little_takes_no_job_from_its_worker() {
+    let stage = set(&["a"]).await;
+    exports(&stage, "a", 1).await;
+    let lease = stage.catalog.claim(1000).await.unwrap().unwrap().1;
+    stage.clock.advance_ms(-900);
+    assert!(stage.catalog.claim(1000).await.unwrap().is_none());
+    stage.catalog.finish_export(&lease, "{}").await.unwrap();
+}

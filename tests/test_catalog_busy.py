@@ -1,0 +1,92 @@
+"""Another process holds the catalog's file for a while: puts go on, jobs wait, and nothing is lost."""
+
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
+
+from support.schemas import INTERACTIONS
+from support.workshop import Workshop
+
+PUT_S = 5
+WRITERS = 4
+
+
+class Load:
+    """Writers that put one event after the other; what they sent, what was acknowledged, how long the slowest took."""
+
+    def __init__(self, workshop, tracking_id):
+        self.workshop, self.tracking_id = workshop, tracking_id
+        self.stopped = threading.Event()
+        self.sent, self.acknowledged, self.refused, self.slowest_s = set(), set(), [], 0
+
+    def write(self, writer):
+        number = 0
+        while not self.stopped.is_set():
+            number += 1
+            key, begin = f"w{writer}-{number}", time.monotonic()
+            self.sent.add(key)
+            try:
+                self.workshop.put_event(self.tracking_id, "u", key, "e", number)
+                self.acknowledged.add(key)
+            except ClientError as error:
+                assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503, error
+                self.refused.append(key)
+            self.slowest_s = max(self.slowest_s, time.monotonic() - begin)
+
+
+@pytest.mark.parametrize("held_s", [1, 10])
+def test_a_held_catalog_keeps_no_put_waiting(own_server, note, held_s):
+    workshop = Workshop(own_server.endpoint)
+    group = workshop.make_group(interactions=INTERACTIONS, tracker=True)
+    text = "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP\n" + "".join(f"b{n},i,e,{n}\n" for n in range(1000))
+    location = workshop.upload(text)
+    load = Load(workshop, group.tracking_id)
+    other = sqlite3.connect(own_server.data_dir / "catalog.db", isolation_level=None, timeout=10,
+                            check_same_thread=False)
+    with ThreadPoolExecutor(WRITERS + 2) as pool:
+        writers = [pool.submit(load.write, n) for n in range(WRITERS)]
+        while not load.acknowledged:
+            time.sleep(0.01)
+        other.execute("BEGIN EXCLUSIVE")
+        try:
+            held = set(load.acknowledged)
+            job = pool.submit(patiently, lambda: workshop.start_import(group.interactions, location))
+            reads = pool.submit(lambda: workshop.personalize.list_datasets(datasetGroupArn=group.arn)["datasets"])
+            time.sleep(held_s)
+            assert len(reads.result(PUT_S)) == 1
+            assert load.acknowledged - held, "no put was acknowledged while the catalog was held"
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+            load.stopped.set()
+        for writer in writers:
+            writer.result()
+        assert workshop.wait_import(job.result())["status"] == "ACTIVE"
+    note(f"test_catalog_busy: {held_s} s held, {len(load.acknowledged)} puts, {len(load.refused)} refused, "
+         f"the slowest took {load.slowest_s:.2f} s")
+    assert load.slowest_s < PUT_S
+    check(workshop, group, load)
+    own_server.kill()
+    own_server.start()
+    check(workshop.at(own_server.endpoint), group, load)
+    assert "panicked" not in own_server.tail(1_000_000)
+
+
+def patiently(call):
+    """Calls again while the service is not available."""
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503, error
+
+
+def check(workshop, group, load):
+    items = [row[1] for row in workshop.export(group.interactions, "PUT").rows]
+    assert len(items) == len(set(items))
+    assert load.acknowledged <= set(items) <= load.sent
+    assert len(workshop.export(group.interactions, "BULK").rows) == 1000
