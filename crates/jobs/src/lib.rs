@@ -163,7 +163,13 @@ async fn wait(parts: &Parts, stopped: &mut watch::Receiver<bool>) {
 }
 
 async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Receiver<bool>) {
-    let progress = Arc::new(Progress::default());
+    if let Some(by) = &job.cancelled_by {
+        return report(&job, cancel(parts, &job, &lease, by).await);
+    }
+    let so_far = job.progress;
+    let progress =
+        Progress::resumed(so_far.rows_done, so_far.rows_total, so_far.bytes_done, so_far.bytes_total);
+    let progress = Arc::new(progress);
     let keeper = tokio::spawn(lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone()));
     // A panic ends this job's attempt, not the worker.
     let attempt = tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()));
@@ -180,6 +186,10 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
         Ok(Outcome::Waiting) => parts.catalog.wait_later(&lease, WAIT_MS).await,
         Err(cause) => give_up(parts, &job, &lease, &cause, is_stopping).await,
     };
+    report(&job, ended);
+}
+
+fn report(job: &JobRow, ended: Result<()>) {
     if let Err(cause) = ended {
         warn!(job.arn = %job.arn, error = %cause.chain(), "the job's row could not be changed; it is claimed again later");
     }
@@ -196,6 +206,9 @@ async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Pro
 }
 
 async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_stopping: bool) -> Result<()> {
+    if let Some(by) = parts.catalog.cancelled_by(&job.arn).await? {
+        return cancel(parts, job, lease, &by).await;
+    }
     if is_stopping {
         return parts.catalog.retry_later(lease, 0).await;
     }
@@ -211,6 +224,19 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
         upload::abandon(parts, job).await;
     }
     Ok(())
+}
+
+/// Ends a job that somebody cancelled, once nothing of it is left on the store.
+async fn cancel(parts: &Parts, job: &JobRow, lease: &Lease, by: &str) -> Result<()> {
+    let mut reason = catalog::cancellation(by);
+    if job.kind == JobKind::Export
+        && let Err(cause) = upload::try_abandon(parts, job).await
+    {
+        warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
+        reason.push_str(&format!(". An upload was left open: {}", cause.message()));
+    }
+    info!(job.arn = %job.arn, "the job was cancelled");
+    parts.catalog.fail_job(lease, &reason, None).await
 }
 
 /// The dataset that a job works on.
