@@ -1,6 +1,7 @@
 """Jobs as they can be watched and cancelled under /lade/v1/jobs."""
 
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_a_pending_job_is_cancelled_at_once(one_worker, shop, large):
 
 def test_a_running_import_is_cancelled_and_imports_nothing(one_worker, shop, large):
     group = shop.make_group(items=PRICED)
-    location = shop.upload(large * 1, key=f"{unique('many')}/a.csv")
+    location = shop.upload(large, key=f"{unique('many')}/a.csv")
     folder = location.rsplit("/", 1)[0]
     for n in range(4):
         shop.upload(large.replace("item-", f"more-{n}-"), key=f"{folder.split('/', 3)[3]}/{n}.csv")
@@ -197,7 +198,7 @@ def test_a_list_is_paged_newest_first(server, workshop):
     made = [workshop.import_csv(group.items, "ITEM_ID,PRICE\na,1\n")["datasetImportJobArn"] for _ in range(3)]
     seen, token = [], ""
     while True:
-        status, page = ask(server.endpoint, "GET", f"/jobs?datasetArn={group.items}&maxResults=2{token}")
+        status, page = ask(server.endpoint, "GET", f"/jobs?datasetArn={quote(group.items, safe='')}&maxResults=2{token}")
         assert status == 200, page
         seen += [found["jobArn"] for found in page["jobs"]]
         if not page["nextToken"]:

@@ -8,14 +8,14 @@ pub fn line(job: &Job) -> String {
     format!("{} {job_name}: {status}{}", kind.to_lowercase(), far(job))
 }
 
-// Nothing before work has begun, nor after it has failed.
+// Nothing before work has begun; what has ended has its ledger.
 fn far(job: &Job) -> String {
     let progress = &job.members.progress;
-    if job.members.attempts == 0 || job.state() == State::Failed {
+    if job.members.attempts == 0 || job.state() != State::Open {
         return String::new();
     }
     let mut text = String::new();
-    if let Some(permille) = progress.permille().filter(|_| job.state() == State::Open) {
+    if let Some(permille) = progress.permille() {
         text.push_str(&format!(", {}.{} %", permille / 10, permille % 10));
     }
     text.push_str(&format!(", {} rows", number(progress.rows_done)));
