@@ -164,7 +164,7 @@ fn summary(job: JobRow) -> Summary {
 }
 
 // These jobs have words of their own for the steps that all jobs go through.
-fn word(status: Status) -> &'static str {
+pub(crate) fn word(status: Status) -> &'static str {
     match status {
         Status::CreatePending => "PENDING",
         Status::CreateInProgress => "IN_PROGRESS",

@@ -21,7 +21,7 @@ use crate::events::targets::Targets;
 use crate::operation::{Asked, Handler, Operation, by_path, by_target};
 use crate::paging::PagingKey;
 use crate::reply::{self, Answer, Failure};
-use crate::{events, permission, shapes};
+use crate::{events, lade, permission, shapes};
 
 /// What the door works with.
 pub struct ApiParts {
@@ -89,6 +89,7 @@ impl Api {
                 permission::authorize_any(self, call, &format!("personalize:{name}")).await?;
                 Err(Error::invalid(format!("The operation {name} is not offered by this version.")).into())
             }
+            Asked::Lade(asked) => lade::answer(self, asked, call).await,
             Asked::Unknown => Err(unknown(call)),
         }
     }
@@ -111,6 +112,9 @@ impl Api {
 fn find(call: &Call) -> (Protocol, Asked) {
     let is_post = call.method == Method::POST;
     let Some(target) = call.headers.get("x-amz-target") else {
+        if let Some(asked) = lade::by_path(&call.method, &call.path) {
+            return (Protocol::RestJson, Asked::Lade(asked));
+        }
         let protocol = if call.path == "/" { Protocol::Json11 } else { Protocol::RestJson };
         return (protocol, if is_post { by_path(&call.path) } else { Asked::Unknown });
     };
@@ -140,6 +144,7 @@ impl Asked {
         match self {
             Asked::Operation(operation) => operation.name,
             Asked::EmptyList(name, _) | Asked::NotOffered(name) => name,
+            Asked::Lade(asked) => asked.name(),
             Asked::Unknown => "unknown",
         }
     }

@@ -93,6 +93,28 @@ impl Fixture {
             headers.insert("x-amz-target", target.parse().unwrap());
         }
         let body = Bytes::from(body.to_owned());
+        self.deliver(principal, method, (path, None), headers, body).await
+    }
+
+    /// A request without a body.
+    pub async fn send_query(
+        &self,
+        principal: Principal,
+        method: Method,
+        path: &str,
+        query: Option<&str>,
+    ) -> Response<Bytes> {
+        self.deliver(principal, method, (path, query), HeaderMap::new(), Bytes::new()).await
+    }
+
+    async fn deliver(
+        &self,
+        principal: Principal,
+        method: Method,
+        (path, query): (&str, Option<&str>),
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Response<Bytes> {
         let (path, request_id) = (path.to_owned(), "request-1".to_owned());
         self.api
             .call(Call {
@@ -103,7 +125,7 @@ impl Fixture {
                 request_id,
                 method,
                 path,
-                query: None,
+                query: query.map(str::to_owned),
                 headers,
                 body,
             })

@@ -11,6 +11,7 @@ pub mod event_tracker;
 pub mod events;
 pub mod iam;
 pub mod kms;
+pub mod lade;
 pub mod metric_attribution;
 pub mod operation;
 pub mod paging;

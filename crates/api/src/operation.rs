@@ -15,7 +15,7 @@ use crate::permission::Subject;
 use crate::reply::{self, Answer};
 use crate::{
     data_deletion_job, dataset, dataset_export_job, dataset_group, dataset_import_job, event_tracker, events,
-    metric_attribution, schema, shapes, tag,
+    lade, metric_attribution, schema, shapes, tag,
 };
 
 /// One operation of Personalize or of its events service.
@@ -52,6 +52,8 @@ pub enum Asked {
     EmptyList(&'static str, &'static str),
     /// A name that the service has and this version has not.
     NotOffered(&'static str),
+    /// What this server offers beyond the service.
+    Lade(lade::Asked),
     Unknown,
 }
 

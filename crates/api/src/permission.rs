@@ -76,6 +76,16 @@ pub async fn authorize_any(api: &Api, call: &Call, action: &str) -> Result<()> {
     authorize(api, call, action, "*", &Context::from_peer(call.source_ip)).await
 }
 
+/// Asks for the permission to do something to a resource that is there, under its tags.
+///
+/// # Errors
+/// As `authorize`.
+pub async fn authorize_on(api: &Api, call: &Call, action: &str, resource: &Arn) -> Result<()> {
+    let context = Context::from_peer(call.source_ip);
+    let context = with_tags_of(api, call, resource.as_str(), context).await?;
+    authorize(api, call, action, resource.as_str(), &context).await
+}
+
 /// Asks for one permission; `resource` is an ARN, or `*`.
 ///
 /// # Errors

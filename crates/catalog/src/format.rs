@@ -56,6 +56,9 @@ const STEPS: [&str; 2] = [
         document TEXT NOT NULL, created_ms INTEGER NOT NULL, PRIMARY KEY (policy_arn, number)
     ) STRICT, WITHOUT ROWID;
     INSERT INTO policy_version SELECT arn, 1, document, created_ms FROM policy;
+    ALTER TABLE job ADD COLUMN bytes_total INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN eta_s INTEGER;
+    ALTER TABLE job ADD COLUMN cancelled_by TEXT;
 ",
 ];
 

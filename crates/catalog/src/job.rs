@@ -1,5 +1,6 @@
 //! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
 
+mod cancel;
 pub(crate) mod claim;
 pub(crate) mod data_deletion_job;
 mod dataset_export_job;
@@ -8,6 +9,7 @@ mod dataset_update;
 mod snapshot;
 mod upload;
 
+pub use cancel::cancellation;
 pub(crate) use dataset_update::read_note;
 pub use dataset_update::{DatasetUpdate, UpdateRequest};
 
@@ -27,7 +29,8 @@ CREATE TABLE IF NOT EXISTS job (
     status TEXT NOT NULL, failure_reason TEXT, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
     attempts INTEGER NOT NULL, fence INTEGER NOT NULL, lease_until_ms INTEGER NOT NULL,
     snapshot TEXT, plan TEXT, report TEXT, rows_done INTEGER NOT NULL, rows_total INTEGER NOT NULL,
-    bytes_done INTEGER NOT NULL, records_deleted INTEGER NOT NULL DEFAULT 0
+    bytes_done INTEGER NOT NULL, records_deleted INTEGER NOT NULL DEFAULT 0,
+    bytes_total INTEGER NOT NULL DEFAULT 0, eta_s INTEGER, cancelled_by TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS upload (
     job_arn TEXT NOT NULL, object_key TEXT NOT NULL, upload_id TEXT NOT NULL, PRIMARY KEY (job_arn, upload_id)
@@ -125,6 +128,10 @@ pub struct Progress {
     /// 0 while nobody knows.
     pub rows_total: u64,
     pub bytes_done: u64,
+    /// 0 while nobody knows.
+    pub bytes_total: u64,
+    /// How long the rest will take, as far as one can tell.
+    pub eta_s: Option<u64>,
 }
 
 /// The right to work on a job: every change asks for the fence, so that a worker that lost its lease changes nothing.
@@ -160,6 +167,8 @@ pub struct JobRow {
     /// How many records a data deletion job has taken away so far.
     pub records_deleted: u64,
     pub progress: Progress,
+    /// Who wished that it end; it does as soon as its worker has let go.
+    pub cancelled_by: Option<String>,
 }
 
 impl JobRow {
@@ -188,6 +197,25 @@ impl Catalog {
     pub async fn job(&self, arn: &Arn) -> Result<Option<JobRow>> {
         let query = sqlx::query("SELECT * FROM job WHERE arn = ?").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
+    /// One page of the jobs that operations show, of all kinds, of one dataset or of all; all of them or the open ones.
+    pub async fn all_jobs(&self, dataset: Option<&Arn>, are_open: bool, page: &Page) -> Result<Vec<JobRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM job WHERE kind IN ('IMPORT', 'EXPORT', 'DELETION')
+             AND (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2)) AND (?4 IS NULL OR subject_arn = ?4)
+             AND (NOT ?5 OR status IN ('CREATE PENDING', 'CREATE IN_PROGRESS'))
+             ORDER BY created_ms DESC, arn LIMIT ?3",
+        )
+        .bind(page.before_ms())
+        .bind(page.after_arn())
+        .bind(page.rows())
+        .bind(page::filter(dataset))
+        .bind(are_open)
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed)?;
+        rows.iter().map(read).collect()
     }
 
     /// One page of jobs of a kind, of one dataset or of all.
@@ -287,7 +315,10 @@ fn read(row: &SqliteRow) -> Result<JobRow> {
             rows_done: number("rows_done")?,
             rows_total: number("rows_total")?,
             bytes_done: number("bytes_done")?,
+            bytes_total: number("bytes_total")?,
+            eta_s: row.try_get::<Option<i64>, _>("eta_s").map_err(failed)?.map(i64::cast_unsigned),
         },
+        cancelled_by: row.try_get("cancelled_by").map_err(failed)?,
     })
 }
 

@@ -30,7 +30,7 @@ pub use grant::GrantRow;
 pub use job::data_deletion_job::{DeletionPlan, Replacement};
 pub use job::{
     DatasetUpdate, DeletionRequest, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress,
-    Snapshot, UpdateRequest,
+    Snapshot, UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{

@@ -10,7 +10,6 @@ mod proof;
 mod put;
 mod records;
 mod report;
-mod server;
 mod sign;
 
 use std::process::ExitCode;

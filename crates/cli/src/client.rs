@@ -1,6 +1,10 @@
 //! A small signing client for a server's doors: what the commands call is what any AWS SDK would call.
 
+pub mod job;
 pub mod place;
+mod refusal;
+pub mod s3;
+pub mod server;
 
 use std::time::SystemTime;
 
@@ -11,12 +15,13 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use model::error::{Context, Error, Result};
+use model::error::{Context, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -116,16 +121,27 @@ impl Client {
     }
 
     async fn send(&self, plain: Plain<'_>) -> Result<Bytes> {
+        let asked = plain.path.clone();
+        let answer = self.open(plain).await?;
+        let body = answer.into_body().collect().await.unavailable(|| format!("read {asked}"))?;
+        Ok(body.to_bytes())
+    }
+
+    /// Sends a request; what it answers is read by the caller, piece by piece.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server does not answer; its own words when it refuses.
+    async fn open(&self, plain: Plain<'_>) -> Result<Response<Incoming>> {
         let asked = format!("{} {} {}", plain.service, plain.method, plain.path);
-        let sending = || format!("call {asked}");
+        let sending = || format!("call {asked} at {}", self.url);
         let request = self.signed(plain)?;
         let answer = self.http.request(request).await.unavailable(sending)?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.unavailable(sending)?.to_bytes();
         if status.is_success() {
-            return Ok(body);
+            return Ok(answer);
         }
-        Err(Error::invalid(format!("{asked} was answered {status}: {}", String::from_utf8_lossy(&body))))
+        let body = answer.into_body().collect().await.unavailable(sending)?.to_bytes();
+        Err(refusal::read(&asked, status, &body))
     }
 
     fn signed(&self, plain: Plain<'_>) -> Result<Request<Full<Bytes>>> {

@@ -1,11 +1,17 @@
 //! The binary `lade`: reads the command line and hands over to one of its commands.
 
 mod bench;
+mod cancel;
 mod client;
 mod demo;
 mod env;
+mod export;
+mod import;
+mod job;
 mod serve;
 mod settings;
+mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,6 +39,16 @@ enum Command {
     Demo(demo::Args),
     /// Put load on a running server and prove that nothing of it was lost.
     Bench(bench::Args),
+    /// Import CSV files from S3 into a dataset.
+    Import(import::Args),
+    /// Export a dataset to CSV files in S3.
+    Export(export::Args),
+    /// Show how far jobs are and what became of them.
+    Status(status::Args),
+    /// End a job before its work is done.
+    Cancel(cancel::Args),
+    /// Prove that the files of an export are those that its manifest describes.
+    Verify(verify::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
@@ -42,6 +58,11 @@ fn main() -> ExitCode {
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Status(args) => status::run(&args),
+        Command::Cancel(args) => cancel::run(&args),
+        Command::Verify(args) => verify::run(args),
     }
 }
 

@@ -19,7 +19,7 @@ fn text(output: &Output) -> String {
 fn help_names_the_commands() {
     let output = lade(&["--help"]);
     assert!(output.status.success());
-    for command in ["serve", "demo", "env"] {
+    for command in ["serve", "demo", "env", "import", "export", "status", "cancel", "verify"] {
         assert!(text(&output).contains(command), "{command} is not in {}", text(&output));
     }
 }

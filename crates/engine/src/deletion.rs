@@ -66,21 +66,15 @@ pub fn remove(
     let mut filter = Filter::open(objects, layout, run, doomed, progress)?;
     while let Some(seen) = filter.next()? {
         if seen.deleted > 0 {
-            return write_rest(objects, object, layout, run, doomed, progress).map(Some);
+            let again =
+                Filter { counted: filter.counted, ..Filter::open(objects, layout, run, doomed, progress)? };
+            return write_rest(objects, object, layout, again).map(Some);
         }
     }
     Ok(None)
 }
 
-fn write_rest(
-    objects: &Objects,
-    object: &str,
-    layout: &Layout,
-    run: &Input,
-    doomed: &Doomed,
-    progress: &Progress,
-) -> Result<Remainder> {
-    let mut filter = Filter::open(objects, layout, run, doomed, progress)?;
+fn write_rest(objects: &Objects, object: &str, layout: &Layout, mut filter: Filter<'_>) -> Result<Remainder> {
     let mut writer = RunWriter::create(objects, object, layout)?;
     let mut deleted = 0;
     while let Some(seen) = filter.next()? {
@@ -108,6 +102,8 @@ struct Filter<'a> {
     before: u64,
     progress: &'a Progress,
     seen: u64,
+    /// How many records are in `progress`; of a run that is gone through again, those of the first time too.
+    counted: u64,
 }
 
 impl<'a> Filter<'a> {
@@ -125,22 +121,32 @@ impl<'a> Filter<'a> {
             before: doomed.before,
             progress,
             seen: 0,
+            counted: 0,
         })
     }
 
     fn next(&mut self) -> Result<Option<Judged>> {
-        let Some(rows) = self.run.rows.clone() else { return Ok(None) };
+        let Some(rows) = self.run.rows.clone() else {
+            self.count();
+            return Ok(None);
+        };
         let row = self.run.row;
         let is_listed = self.is_listed(&rows, row)?;
         self.run.advance()?;
         self.seen += 1;
         if self.seen.is_multiple_of(CHECK_EVERY_ROWS) {
             self.progress.check()?;
-            self.progress.add(CHECK_EVERY_ROWS, 0);
+            self.count();
         }
         let arrivals = rows.arrivals[row];
         let (kept, deleted) = if is_listed { judge(arrivals, self.before) } else { (Some(arrivals), 0) };
         Ok(Some(Judged { rows, row, kept, deleted }))
+    }
+
+    fn count(&mut self) {
+        let more = self.seen.saturating_sub(self.counted);
+        self.progress.add(more, 0);
+        self.counted += more;
     }
 
     // Both are in the order of hash and id, so the list only ever moves forward.

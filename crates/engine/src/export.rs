@@ -111,6 +111,7 @@ pub fn export(
 ) -> Result<Ledger> {
     let files = file_count(source.csv_bytes, settings);
     let (pool, scratch) = (Pool::default(), Scratch(&settings.scratch));
+    progress.expect_rows(source.runs.iter().map(|run| run.rows).sum());
     let plan = Plan {
         layout,
         mode,

@@ -121,9 +121,13 @@ fn write(
         }
         groups.finish()?.map_or(Ok(()), give)
     };
+    progress.expect_steps(ranges.len() as u64);
     in_order::run(&ranges, threads, ahead, &encode, |_, output| match output {
         Output::Piece(group) => run.append(group),
-        Output::Done(()) => Ok(()),
+        Output::Done(()) => {
+            progress.add_step();
+            Ok(())
+        }
     })?;
     run.finish()
 }

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::upkeep::{clear_objects, flush_before, input, trim_log};
-use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, new_run};
+use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, lease, new_run};
 
 pub async fn run(
     parts: &Arc<Parts>,
@@ -29,7 +29,7 @@ pub async fn run(
             parts.catalog.begin_attempt(&attempt).await?;
             let deleted = delete(parts, job, lease, &attempt, progress).await;
             attempt::end(parts, &attempt).await;
-            parts.catalog.set_deleted(lease, deleted?).await?
+            parts.catalog.set_deleted(lease, deleted?, lease::so_far(progress, None)).await?
         }
     };
     clear_away(parts, job, lease, &plan).await
@@ -50,6 +50,11 @@ async fn delete(
     let doomed = Doomed { list, before };
     let datasets = parts.catalog.all_datasets().await?;
     let of_users = |d: &&DatasetRow| d.group_arn == job.subject_arn && d.dataset_type.is_of_users();
+    let mut rows = progress.rows();
+    for dataset in datasets.iter().filter(of_users) {
+        rows += parts.catalog.runs(dataset.id).await?.iter().map(|row| row.run.rows).sum::<u64>();
+    }
+    progress.expect_rows(rows);
     for dataset in datasets.iter().filter(of_users) {
         flush_before(parts, dataset.id, position).await?;
         delete_from(parts, lease, attempt, dataset.id, &doomed, progress).await?;
@@ -70,6 +75,7 @@ async fn list_users(
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
     let source = Source::find(&bucket, &place.key, Depth::AllLevels).await;
     let source = source.map_err(explain_denial(&place.bucket, READING))?;
+    progress.expect_bytes(source.size_bytes());
     let (parts, progress, handle) = (parts.clone(), progress.clone(), Handle::current());
     let (object, scratch) = (format!("{attempt}-list.parquet"), parts.scratch.join(attempt));
     let read = blocking(move || {

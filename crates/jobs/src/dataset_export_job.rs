@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::snapshot::{Tail, open_source};
 use crate::upload::{Uploaded, Uploader};
-use crate::{Parts, blocking, explain_denial, manifest, upload};
+use crate::{Parts, blocking, explain_denial, lease, manifest, upload};
 
 /// The size of an uploaded part, the least that a store takes.
 const PART_BYTES: u64 = 5 << 20;
@@ -96,7 +96,8 @@ async fn upload_all(
     let plan = plan(job, &snapshot, folder, uploaded, ledger)?;
     let text =
         serde_json::to_string(&plan).map_err(|e| Error::internal("write an export's plan").caused_by(e))?;
-    parts.catalog.set_completing(lease, &text).await?;
+    progress.expect_bytes(progress.bytes());
+    parts.catalog.set_completing(lease, &text, lease::so_far(progress, None)).await?;
     Ok(plan)
 }
 
@@ -118,8 +119,13 @@ pub fn merge(
         scratch: parts.scratch.join(format!("{}-export", parts.clock.hex(16))),
         memory_bytes: GROUP_BYTES,
     };
-    let mut emit =
-        |piece| pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"));
+    let mut emit = |piece: Piece| {
+        if let Piece::Part { bytes, .. } = &piece {
+            let bytes: &[u8] = bytes.as_ref();
+            progress.add(0, bytes.len() as u64);
+        }
+        pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"))
+    };
     export(&snapshot.layout, mode, source, &settings, progress, &mut emit)
 }
 

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::metric_attribution::{self, Finished, Report};
-use crate::{Parts, attempt, blocking, dataset_of, explain_denial, new_run};
+use crate::{Parts, attempt, blocking, dataset_of, explain_denial, lease, new_run};
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.import_request()?;
@@ -29,12 +29,13 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let source = Source::find(&bucket, &place.key, Depth::FirstLevel)
         .await
         .map_err(explain_denial(&place.bucket, READING))?;
+    progress.expect_bytes(source.size_bytes());
     let report = metric_attribution::begin(parts, job, lease, &layout, progress).await?;
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
     let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, report, progress).await;
     let listed = match written {
-        Ok((file, report)) => publish_and_list(parts, job, lease, &layout, file, report).await,
+        Ok(done) => publish_and_list(parts, job, lease, &layout, done, progress).await,
         Err(cause) => Err(explain_denial(&place.bucket, READING)(cause)),
     };
     attempt::end(parts, &attempt).await;
@@ -84,14 +85,14 @@ async fn publish_and_list(
     job: &JobRow,
     lease: &Lease,
     layout: &Layout,
-    file: RunFile,
-    report: Option<Finished>,
+    (file, report): (RunFile, Option<Finished>),
+    progress: &Progress,
 ) -> Result<()> {
     enough(layout, &file, parts.catalog.quotas().interactions_min)?;
     if let Some(report) = report {
         report.write().await?;
     }
-    list_run(parts, job, lease, layout, file).await
+    list_run(parts, job, lease, layout, file, progress).await
 }
 
 pub async fn list_run(
@@ -100,6 +101,7 @@ pub async fn list_run(
     lease: &Lease,
     layout: &Layout,
     file: RunFile,
+    progress: &Progress,
 ) -> Result<()> {
     let request = job.import_request()?;
     let report = serde_json::json!({ "rowsRead": file.records, "exactDuplicates": file.records - file.rows });
@@ -107,7 +109,9 @@ pub async fn list_run(
     let run = new_run(layout, Origin::Bulk, file);
     // A run without records would say nothing; its object is cleared away like any that no row names.
     let runs = if run.rows == 0 { vec![] } else { vec![run] };
-    parts.catalog.finish_import(lease, job.dataset_id, request.import_mode, &runs, &report.to_string()).await
+    progress.expect_rows(progress.rows());
+    let (mode, report, progress) = (request.import_mode, report.to_string(), lease::so_far(progress, None));
+    parts.catalog.finish_import(lease, job.dataset_id, mode, &runs, &report, progress).await
 }
 
 /// Opens a file that must still be the one that was listed.

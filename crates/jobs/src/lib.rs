@@ -168,13 +168,15 @@ async fn wait(parts: &Parts, stopped: &mut watch::Receiver<bool>) {
 }
 
 async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Receiver<bool>) {
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(resumed(&job));
     let keeper = tokio::spawn(lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone()));
-    // A panic ends this job's attempt, not the worker.
-    let attempt = tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()));
-    let outcome = attempt
-        .await
-        .unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause)));
+    let outcome = match &job.cancelled_by {
+        Some(_) => Err(Error::invalid("the job was cancelled before it was claimed")),
+        // A panic ends this job's attempt, not the worker.
+        None => tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()))
+            .await
+            .unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause))),
+    };
     keeper.abort();
     // On a disk that is full or fails, the row is changed as soon as it takes changes again.
     loop {
@@ -189,6 +191,12 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
     if matches!(outcome, Ok(Outcome::Ended)) {
         info!(job.arn = %job.arn, rows = progress.rows(), "the job is done");
     }
+}
+
+// What earlier attempts came to is what is known until this one knows better.
+fn resumed(job: &JobRow) -> Progress {
+    let so_far = &job.progress;
+    Progress::resumed(so_far.rows_done, so_far.rows_total, so_far.bytes_done, so_far.bytes_total)
 }
 
 /// Brings into the job's row how an attempt left it.
@@ -217,6 +225,9 @@ async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Pro
 }
 
 async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_stopping: bool) -> Result<()> {
+    if let Some(by) = parts.catalog.cancelled_by(&job.arn).await? {
+        return cancel(parts, job, lease, &by).await;
+    }
     if is_stopping {
         return parts.catalog.retry_later(lease, 0).await;
     }
@@ -232,6 +243,19 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
         upload::abandon(parts, job).await;
     }
     Ok(())
+}
+
+/// Ends a job that somebody cancelled, once nothing of it is left on the store.
+async fn cancel(parts: &Parts, job: &JobRow, lease: &Lease, by: &str) -> Result<()> {
+    let mut reason = catalog::cancellation(by);
+    if job.kind == JobKind::Export
+        && let Err(cause) = upload::try_abandon(parts, job).await
+    {
+        warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
+        reason.push_str(&format!(". An upload was left open: {}", cause.message()));
+    }
+    info!(job.arn = %job.arn, "the job was cancelled");
+    parts.catalog.fail_job(lease, &reason, None).await
 }
 
 /// The dataset that a job works on.

@@ -131,15 +131,18 @@ impl OpenFile {
     }
 }
 
-/// Gives up what an attempt left open on the store. What can't be given up is named in the log: the right to abort is
-/// not among those that the documented role has.
+/// As `try_abandon`; what can't be given up is named in the log.
 pub async fn abandon(parts: &Parts, job: &JobRow) {
     if let Err(cause) = try_abandon(parts, job).await {
         warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
     }
 }
 
-async fn try_abandon(parts: &Parts, job: &JobRow) -> Result<()> {
+/// Gives up what an attempt left open on the store.
+///
+/// # Errors
+/// Those of the store: the right to abort is not among those that the documented role has.
+pub async fn try_abandon(parts: &Parts, job: &JobRow) -> Result<()> {
     let uploads = parts.catalog.uploads(&job.arn).await?;
     if uploads.is_empty() {
         return Ok(());

@@ -22,7 +22,8 @@ impl Catalog {
         let mut tx = self.write().await?;
         let row = sqlx::query(
             "UPDATE job SET status = 'CREATE IN_PROGRESS', attempts = attempts + 1, fence = fence + 1,
-                 lease_until_ms = ?1 + ?2, updated_ms = max(updated_ms, ?1), rows_done = 0, bytes_done = 0
+                 lease_until_ms = ?1 + ?2, updated_ms = max(updated_ms, ?1), eta_s = NULL,
+                 rows_done = iif(plan IS NULL, 0, rows_done), bytes_done = iif(plan IS NULL, 0, bytes_done)
              WHERE number = (
                  SELECT number FROM job j LEFT JOIN turn USING (subject_arn)
                  WHERE (status = 'CREATE PENDING' OR (status = 'CREATE IN_PROGRESS'
@@ -57,19 +58,16 @@ impl Catalog {
     pub async fn renew(&self, lease: &Lease, lease_ms: i64, progress: Progress) -> Result<()> {
         let mut tx = self.write().await?;
         let done = sqlx::query(
-            "UPDATE job SET lease_until_ms = ?, rows_done = ?, rows_total = ?, bytes_done = ?
-             WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+            "UPDATE job SET lease_until_ms = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
         )
         .bind(self.now_ms() + lease_ms)
-        .bind(progress.rows_done.cast_signed())
-        .bind(progress.rows_total.cast_signed())
-        .bind(progress.bytes_done.cast_signed())
         .bind(lease.arn.as_str())
         .bind(lease.fence)
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
         held(done.rows_affected())?;
+        tell(&mut tx, lease, progress).await?;
         tx.commit().await.map_err(failed)
     }
 
@@ -144,7 +142,8 @@ pub(super) async fn end(
     now_ms: i64,
 ) -> Result<()> {
     let done = sqlx::query(
-        "UPDATE job SET status = ?, failure_reason = ?, report = ?, updated_ms = max(updated_ms, ?), plan = NULL
+        "UPDATE job SET status = ?, failure_reason = ?, report = ?, updated_ms = max(updated_ms, ?), plan = NULL,
+         eta_s = NULL
          WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
     )
     .bind(status)
@@ -159,6 +158,31 @@ pub(super) async fn end(
     held(done.rows_affected())?;
     let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = ?").bind(lease.arn.as_str());
     query.execute(&mut **tx).await.map_err(failed).map(drop)
+}
+
+/// Writes down how far a job is, in a transaction that has found its lease to be held.
+pub(super) async fn tell(
+    tx: &mut Transaction<'static, Sqlite>,
+    lease: &Lease,
+    progress: Progress,
+) -> Result<()> {
+    let query = sqlx::query(
+        "UPDATE job SET rows_done = ?, rows_total = ?, bytes_done = ?, bytes_total = ?, eta_s = ? WHERE arn = ?",
+    )
+    .bind(progress.rows_done.cast_signed())
+    .bind(progress.rows_total.cast_signed())
+    .bind(progress.bytes_done.cast_signed())
+    .bind(progress.bytes_total.cast_signed())
+    .bind(progress.eta_s.map(u64::cast_signed))
+    .bind(lease.arn.as_str());
+    query.execute(&mut **tx).await.map_err(failed).map(drop)
+}
+
+/// Refuses a step behind which a job only goes forward, when somebody wished before that it end.
+pub(super) async fn not_cancelled(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT count(*) FROM job WHERE arn = ? AND cancelled_by IS NOT NULL");
+    let cancelled: i64 = query.bind(lease.arn.as_str()).fetch_one(&mut **tx).await.map_err(failed)?;
+    if cancelled == 0 { Ok(()) } else { Err(Error::new(model::ErrorKind::InUse, "the job was cancelled")) }
 }
 
 pub(super) fn held(rows: u64) -> Result<()> {

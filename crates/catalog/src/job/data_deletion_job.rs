@@ -6,7 +6,9 @@ use model::status::Status;
 use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 
-use super::{DeletionRequest, JobKind, JobRow, Lease, NewJob, claim, insert, parse, text, within_open};
+use super::{
+    DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, claim, insert, parse, text, within_open,
+};
 use crate::{Catalog, NewRun, RunRow, failed, in_use, not_found, run};
 
 /// What a data deletion job works on, fixed when it is first begun.
@@ -113,7 +115,7 @@ impl Catalog {
     /// than what was written.
     ///
     /// # Errors
-    /// `InUse` when the lease was lost.
+    /// `InUse` when the lease was lost, or the job was cancelled.
     pub async fn replace_runs(
         &self,
         lease: &Lease,
@@ -121,6 +123,7 @@ impl Catalog {
         replacements: &[Replacement],
     ) -> Result<bool> {
         let mut tx = self.write().await?;
+        claim::not_cancelled(&mut tx, lease).await?;
         let deleted: u64 = replacements.iter().map(|r| r.deleted).sum();
         let counted = sqlx::query(
             "UPDATE job SET records_deleted = records_deleted + ?
@@ -152,9 +155,15 @@ impl Catalog {
     /// Stores what is still to be waited for once no dataset lists a deleted record; from here the job only goes forward.
     ///
     /// # Errors
-    /// `InUse` when the lease was lost.
-    pub async fn set_deleted(&self, lease: &Lease, log_position: u64) -> Result<DeletionPlan> {
+    /// `InUse` when the lease was lost, or the job was cancelled.
+    pub async fn set_deleted(
+        &self,
+        lease: &Lease,
+        log_position: u64,
+        progress: Progress,
+    ) -> Result<DeletionPlan> {
         let mut tx = self.write().await?;
+        claim::not_cancelled(&mut tx, lease).await?;
         unpin(&mut tx, lease).await?;
         let last_job = sqlx::query_scalar("SELECT max(number) FROM job").fetch_one(&mut *tx).await;
         let attempts = sqlx::query_scalar("SELECT id FROM attempt").fetch_all(&mut *tx).await;
@@ -168,6 +177,7 @@ impl Catalog {
         );
         let query = query.bind(text(&plan)?).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
+        claim::tell(&mut tx, lease, progress).await?;
         tx.commit().await.map_err(failed)?;
         Ok(plan)
     }

@@ -3,7 +3,7 @@
 use model::error::Result;
 use model::status::Status;
 
-use super::{ExportRequest, JobKind, Lease, NewJob, claim, insert, snapshot, within_open};
+use super::{ExportRequest, JobKind, Lease, NewJob, Progress, claim, insert, snapshot, within_open};
 use crate::{Catalog, failed};
 
 impl Catalog {
@@ -31,13 +31,18 @@ impl Catalog {
     }
 
     /// Stores what an export is about to complete; from here it only goes forward.
-    pub async fn set_completing(&self, lease: &Lease, plan: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// `InUse` when the lease was lost, or the job was cancelled.
+    pub async fn set_completing(&self, lease: &Lease, plan: &str, progress: Progress) -> Result<()> {
         let mut tx = self.write().await?;
+        claim::not_cancelled(&mut tx, lease).await?;
         let query = sqlx::query(
             "UPDATE job SET plan = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
         );
         let query = query.bind(plan).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
+        claim::tell(&mut tx, lease, progress).await?;
         tx.commit().await.map_err(failed)
     }
 

@@ -4,7 +4,7 @@ use model::error::Result;
 use model::status::Status;
 use model::{Arn, ImportMode, Origin};
 
-use super::{ImportRequest, JobKind, Lease, NewJob, claim, insert, within_open};
+use super::{ImportRequest, JobKind, Lease, NewJob, Progress, claim, insert, within_open};
 use crate::{Catalog, NewRun, failed, in_use, metric_attribution, not_found, run};
 
 impl Catalog {
@@ -37,6 +37,9 @@ impl Catalog {
     ///
     /// FULL takes all earlier bulk runs off the list. The sequence numbers are drawn in here, so that every record
     /// put before the commit is older than the imported ones.
+    ///
+    /// # Errors
+    /// `InUse` when the lease was lost, or the job was cancelled.
     pub async fn finish_import(
         &self,
         lease: &Lease,
@@ -44,6 +47,7 @@ impl Catalog {
         mode: ImportMode,
         runs: &[NewRun],
         report: &str,
+        progress: Progress,
     ) -> Result<()> {
         let records: u64 = runs.iter().map(|r| r.records).sum();
         loop {
@@ -51,6 +55,7 @@ impl Catalog {
             let mut tx = self.write().await?;
             // A burst of puts may have used up the reservation; then it is made again.
             let Some(first) = self.sequencer.draw(records) else { continue };
+            claim::not_cancelled(&mut tx, lease).await?;
             if mode == ImportMode::Full {
                 let query = sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ? AND origin = ?");
                 query.bind(dataset_id).bind(Origin::Bulk.as_str()).execute(&mut *tx).await.map_err(failed)?;
@@ -59,6 +64,7 @@ impl Catalog {
                 let placed = NewRun { sequence_base: first + new.sequence_base, ..new.clone() };
                 run::insert(&mut tx, dataset_id, &placed, self.now_ms()).await?;
             }
+            claim::tell(&mut tx, lease, progress).await?;
             claim::end(&mut tx, lease, Status::Active.as_str(), None, Some(report), self.now_ms()).await?;
             return tx.commit().await.map_err(failed);
         }

@@ -74,7 +74,7 @@ async fn runs_are_replaced_all_or_none_and_what_went_is_counted() {
     assert_eq!(stage.catalog.job(&job.arn).await.unwrap().unwrap().records_deleted, 4);
     // What the job reads is not cleared away before it is done with it.
     assert!(stage.catalog.retired_runs().await.unwrap().is_empty());
-    stage.catalog.set_deleted(&lease, 30).await.unwrap();
+    stage.catalog.set_deleted(&lease, 30, Progress::default()).await.unwrap();
     assert_eq!(stage.catalog.retired_runs().await.unwrap().len(), 2);
 }
 
@@ -88,7 +88,7 @@ async fn a_deletion_waits_for_what_began_before_it_and_for_nothing_later() {
     stage.delete_from_group("a").await;
     assert!(stage.catalog.is_deleting_from(&group).await.unwrap());
     let (_, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
-    let plan = stage.catalog.set_deleted(&lease, 40).await.unwrap();
+    let plan = stage.catalog.set_deleted(&lease, 40, Progress::default()).await.unwrap();
     assert!(!stage.catalog.is_deleting_from(&group).await.unwrap());
     stage.export("after", 0).await;
     stage.catalog.begin_attempt("later").await.unwrap();

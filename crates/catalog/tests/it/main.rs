@@ -3,6 +3,7 @@
 // A test that can't set its stage has failed.
 #![allow(clippy::unwrap_used)]
 
+mod cancel;
 mod claim;
 mod data_deletion_job;
 mod dataset_update;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use catalog::{
     Catalog, DeletionRequest, ExportRequest, ImportRequest, JobKind, Lease, NewDataset, NewDatasetGroup,
-    NewEventTracker, NewJob, NewRun, NewSchema, Page, Replacement, UpdateRequest,
+    NewEventTracker, NewJob, NewRun, NewSchema, Page, Progress, Replacement, UpdateRequest,
 };
 use model::clock::SimulatedClock;
 use model::status::Status;
@@ -119,7 +120,10 @@ impl Stage {
     async fn finish_import(&self, mode: ImportMode, object: &str) {
         let (job, lease) = self.catalog.claim(1000).await.unwrap().unwrap();
         let runs = [new_run(Origin::Bulk, object)];
-        self.catalog.finish_import(&lease, job.dataset_id, mode, &runs, "{}").await.unwrap();
+        self.catalog
+            .finish_import(&lease, job.dataset_id, mode, &runs, "{}", Progress::default())
+            .await
+            .unwrap();
     }
 }
 
@@ -158,7 +162,10 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     assert_eq!(again.arn, job.arn);
     let end = async |lease, object| {
         let runs = [new_run(Origin::Bulk, object)];
-        stage.catalog.finish_import(lease, job.dataset_id, ImportMode::Full, &runs, "{}").await
+        stage
+            .catalog
+            .finish_import(lease, job.dataset_id, ImportMode::Full, &runs, "{}", Progress::default())
+            .await
     };
     assert_eq!(end(&lost, "late").await.unwrap_err().kind, ErrorKind::InUse);
     assert!(stage.objects().await.is_empty());
@@ -172,7 +179,7 @@ async fn a_job_that_is_completing_goes_forward_after_a_restart() {
     let stage = Stage::set().await;
     stage.export("e", 0).await;
     let (_, lease) = stage.catalog.claim(1_000_000).await.unwrap().unwrap();
-    stage.catalog.set_completing(&lease, "the plan").await.unwrap();
+    stage.catalog.set_completing(&lease, "the plan", Progress::default()).await.unwrap();
     stage.catalog.close().await;
     let again = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
     let (job, _) = again.claim(1000).await.unwrap().unwrap();

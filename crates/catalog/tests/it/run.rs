@@ -97,7 +97,11 @@ async fn a_state_that_an_import_reads_is_pinned_once_and_until_its_end() {
     assert_eq!(runs.into_iter().map(|row| row.run.object).collect::<Vec<_>>(), ["old"]);
     assert_eq!(stage.catalog.lowest_pinned_position().await.unwrap(), Some(0));
     let runs = [new_run(Origin::Bulk, "new")];
-    stage.catalog.finish_import(&lease, dataset.id, ImportMode::Full, &runs, "{}").await.unwrap();
+    stage
+        .catalog
+        .finish_import(&lease, dataset.id, ImportMode::Full, &runs, "{}", Progress::default())
+        .await
+        .unwrap();
     assert_eq!(stage.catalog.lowest_pinned_position().await.unwrap(), None);
     let retired = stage.catalog.retired_runs().await.unwrap();
     assert_eq!(retired.into_iter().map(|row| row.run.object).collect::<Vec<_>>(), ["old"]);

@@ -13,8 +13,8 @@ use super::latency::Latencies;
 use super::numbers::Numbers;
 use super::pace::Pace;
 use super::records::Records;
-use super::server::Server;
 use super::sign::Signer;
+use crate::client::server::Server;
 
 const BACKOFF: Duration = Duration::from_millis(5);
 const BACKOFF_MAX: Duration = Duration::from_millis(500);

@@ -13,9 +13,9 @@ use super::load::Load;
 use super::proof;
 use super::records::Records;
 use super::report::Report;
-use super::server::Server;
 use crate::client::Client;
 use crate::client::place::Place;
+use crate::client::server::Server;
 
 /// Where the server reads a call and does nothing with it.
 const NOTHING: &str = crate::serve::LIVE;
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 async fn put(args: &Args) -> Result<Report> {
-    let server = Server::find(args.data_dir.clone())?;
+    let server = Server::find(args.data_dir.clone(), None)?;
     let client = server.client();
     let given = args.to.as_deref().zip(args.role_arn.as_deref());
     let given = given.map(|(to, role_arn)| Place::given(to, role_arn)).transpose()?;

@@ -34,7 +34,9 @@ pub fn protocol(parts: &Parts) -> Protocol {
         Protocol::Json11
     } else if parts.method == Method::POST && path == "/" {
         if is_form { Protocol::Query } else { Protocol::Json11 }
-    } else if is_events_path(path) && parts.method == Method::POST && parts.uri.query().is_none() {
+    } else if path.starts_with("/lade/")
+        || (is_events_path(path) && parts.method == Method::POST && parts.uri.query().is_none())
+    {
         Protocol::RestJson
     } else {
         Protocol::S3

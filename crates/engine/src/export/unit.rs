@@ -115,9 +115,9 @@ impl Unit<'_> {
                 None => encoder.write(&rows, range)?,
                 Some(chooser) => chooser.push_span(&rows, range, &mut encoder)?,
             }
-            if encoder.rows() - reported >= REPORT_EVERY_ROWS {
-                progress.add(encoder.rows() - reported, 0);
-                reported = encoder.rows();
+            if merge.rows_read() - reported >= REPORT_EVERY_ROWS {
+                progress.add(merge.rows_read() - reported, 0);
+                reported = merge.rows_read();
                 progress.check()?;
             }
         }
@@ -125,7 +125,7 @@ impl Unit<'_> {
             chooser.end(&mut encoder)?;
         }
         let written = encoder.end()?;
-        progress.add(written - reported, 0);
+        progress.add(merge.rows_read() - reported, 0);
         progress.check()?;
         Ok(Tally { read: merge.rows_read(), distinct, written })
     }

@@ -498,7 +498,7 @@ impl Story {
         };
         let listed = match written.await {
             Ok(file) => {
-                let listed = dataset_import_job::list_run(parts, job, lease, &layout(dataset), file).await;
+                let listed = dataset_import_job::list_run(parts, job, lease, &layout(dataset), file, &Progress::default()).await;
                 // Nothing comes between the commit and the number.
                 if listed.is_ok() {
                     let (at, rows) = (self.arrive(), sent(dataset, rows));
@@ -529,7 +529,7 @@ impl Story {
                 parts.catalog.begin_attempt(&attempt).await?;
                 let deleted = self.delete_all(parts, job, lease, &attempt, ids, before).await;
                 parts.catalog.end_attempt(&attempt).await?;
-                parts.catalog.set_deleted(lease, deleted?).await?
+                parts.catalog.set_deleted(lease, deleted?, catalog::Progress::default()).await?
             }
         };
         data_deletion_job::clear_away(parts, job, lease, &plan).await

@@ -10,6 +10,40 @@ use crate::client::Client;
 use crate::env;
 use crate::settings::variable;
 
+/// Options that say which server is called.
+#[derive(clap::Args)]
+pub struct Choice {
+    /// Address of the server [default: AWS_ENDPOINT_URL, else the server that runs on the data folder]
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+
+    /// Region to sign for [default: AWS_REGION or AWS_DEFAULT_REGION, else that of the server on the data folder]
+    #[arg(long)]
+    region: Option<String>,
+
+    /// Data folder of the running server [default: lade in the user's data folder]
+    #[arg(long, env = "LADE_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Choice {
+    /// A client of the server that is meant; `service` may have an address of its own, as `AWS_ENDPOINT_URL_S3` tells.
+    ///
+    /// # Errors
+    /// As `Server::find`.
+    pub fn client(&self, service: &str) -> Result<Client> {
+        let own = || variable(&format!("AWS_ENDPOINT_URL_{service}")).filter(|_| self.data_dir.is_none());
+        let mut server = match self.endpoint_url.clone().or_else(own) {
+            Some(url) => Server::of_environment(&url, self.region.as_deref())?,
+            None => Server::find(self.data_dir.clone(), self.region.as_deref())?,
+        };
+        if let Some(region) = &self.region {
+            server.region.clone_from(region);
+        }
+        Ok(server.client())
+    }
+}
+
 /// A server and the key by which it is entered.
 #[derive(Clone)]
 pub struct Server {
@@ -26,22 +60,27 @@ impl Server {
     ///
     /// # Errors
     /// `Invalid` when the variables lack a key or the address is not plain HTTP; `NotFound` when no server runs.
-    pub fn find(data_dir: Option<PathBuf>) -> Result<Server> {
+    pub fn find(data_dir: Option<PathBuf>, region: Option<&str>) -> Result<Server> {
         match variable("AWS_ENDPOINT_URL").filter(|_| data_dir.is_none()) {
-            Some(url) => Server::of_environment(&url),
+            Some(url) => Server::of_environment(&url, region),
             None => Server::of_folder(data_dir),
         }
     }
 
-    fn of_environment(url: &str) -> Result<Server> {
+    fn of_environment(url: &str, region: Option<&str>) -> Result<Server> {
         let needed = |name: &str| {
             variable(name).ok_or_else(|| {
-                Error::invalid(format!("AWS_ENDPOINT_URL is set and {name} is not: eval \"$(lade env)\""))
+                Error::invalid(format!(
+                    "The server at {url} needs {name}: eval \"$(lade env)\" sets all that it takes"
+                ))
             })
         };
         Ok(Server {
             authority: authority(url)?,
-            region: variable("AWS_REGION").map_or_else(|| needed("AWS_DEFAULT_REGION"), Ok)?,
+            region: match region {
+                Some(region) => region.to_owned(),
+                None => variable("AWS_REGION").map_or_else(|| needed("AWS_DEFAULT_REGION"), Ok)?,
+            },
             access_key_id: needed("AWS_ACCESS_KEY_ID")?,
             secret_access_key: needed("AWS_SECRET_ACCESS_KEY")?,
             session_token: variable("AWS_SESSION_TOKEN"),
@@ -70,7 +109,9 @@ impl Server {
 fn authority(url: &str) -> Result<String> {
     let rest = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     let plain = rest.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']));
-    let wrong = || Error::invalid(format!("lade bench speaks plain HTTP to http://HOST:PORT, not to {url}"));
+    let wrong = || {
+        Error::invalid(format!("this version of lade speaks plain HTTP to http://HOST:PORT, not to {url}"))
+    };
     plain.map(str::to_owned).ok_or_else(wrong)
 }
 

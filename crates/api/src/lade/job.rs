@@ -1,0 +1,247 @@
+//! Jobs as they can be watched: how far one is, what became of it, and its end before its time.
+
+use catalog::{JobKind, JobRow, Progress};
+use model::status::Status;
+use model::{Arn, Error, ErrorKind, Result};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::data_deletion_job;
+use crate::door::Api;
+use crate::paging::{PageInput, Pager};
+use crate::permission::{authorize_any, authorize_on};
+use crate::reply::{Answer, Seconds, not_found};
+
+const PAGE_MAX: usize = 100;
+
+/// Which jobs a list is to show.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    dataset_arn: Option<Arn>,
+    is_open: bool,
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+/// A job; what nobody knows is null.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    job_arn: Arn,
+    job_name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    dataset_arn: Option<Arn>,
+    dataset_group_arn: Option<Arn>,
+    status: &'static str,
+    progress: Shown,
+    attempts: i64,
+    ledger: Option<Value>,
+    files: Option<Value>,
+    /// The rows that an import left out. It takes all or none, and then tells the first wrong row as its reason.
+    rejects: Option<Value>,
+    failure_reason: Option<String>,
+    cancelled_by: Option<String>,
+    role_arn: String,
+    /// Where an export writes, or the others read.
+    location: String,
+    /// The mode of an import or export.
+    mode: Option<&'static str>,
+    created_at: Seconds,
+    last_updated_at: Seconds,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    rows_done: u64,
+    rows_total: Option<u64>,
+    bytes_done: u64,
+    bytes_total: Option<u64>,
+    eta_seconds: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    jobs: Vec<Job>,
+    next_token: Option<String>,
+}
+
+/// The operations of the service whose permissions stand for those of a job's kind.
+struct Actions {
+    describe: &'static str,
+    list: &'static str,
+    create: &'static str,
+}
+
+const IMPORT: Actions = Actions {
+    describe: "personalize:DescribeDatasetImportJob",
+    list: "personalize:ListDatasetImportJobs",
+    create: "personalize:CreateDatasetImportJob",
+};
+const EXPORT: Actions = Actions {
+    describe: "personalize:DescribeDatasetExportJob",
+    list: "personalize:ListDatasetExportJobs",
+    create: "personalize:CreateDatasetExportJob",
+};
+const DELETION: Actions = Actions {
+    describe: "personalize:DescribeDataDeletionJob",
+    list: "personalize:ListDataDeletionJobs",
+    create: "personalize:CreateDataDeletionJob",
+};
+
+/// Shows one job; permission is that to describe it.
+pub async fn describe(api: &Api, call: &Call, arn: &Arn) -> Answer<Job> {
+    authorize_on(api, call, actions(arn)?.describe, arn).await?;
+    Ok(show(find(api, arn).await?)?)
+}
+
+/// Ends a job before its time; permission is that to create it.
+///
+/// # Errors
+/// `InUse` when it has ended, or only goes forward.
+pub async fn cancel(api: &Api, call: &Call, arn: &Arn) -> Answer<Job> {
+    authorize_on(api, call, actions(arn)?.create, arn).await?;
+    api.catalog.cancel_job(arn, call.principal.arn()).await?;
+    // One that nobody works on is ended by whoever wakes up first.
+    api.bell.notify_one();
+    Ok(show(find(api, arn).await?)?)
+}
+
+/// Shows the imports and exports of a dataset, or the jobs of all kinds; permission is that to list each kind.
+pub async fn list(api: &Api, call: &Call, query: Query) -> Answer<Listed> {
+    let Query { dataset_arn, is_open, max_results, next_token } = query;
+    let shown = if dataset_arn.is_some() { &[IMPORT, EXPORT][..] } else { &[IMPORT, EXPORT, DELETION] };
+    for actions in shown {
+        authorize_any(api, call, actions.list).await?;
+    }
+    let list = if is_open { "lade:ListOpenJobs" } else { "lade:ListJobs" };
+    let page = PageInput { next_token, max_results };
+    let pager = Pager::open(&api.paging, list, dataset_arn.as_ref(), page)?;
+    let rows = api.catalog.all_jobs(dataset_arn.as_ref(), is_open, &pager.page).await?;
+    let (rows, next_token) = pager.cut(rows, |row| (row.created_ms, &row.arn));
+    Ok(Listed { jobs: rows.into_iter().map(show).collect::<Result<_>>()?, next_token })
+}
+
+/// Reads the query of a list.
+///
+/// # Errors
+/// `Invalid` for a parameter that there is not, and for a value that it can't have.
+pub fn read_query(text: Option<&str>) -> Result<Query> {
+    let mut query = Query::default();
+    for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
+        let wrong = |must| Error::invalid(format!("The parameter {name} must be {must}, and is {value}."));
+        match name {
+            "datasetArn" => {
+                query.dataset_arn = Some(Arn::parse(&value).ok_or_else(|| wrong("the ARN of a dataset"))?);
+            }
+            "open" => query.is_open = value.parse().map_err(|_| wrong("true or false"))?,
+            "maxResults" => {
+                let most = value.parse().ok().filter(|most| (1..=PAGE_MAX).contains(most));
+                query.max_results = Some(most.ok_or_else(|| wrong("a number from 1 to 100"))?);
+            }
+            "nextToken" => query.next_token = Some(value),
+            _ => {
+                let known = "datasetArn, open, maxResults and nextToken";
+                return Err(Error::invalid(format!("There is no parameter {name}; there are {known}.")));
+            }
+        }
+    }
+    Ok(query)
+}
+
+fn actions(arn: &Arn) -> Answer<&'static Actions> {
+    match arn.resource_type() {
+        "dataset-import-job" => Ok(&IMPORT),
+        "dataset-export-job" => Ok(&EXPORT),
+        "data-deletion-job" => Ok(&DELETION),
+        _ => Err(Error::new(ErrorKind::NotFound, format!("This is not the ARN of a job: {arn}")).into()),
+    }
+}
+
+async fn find(api: &Api, arn: &Arn) -> Answer<JobRow> {
+    api.catalog.job(arn).await?.ok_or_else(|| not_found("job", arn))
+}
+
+fn show(job: JobRow) -> Result<Job> {
+    let report: Value =
+        job.report.as_deref().map_or(Ok(Value::Null), serde_json::from_str).map_err(damaged)?;
+    let (location, mode) = request(&job)?;
+    let is_deletion = job.kind == JobKind::Deletion;
+    let (group, dataset) =
+        if is_deletion { (Some(job.subject_arn), None) } else { (None, Some(job.subject_arn)) };
+    Ok(Job {
+        kind: job.kind.as_str(),
+        dataset_arn: dataset,
+        dataset_group_arn: group,
+        status: if is_deletion { data_deletion_job::word(job.status) } else { job.status.as_str() },
+        progress: shown(job.progress),
+        attempts: job.attempts,
+        ledger: ledger(job.kind, job.status, &report, job.records_deleted),
+        files: report.get("files").cloned(),
+        rejects: None,
+        failure_reason: job.failure_reason,
+        cancelled_by: job.cancelled_by,
+        role_arn: job.role_arn,
+        location,
+        mode,
+        created_at: Seconds(job.created_ms),
+        last_updated_at: Seconds(job.updated_ms),
+        job_name: job.name,
+        job_arn: job.arn,
+    })
+}
+
+fn request(job: &JobRow) -> Result<(String, Option<&'static str>)> {
+    Ok(match job.kind {
+        JobKind::Import => {
+            let request = job.import_request()?;
+            (request.data_location, Some(request.import_mode.as_str()))
+        }
+        JobKind::Export => {
+            let request = job.export_request()?;
+            (request.path, Some(request.ingestion_mode.as_str()))
+        }
+        JobKind::Deletion => (job.deletion_request()?.data_location, None),
+        JobKind::Update => (String::new(), None),
+    })
+}
+
+// Where every row went; of a job that failed nothing did.
+fn ledger(kind: JobKind, status: Status, report: &Value, records_deleted: u64) -> Option<Value> {
+    match kind {
+        _ if status != Status::Active => None,
+        JobKind::Import => {
+            let number = |member: &str| report.get(member)?.as_u64();
+            let (read, duplicates) = (number("rowsRead")?, number("exactDuplicates")?);
+            let kept = read.saturating_sub(duplicates);
+            Some(json!({ "rowsRead": read, "exactDuplicates": duplicates, "rowsKept": kept }))
+        }
+        JobKind::Export => report.get("ledger").cloned(),
+        JobKind::Deletion => Some(json!({ "recordsDeleted": records_deleted })),
+        JobKind::Update => None,
+    }
+}
+
+fn shown(progress: Progress) -> Shown {
+    let known = |total: u64| (total > 0).then_some(total);
+    Shown {
+        rows_done: progress.rows_done,
+        rows_total: known(progress.rows_total),
+        bytes_done: progress.bytes_done,
+        bytes_total: known(progress.bytes_total),
+        eta_seconds: progress.eta_s,
+    }
+}
+
+fn damaged(cause: serde_json::Error) -> Error {
+    Error::corrupt("a job's report can't be read").caused_by(cause)
+}
+
+#[cfg(test)]
+mod tests;
