@@ -458,7 +458,7 @@ impl Story {
             Ok(Outcome::Ended) => {
                 self.state().tasks.remove(&job.arn);
             }
-            Ok(Outcome::Waiting) => house.parts.catalog.wait_later(&lease, 0).await?,
+            Ok(Outcome::Waiting) => house.parts.catalog.wait_later(&lease, 250).await?,
             Err(cause) => {
                 // One that ended in the catalog, and of whose end nobody heard, is no longer held.
                 let _ = house.parts.catalog.retry_later(&lease, 0).await;
