@@ -498,7 +498,15 @@ impl Story {
         };
         let listed = match written.await {
             Ok(file) => {
-                let listed = dataset_import_job::list_run(parts, job, lease, &layout(dataset), file, &Progress::default()).await;
+                let listed = dataset_import_job::list_run(
+                    parts,
+                    job,
+                    lease,
+                    &layout(dataset),
+                    file,
+                    &Progress::default(),
+                )
+                .await;
                 // Nothing comes between the commit and the number.
                 if listed.is_ok() {
                     let (at, rows) = (self.arrive(), sent(dataset, rows));

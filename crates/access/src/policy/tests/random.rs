@@ -193,7 +193,8 @@ fn compare(seed: u64) -> [u64; 3] {
             let (action, resource) = (chance.one(&ASKED_ACTIONS), chance.one(&ASKED_RESOURCES));
             let now_ms = if chance.below(2) == 0 { 1_780_000_000_000 } else { 1_760_000_000_000 };
             let (context, pairs) = chance.context();
-            let surroundings = Surroundings { region: "us-east-1", account: "111122223333", now_ms, is_secure: false };
+            let surroundings =
+                Surroundings { region: "us-east-1", account: "111122223333", now_ms, is_secure: false };
             let request = Request::new(caller, action, resource).given(surroundings, &context);
             let world = naive::World::new(&names, pairs, now_ms);
             let decided = [decide(&own_documents, &request), decide(&bucket_documents, &request)];
