@@ -123,7 +123,7 @@ async fn dataset(args: &Args, client: &Client) -> Result<Option<Dataset>> {
         (None, None) => return Err(Error::invalid("Name a tracking id or a dataset.")),
     };
     match found {
-        Err(cause) if cause.kind == ErrorKind::Invalid && !args.verify => {
+        Err(cause) if matches!(cause.kind, ErrorKind::Denied | ErrorKind::Invalid) && !args.verify => {
             eprintln!("lade: events are put without properties: {}", cause.chain());
             Ok(None)
         }
