@@ -42,7 +42,7 @@ pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
 pub type StreamDoor =
     Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
 
-/// The secret and the bearer of an access key id, which came with this session token.
+/// The secret and the bearer of an access key id, given the token that came with it.
 pub type Credentials = Box<dyn for<'a> Fn(&'a str, Option<&'a str>) -> LookingUp<'a> + Send + Sync>;
 
 /// A look for the bearer of a key.
