@@ -9,17 +9,17 @@ pub mod location;
 mod permission;
 pub mod policy;
 pub mod principal;
-pub mod seal;
 mod session;
 pub mod source;
 
+pub use ::seal;
+pub use ::seal::SealingKey;
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};
 pub use key::{EncryptionContext, KeyFault};
 pub use location::S3Location;
 pub use policy::Context;
 pub use principal::{Peer, Principal, RoleSession, User};
-pub use seal::SealingKey;
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,27 +1,30 @@
-//! Sealed blobs: AES-256-GCM in chunks of 64 KiB, so that a range is read without the rest.
+//! Long texts, sealed: AES-256-GCM in chunks of 64 KiB, so that a range is read without the rest.
 //!
-//! Each blob has a key of its own, derived from the object's data key and the blob's id; the nonce is the chunk's
-//! number. With each chunk the blob's id, the number and whether it is the last are authenticated: a chunk that was
-//! changed, moved, taken from another blob or cut off is found.
+//! Each text has a key of its own, derived from the data key and the text's name; the nonce is the chunk's number. With
+//! each chunk the name, the number and whether it is the last are authenticated: a chunk that was changed, moved, taken
+//! from another text or cut off is found.
 
 use std::io;
 
-use access::SealingKey;
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 
-/// Bytes of an object in one chunk.
-pub const CHUNK: u64 = 64 * 1024;
-const TAG: u64 = 16;
+use crate::SealingKey;
 
-/// Seals or opens the chunks of one blob.
+/// Bytes of a text in one chunk.
+pub const CHUNK: u64 = 64 * 1024;
+/// What sealing adds to a chunk.
+pub const TAG: u64 = 16;
+
+/// Seals or opens the chunks of one text.
 pub struct Cipher {
     key: LessSafeKey,
     id: String,
 }
 
 impl Cipher {
-    pub fn new(data_key: &SealingKey, blob: &str) -> Cipher {
-        Cipher { key: data_key.derive(blob.as_bytes()).cipher(), id: blob.to_owned() }
+    /// No other text may have this name under this data key.
+    pub fn new(data_key: &SealingKey, name: &str) -> Cipher {
+        Cipher { key: data_key.derive(name.as_bytes()).cipher(), id: name.to_owned() }
     }
 
     /// Appends a sealed chunk to `out`.
@@ -53,7 +56,7 @@ impl Cipher {
     }
 }
 
-/// The number of chunks of a blob of `size` bytes: one also where there are none.
+/// The number of chunks of a text of `size` bytes: one also where there are none.
 pub fn chunks(size: u64) -> u64 {
     size.div_ceil(CHUNK).max(1)
 }
@@ -63,7 +66,7 @@ pub fn position(number: u64) -> u64 {
     number * (CHUNK + TAG)
 }
 
-/// The size of the file of a blob of `size` bytes.
+/// The size of the file of a text of `size` bytes.
 pub fn sealed_size(size: u64) -> u64 {
     size + chunks(size) * TAG
 }
