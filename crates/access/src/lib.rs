@@ -31,6 +31,7 @@ use wire::sigv4::Credential;
 use access_key::AccessKeys;
 use bucket::{EmbeddedS3, Way};
 use identity_policy::{IdentityPolicies, unreadable};
+use key::KeptKeys;
 use policy::{Caller, Decision, Document, Request, decide};
 use session::{LIFE_MS, SessionKeys, Sessions};
 
@@ -52,6 +53,9 @@ pub struct Access {
     /// Seals the keys of KMS.
     master: SealingKey,
     sessions: Arc<Sessions>,
+    /// Whether data of groups without a key of their own is sealed.
+    seals_data: bool,
+    kept: KeptKeys,
 }
 
 /// The account's root credentials.
@@ -79,8 +83,29 @@ impl Access {
         master: SealingKey,
     ) -> Access {
         let (way, embedded) = (Way::over_http(&s3.url), OnceLock::new());
-        let (keys, policies, sessions) = Default::default();
-        Access { realm, catalog, clock, root, keys, policies, s3, way, embedded, master, sessions }
+        let (keys, policies, sessions, kept) = Default::default();
+        let seals_data = true;
+        Access {
+            realm,
+            catalog,
+            clock,
+            root,
+            keys,
+            policies,
+            s3,
+            way,
+            embedded,
+            master,
+            sessions,
+            seals_data,
+            kept,
+        }
+    }
+
+    /// The same, with data of groups without a key of their own left plain.
+    #[must_use]
+    pub fn with_plain_data(self, is_plain: bool) -> Access {
+        Access { seals_data: !is_plain, ..self }
     }
 
     /// From here on buckets are reached within this process; `s3` is what listens at the endpoint. The first one stays.

@@ -30,13 +30,20 @@ const TABLES: [&str; 17] = [
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     ALTER TABLE dataset ADD COLUMN tracking_id TEXT;
     ALTER TABLE dataset ADD COLUMN latest_update TEXT;
     ALTER TABLE job RENAME COLUMN dataset_arn TO subject_arn;
     ALTER TABLE job ADD COLUMN records_deleted INTEGER NOT NULL DEFAULT 0;
     DROP INDEX job_dataset;
-"];
+",
+    "
+    ALTER TABLE dataset_group ADD COLUMN kms_key_arn TEXT;
+    ALTER TABLE dataset_group ADD COLUMN role_arn TEXT;
+    ALTER TABLE dataset_group ADD COLUMN data_key BLOB;
+",
+];
 
 const FORMAT: i64 = 1 + STEPS.len() as i64;
 

@@ -7,6 +7,7 @@
 use std::io;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
+use aws_lc_rs::error::Unspecified;
 
 use crate::SealingKey;
 
@@ -44,8 +45,20 @@ impl Cipher {
     /// `InvalidData` when it is not the chunk that was written there.
     pub fn open<'c>(&self, number: u64, is_last: bool, chunk: &'c mut [u8]) -> io::Result<&'c [u8]> {
         let opened = self.key.open_in_place(nonce(number), self.about(number, is_last), chunk);
-        let damaged = |_| io::Error::new(io::ErrorKind::InvalidData, format!("chunk {number} is damaged"));
-        opened.map(|bytes| &*bytes).map_err(damaged)
+        opened.map(|bytes| &*bytes).map_err(|_| damaged(number))
+    }
+
+    /// Opens a chunk into `out`, which has the size of its bytes.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_into(&self, number: u64, is_last: bool, sealed: &[u8], out: &mut [u8]) -> io::Result<()> {
+        let about = self.about(number, is_last);
+        let opened = sealed
+            .split_at_checked(out.len())
+            .ok_or(Unspecified)
+            .and_then(|(text, tag)| self.key.open_separate_gather(nonce(number), about, text, tag, out));
+        opened.map_err(|_| damaged(number))
     }
 
     fn about(&self, number: u64, is_last: bool) -> Aad<Vec<u8>> {
@@ -69,6 +82,10 @@ pub fn position(number: u64) -> u64 {
 /// The size of the file of a text of `size` bytes.
 pub fn sealed_size(size: u64) -> u64 {
     size + chunks(size) * TAG
+}
+
+fn damaged(number: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("chunk {number} is damaged"))
 }
 
 fn nonce(number: u64) -> Nonce {

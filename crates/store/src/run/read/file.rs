@@ -1,23 +1,22 @@
 //! A run's file as the Parquet reader takes it.
 
 use std::io::{self, BufReader, Read};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::disk::DiskFile;
+use crate::objects::Object;
 
 /// An open file and its size.
 #[derive(Clone)]
 pub struct ObjectFile {
-    file: Arc<dyn DiskFile>,
+    file: Object,
     size: u64,
 }
 
 impl ObjectFile {
-    pub fn new(file: Arc<dyn DiskFile>) -> io::Result<ObjectFile> {
+    pub fn new(file: Object) -> io::Result<ObjectFile> {
         let size = file.size()?;
         Ok(ObjectFile { file, size })
     }
@@ -49,7 +48,7 @@ impl ChunkReader for ObjectFile {
 
 /// A place in the file that moves on as it is read.
 pub struct Reading {
-    file: Arc<dyn DiskFile>,
+    file: Object,
     at: u64,
 }
 
