@@ -181,13 +181,8 @@ impl TestDataset {
             let other = self.import_with(text, threads, chunk_bytes);
             match (&alone, &other) {
                 (Ok(alone), Ok(other)) => {
-                    let bytes = |file: &RunFile| {
-                        let object = self.objects.open_object(&file.object).unwrap();
-                        let mut bytes = vec![0; object.size().unwrap() as usize];
-                        object.read_exact_at(&mut bytes, 0).unwrap();
-                        bytes
-                    };
-                    assert!(bytes(alone) == bytes(other), "{threads} threads, chunks of {chunk_bytes}");
+                    let is_same = self.content(alone) == self.content(other);
+                    assert!(is_same, "{threads} threads, chunks of {chunk_bytes}");
                     assert_eq!(*alone, RunFile { object: alone.object.clone(), ..other.clone() });
                     self.objects.delete(&other.object).unwrap();
                 }
@@ -195,6 +190,18 @@ impl TestDataset {
             }
         }
         alone
+    }
+
+    // The bytes of a run but for the checksum of its footer, which holds for one name alone.
+    fn content(&self, file: &RunFile) -> Vec<u8> {
+        let object = self.objects.open_object(&file.object).unwrap();
+        let mut bytes = vec![0; object.size().unwrap() as usize];
+        object.read_exact_at(&mut bytes, 0).unwrap();
+        let length_at = bytes.len() - 8;
+        let length = u32::from_le_bytes(bytes[length_at..length_at + 4].try_into().unwrap());
+        let footer = length_at - length as usize;
+        bytes[footer - 4..footer].fill(0);
+        bytes
     }
 
     fn import_with(&self, text: &str, threads: usize, chunk_bytes: usize) -> model::Result<RunFile> {

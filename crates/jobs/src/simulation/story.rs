@@ -27,6 +27,8 @@ use crate::{Outcome, Parts, Settings, blocking, data_deletion_job, dataset_expor
 
 const MODES: [IngestionMode; 3] = [IngestionMode::Bulk, IngestionMode::Put, IngestionMode::All];
 
+/// How often jobs are asked for before one that has not ended by then is taken to hang.
+const ROUNDS_MAX: u32 = 1000;
 /// Each call without an answer doubles the worlds.
 const LIMBO_MAX: usize = 5;
 
@@ -512,6 +514,8 @@ impl Story {
                     let (at, rows) = (self.arrive(), sent(dataset, rows));
                     let mut state = self.state();
                     state.worlds.iter_mut().for_each(|world| world.import(dataset, at, is_full, &rows));
+                    // It has ended, whatever becomes of the attempt's end.
+                    state.tasks.remove(&job.arn);
                 }
                 listed
             }
@@ -617,7 +621,11 @@ impl Story {
     /// Exports now, and works until that is done.
     async fn check(&self, house: &House, dataset: usize, mode: IngestionMode) -> Result<()> {
         let arn = self.create_export(&house.parts, dataset, mode).await?;
-        while self.state().tasks.contains_key(&arn) {
+        for round in 0.. {
+            if !self.state().tasks.contains_key(&arn) {
+                break;
+            }
+            assert!(round < ROUNDS_MAX, "{arn} never ends: {:?}", self.state().tasks.keys());
             if self.work(house).await?.is_none() {
                 // The clock was set back, and the job waits for the time at which it was given back.
                 self.stage.lock().unwrap().clock.advance_ms(3_600_000);
@@ -718,7 +726,11 @@ impl Story {
         }
         self.machine().heal();
         let (house, parts) = (self.house(), self.parts());
-        while !self.state().tasks.is_empty() {
+        for round in 0.. {
+            if self.state().tasks.is_empty() {
+                break;
+            }
+            assert!(round < ROUNDS_MAX, "these never end: {:?}", self.state().tasks.keys());
             let done = self.work(&house).await;
             if done.unwrap_or_else(|cause| panic!("a job failed: {}", cause.chain())).is_none() {
                 self.stage.lock().unwrap().clock.advance_ms(24 * 3_600_000);
