@@ -56,7 +56,7 @@ def refused(call, code="InvalidInputException", status=400):
 
 def test_what_is_put_and_imported_is_in_the_runs(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    server = Server(tmp_path / "own", arguments=["--flush-after-s", "0"]).start()
+    server = Server(tmp_path / "own", arguments=["--flush-after-s", "0", "--at-rest", "plain"]).start()
     try:
         workshop = Workshop(server.endpoint)
         group = workshop.make_group().arn

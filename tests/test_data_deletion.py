@@ -26,6 +26,15 @@ def person(name):
     return f"{name}-{secrets.token_hex(12)}"
 
 
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that leaves its files plain, so that what they hold can be looked for."""
+    server = Server(tmp_path / "own", arguments=["--at-rest", "plain"]).start()
+    yield server
+    if server.process.poll() is None:
+        server.kill()
+
+
 def listing(*ids):
     return "USER_ID\n" + "".join(key + "\n" for key in ids)
 
@@ -354,7 +363,7 @@ def test_kills_leave_the_right_count_and_nothing_half_deleted(tmp_path, note):
     seed = int(os.environ.get("LADE_TEST_SEED") or random.randrange(1 << 32))
     note(f"test_data_deletion: LADE_TEST_SEED={seed}")
     chance = random.Random(seed)
-    server = Server(tmp_path / "own", arguments=["--job-memory", "16MiB"]).start()
+    server = Server(tmp_path / "own", arguments=["--job-memory", "16MiB", "--at-rest", "plain"]).start()
     try:
         workshop = Workshop(server.endpoint)
         group = workshop.make_group(users=USERS, interactions=INTERACTIONS, tracker=True)

@@ -31,7 +31,7 @@ def cell(value):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The path of a run that was imported."""
-    server = Server(tmp_path_factory.mktemp("runs") / "own").start()
+    server = Server(tmp_path_factory.mktemp("runs") / "own", arguments=["--at-rest", "plain"]).start()
     try:
         workshop = Workshop(server.endpoint)
         items = workshop.make_dataset(workshop.make_group().arn, "ITEMS", FIELDS)

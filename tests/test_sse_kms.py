@@ -409,4 +409,4 @@ def test_a_groups_key_and_its_role_come_together(workshop, key):
     create, role = workshop.personalize.create_dataset_group, workshop.export_role
     refused("InvalidInputException", create, "both or neither", name=unique("g"), roleArn=role)
     refused("InvalidInputException", create, "both or neither", name=unique("g"), kmsKeyArn=key)
-    refused("InvalidInputException", create, "not offered", name=unique("g"), kmsKeyArn=key, roleArn=role)
+    refused("InvalidInputException", create, "Insufficient privileges for KMS key", name=unique("g"), kmsKeyArn=key, roleArn=role)

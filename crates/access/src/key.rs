@@ -1,11 +1,13 @@
 //! The keys of KMS: found by their names, used by whom policies and grants let, never shown.
 
 mod ciphertext;
+mod data_key;
 mod decision;
 mod fault;
 mod naming;
 
 pub use ciphertext::EncryptionContext;
+pub(crate) use data_key::KeptKeys;
 pub use decision::{is_one_of, keeps_policy_open};
 pub use fault::KeyFault;
 pub use naming::Naming;

@@ -11,13 +11,14 @@ mod permission;
 pub mod policy;
 pub mod principal;
 pub mod remedy;
-pub mod seal;
 mod session;
 mod session_token;
 mod simulation;
 pub mod source;
 pub mod trail;
 
+pub use ::seal;
+pub use ::seal::SealingKey;
 pub use assume_role::{Assumed, RoleRequest};
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};
@@ -25,7 +26,6 @@ pub use key::{EncryptionContext, KeyFault};
 pub use location::S3Location;
 pub use policy::Context;
 pub use principal::{AssumedRole, Peer, Principal, RoleSession, User};
-pub use seal::SealingKey;
 pub use session_token::TemporaryKeys;
 pub use simulation::Simulated;
 
@@ -39,6 +39,7 @@ use wire::sigv4::{AuthError, Credential};
 use access_key::AccessKeys;
 use bucket::{EmbeddedS3, Way};
 use identity_policy::{IdentityPolicies, unreadable};
+use key::KeptKeys;
 use policy::{Caller, Decision, Document, Request, decide};
 use session::{LIFE_MS, SessionKeys, Sessions};
 use session_token::SessionTokens;
@@ -64,6 +65,9 @@ pub struct Access {
     tokens: SessionTokens,
     /// Whether requests come over TLS.
     is_secure: bool,
+    /// Whether data of groups without a key of their own is sealed.
+    seals_data: bool,
+    kept: KeptKeys,
 }
 
 /// The account's root credentials.
@@ -112,8 +116,8 @@ impl Access {
         master: SealingKey,
     ) -> Access {
         let (way, embedded) = (Way::over_http(&s3.url), OnceLock::new());
-        let (keys, policies, sessions) = Default::default();
-        let (tokens, is_secure) = (SessionTokens::new(&master), false);
+        let (keys, policies, sessions, kept) = Default::default();
+        let (tokens, is_secure, seals_data) = (SessionTokens::new(&master), false, true);
         Access {
             realm,
             catalog,
@@ -128,6 +132,8 @@ impl Access {
             sessions,
             tokens,
             is_secure,
+            seals_data,
+            kept,
         }
     }
 
@@ -135,6 +141,12 @@ impl Access {
     #[must_use]
     pub fn over_tls(self, is_secure: bool) -> Access {
         Access { is_secure, ..self }
+    }
+
+    /// The same, with data of groups without a key of their own left plain.
+    #[must_use]
+    pub fn with_plain_data(self, is_plain: bool) -> Access {
+        Access { seals_data: !is_plain, ..self }
     }
 
     /// From here on buckets are reached within this process; `s3` is what listens at the endpoint. The first one stays.

@@ -184,6 +184,17 @@ pub fn check_active(dataset: &DatasetRow) -> Result<()> {
     }
 }
 
+/// Tries what an export will need of the key of a dataset's group.
+///
+/// # Errors
+/// `Invalid` when the group's role may not use the key, or it can't be used.
+pub async fn probe_key(api: &Api, dataset: &DatasetRow) -> Result<()> {
+    match api.catalog.dataset_group(&dataset.group_arn).await? {
+        Some(group) => api.access.probe_group_key(&group).await,
+        None => Ok(()),
+    }
+}
+
 pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {
     let row = api
         .catalog

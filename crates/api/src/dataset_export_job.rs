@@ -3,7 +3,7 @@
 mod options;
 
 use access::S3Location;
-use catalog::{ExportRequest, JobKind, JobRow, NewJob};
+use catalog::{DatasetRow, ExportRequest, JobKind, JobRow, NewJob};
 use model::{Arn, Error, IngestionMode, Result};
 use serde::{Deserialize, Serialize};
 use wire::shape::{Shape, Structure, optional, required};
@@ -110,7 +110,7 @@ pub struct Listed {
 /// `NotFound`, `InUse` and `Invalid` for the dataset, the destination and the role; `AlreadyExists`.
 pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     let arn = api.realm.export_job(&input.job_name);
-    check_dataset(api, &input.dataset_arn).await?;
+    let dataset = check_dataset(api, &input.dataset_arn).await?;
     let mut options = Options::default();
     let tags = tag::with_options(input.tags, |key, value| options.take(key, value))?;
     if api.catalog.job(&arn).await?.is_some() {
@@ -118,6 +118,7 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     }
     let destination = input.job_output.s3_data_destination;
     check_destination(api, &arn, &input.job_name, &input.role_arn, &destination, &options).await?;
+    dataset::probe_key(api, &dataset).await?;
     // Source: the service model: without a mode, put records are exported.
     let ingestion_mode = input.ingestion_mode.unwrap_or(IngestionMode::Put);
     let Destination { path, kms_key_arn } = destination;
@@ -129,7 +130,7 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     Ok(Created { dataset_export_job_arn: arn })
 }
 
-async fn check_dataset(api: &Api, arn: &Arn) -> Answer<()> {
+async fn check_dataset(api: &Api, arn: &Arn) -> Answer<DatasetRow> {
     let dataset = api.catalog.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
     if !dataset.dataset_type.is_exportable() {
         let name = dataset.dataset_type.as_str();
@@ -137,7 +138,8 @@ async fn check_dataset(api: &Api, arn: &Arn) -> Answer<()> {
             Error::invalid(format!("Dataset export is not supported for datasets of type {name}.")).into()
         );
     }
-    Ok(dataset::check_active(&dataset)?)
+    dataset::check_active(&dataset)?;
+    Ok(dataset)
 }
 
 async fn check_destination(

@@ -1,7 +1,8 @@
 //! Dataset groups: CreateDatasetGroup, DescribeDatasetGroup, ListDatasetGroups, DeleteDatasetGroup.
 
+use catalog::dataset_group::GroupKey;
 use catalog::{DatasetGroupRow, NewDatasetGroup};
-use model::{Arn, Domain, Error};
+use model::{Arn, Domain, Error, Result};
 use serde::{Deserialize, Serialize};
 use wire::shape::{Structure, optional, required};
 
@@ -60,6 +61,10 @@ pub struct Description {
     last_updated_date_time: Seconds,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<Domain>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_arn: Option<Arn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kms_key_arn: Option<Arn>,
 }
 
 #[derive(Serialize)]
@@ -71,25 +76,31 @@ pub struct Listed {
 }
 
 /// # Errors
-/// `Invalid` when a key is asked for, which this version does not offer; `AlreadyExists`.
+/// `Invalid` when the role can't be assumed or may not use the key; `AlreadyExists`.
 pub async fn create(api: &Api, input: Create) -> Answer<Created> {
-    refuse_key(input.role_arn.as_deref(), input.kms_key_arn.as_deref())?;
     let tags = tag::of_new(input.tags)?;
     let arn = api.realm.dataset_group(&input.name);
-    let new = NewDatasetGroup { arn: arn.clone(), name: input.name, domain: input.domain, tags };
+    let key = group_key(api, &arn, input.role_arn.as_deref(), input.kms_key_arn.as_deref()).await?;
+    let new = NewDatasetGroup { arn: arn.clone(), name: input.name, domain: input.domain, key, tags };
     api.catalog.create_dataset_group(&new).await?;
     Ok(Created { dataset_group_arn: arn, domain: input.domain })
 }
 
 // Source: CreateDatasetGroup; a role is given to use the key.
-fn refuse_key(role: Option<&str>, key: Option<&str>) -> Result<(), Error> {
+async fn group_key(
+    api: &Api,
+    group: &Arn,
+    role: Option<&str>,
+    key: Option<&str>,
+) -> Result<Option<GroupKey>> {
     let text = match (role, key) {
-        (None, None) => return Ok(()),
+        (None, None) => return Ok(None),
         (Some(_), None) => "roleArn is valid together with kmsKeyArn alone: give both or neither.",
         (None, Some(_)) => "kmsKeyArn needs a roleArn, the role that may use the key: give both or neither.",
-        (Some(_), Some(_)) => {
-            "Dataset groups with a key of their own are not offered by this version yet: leave out kmsKeyArn and roleArn."
-        }
+        (Some(role), Some(key)) => match (Arn::parse(role), Arn::parse(key)) {
+            (Some(role), Some(key)) => return api.access.new_group_key(group, &role, &key).await.map(Some),
+            _ => "roleArn and kmsKeyArn must be ARNs.",
+        },
     };
     Err(Error::invalid(text))
 }
@@ -104,14 +115,20 @@ pub async fn list(api: &Api, input: PageInput) -> Answer<Listed> {
     let pager = Pager::open(&api.paging, "ListDatasetGroups", None, input)?;
     let rows = api.catalog.dataset_groups(&pager.page).await?;
     let (rows, next_token) = pager.cut(rows, |row| (row.created_ms, &row.arn));
-    Ok(Listed { dataset_groups: rows.into_iter().map(description).collect(), next_token })
+    Ok(Listed { dataset_groups: rows.into_iter().map(summary).collect(), next_token })
 }
 
 pub async fn delete(api: &Api, input: ByArn) -> Answer<()> {
     Ok(api.catalog.delete_dataset_group(&input.dataset_group_arn).await?)
 }
 
+// Lists say nothing of keys.
+fn summary(row: DatasetGroupRow) -> Description {
+    Description { role_arn: None, kms_key_arn: None, ..description(row) }
+}
+
 fn description(row: DatasetGroupRow) -> Description {
+    let (role_arn, kms_key_arn) = row.key.map(|key| (key.role_arn, key.kms_key_arn)).unzip();
     Description {
         name: row.name,
         dataset_group_arn: row.arn,
@@ -119,5 +136,7 @@ fn description(row: DatasetGroupRow) -> Description {
         creation_date_time: Seconds(row.created_ms),
         last_updated_date_time: Seconds(row.updated_ms),
         domain: row.domain,
+        role_arn,
+        kms_key_arn,
     }
 }

@@ -116,6 +116,8 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     };
     let location = &input.data_source.data_location;
     check_source(api, &arn, &input.role_arn, location, &dataset, bytes_max).await?;
+    // A key that can't be used is told before the job is there.
+    api.access.data_keys(dataset.id, &dataset.group_arn).await?;
     if input.publish_attribution_metrics_to_s3 == Some(true) {
         metric_attribution::can_publish(api, &arn, &dataset, import_mode).await?;
     }

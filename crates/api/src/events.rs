@@ -105,6 +105,11 @@ async fn append(api: &Api, target: &Target, batch: Batch) -> Answer<()> {
     let calls_per_s =
         if target.dataset_type.is_keyed() { quotas.thing_calls_per_s } else { quotas.event_calls_per_s };
     api.rates.take(target.dataset_id, calls_per_s, api.clock.now_ms())?;
+    let keys = api.access.data_keys(target.dataset_id, &target.group_arn).await?;
+    let batch = match keys.series() {
+        Some(series) => batch.sealed(series),
+        None => batch,
+    };
     api.log.append(batch).await?;
     Ok(())
 }

@@ -229,9 +229,12 @@ impl Fixture {
     pub async fn records(&self, dataset: &str) -> Vec<String> {
         let row = self.catalog.dataset(&Arn::parse(dataset).unwrap()).await.unwrap().unwrap();
         let codec = Codec::new(&row.layout);
+        let keys = self.api.access.data_keys(row.id, &row.group_arn).await.unwrap();
+        let mut opener = access::seal::Opener::new(&keys);
         let mut lines = Vec::new();
         for frame in self.log.frames(row.id.cast_unsigned(), 0, self.log.durable()) {
-            for record in self.log.read(&frame).unwrap().records() {
+            let frame = self.log.read(&frame).unwrap().opened(&mut opener).unwrap();
+            for record in frame.records() {
                 let (mut values, mut line) = (Vec::new(), Vec::new());
                 codec.decode(record, &mut values).unwrap();
                 csv::write::write_record(&values, &mut line);

@@ -45,6 +45,11 @@ pub async fn check(api: &Api, call: &Call, operation: &Operation, input: &Value)
     if is_create && tags(input).next().is_some() {
         authorize(api, call, "personalize:TagResource", &resource, &context).await?;
     }
+    if operation.name == "CreateDatasetGroup"
+        && let (Some(key), Some(group)) = (text(input, "kmsKeyArn"), Arn::parse(&resource))
+    {
+        api.access.permit_group_key(&call.principal, &group, key).await?;
+    }
     for role in roles(input) {
         let passing = Context::from_peer(call.source_ip).with("iam:PassedToService", PERSONALIZE);
         authorize(api, call, "iam:PassRole", role, &passing).await?;

@@ -1,6 +1,6 @@
 //! Dataset groups: what datasets, an event tracker and a metric attribution belong to.
 
-use model::error::Result;
+use model::error::{Error, Result};
 use model::status::Status;
 use model::{Arn, Domain};
 use sqlx::Row;
@@ -13,14 +13,32 @@ use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS dataset_group (
     arn TEXT PRIMARY KEY, name TEXT NOT NULL, domain TEXT, status TEXT NOT NULL,
-    created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+    created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, kms_key_arn TEXT, role_arn TEXT, data_key BLOB
 ) STRICT;
 ";
+
+/// The key of KMS that seals a group's data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GroupKey {
+    pub kms_key_arn: Arn,
+    /// The role that uses the key.
+    pub role_arn: Arn,
+    /// As the key encrypted it.
+    pub data_key: Vec<u8>,
+}
+
+impl std::fmt::Debug for GroupKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GroupKey({}, {})", self.kms_key_arn, self.role_arn)
+    }
+}
 
 pub struct NewDatasetGroup {
     pub arn: Arn,
     pub name: String,
     pub domain: Option<Domain>,
+    /// None where the server's own key seals.
+    pub key: Option<GroupKey>,
     pub tags: Vec<(String, String)>,
 }
 
@@ -29,6 +47,8 @@ pub struct DatasetGroupRow {
     pub arn: Arn,
     pub name: String,
     pub domain: Option<Domain>,
+    /// None where the server's own key seals.
+    pub key: Option<GroupKey>,
     pub status: Status,
     pub created_ms: i64,
     pub updated_ms: i64,
@@ -42,13 +62,19 @@ impl Catalog {
     pub async fn create_dataset_group(&self, new: &NewDatasetGroup) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO dataset_group VALUES (?, ?, ?, ?, ?, ?)")
+        sqlx::query(
+            "INSERT INTO dataset_group (arn, name, domain, status, created_ms, updated_ms, kms_key_arn, role_arn, data_key)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
             .bind(new.arn.as_str())
             .bind(&new.name)
             .bind(new.domain.map(Domain::as_str))
             .bind(Status::Active.as_str())
             .bind(now_ms)
             .bind(now_ms)
+            .bind(new.key.as_ref().map(|key| key.kms_key_arn.as_str()))
+            .bind(new.key.as_ref().map(|key| key.role_arn.as_str()))
+            .bind(new.key.as_ref().map(|key| key.data_key.as_slice()))
             .execute(&mut *tx)
             .await
             .map_err(not_inserted(&new.arn))?;
@@ -118,9 +144,23 @@ fn read(row: &SqliteRow) -> Result<DatasetGroupRow> {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
         name: row.try_get("name").map_err(failed)?,
         domain: domain.as_deref().and_then(Domain::parse),
+        key: read_key(row)?,
         status: Status::parse(row.try_get("status").map_err(failed)?)
             .ok_or_else(|| unknown_word("status"))?,
         created_ms: row.try_get("created_ms").map_err(failed)?,
         updated_ms: row.try_get("updated_ms").map_err(failed)?,
     })
+}
+
+fn read_key(row: &SqliteRow) -> Result<Option<GroupKey>> {
+    let kms_key_arn: Option<&str> = row.try_get("kms_key_arn").map_err(failed)?;
+    let role_arn: Option<&str> = row.try_get("role_arn").map_err(failed)?;
+    let data_key: Option<Vec<u8>> = row.try_get("data_key").map_err(failed)?;
+    match (kms_key_arn, role_arn, data_key) {
+        (None, None, None) => Ok(None),
+        (Some(key), Some(role), Some(data_key)) => {
+            Ok(Some(GroupKey { kms_key_arn: stored_arn(key)?, role_arn: stored_arn(role)?, data_key }))
+        }
+        _ => Err(Error::corrupt("a dataset group's row holds a part of a key")),
+    }
 }

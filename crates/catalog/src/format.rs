@@ -59,6 +59,9 @@ const STEPS: [&str; 2] = [
     ALTER TABLE job ADD COLUMN bytes_total INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN eta_s INTEGER;
     ALTER TABLE job ADD COLUMN cancelled_by TEXT;
+    ALTER TABLE dataset_group ADD COLUMN kms_key_arn TEXT;
+    ALTER TABLE dataset_group ADD COLUMN role_arn TEXT;
+    ALTER TABLE dataset_group ADD COLUMN data_key BLOB;
 ",
 ];
 

@@ -91,6 +91,10 @@ pub struct Given {
     #[arg(long, env = "LADE_QUOTAS", value_name = "open|aws")]
     pub quotas: Option<String>,
 
+    /// Whether records on the disk are sealed, or can be read by other programs: sealed or plain [default: sealed]
+    #[arg(long, env = "LADE_AT_REST", value_name = "sealed|plain")]
+    pub at_rest: Option<String>,
+
     /// Origins whose pages may put events from a browser, such as https://shop.example; * for all [default: none]
     #[arg(long, env = "LADE_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origins: Option<Vec<String>>,
@@ -161,6 +165,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
     pub quotas: Quotas,
+    /// Whether data of groups without a key of KMS is left plain.
+    pub is_plain_at_rest: bool,
     /// Scheme, host and port of each, or `*`.
     pub cors_origins: Vec<String>,
 }
@@ -217,6 +223,7 @@ impl Given {
             client_timeout: Duration::from_secs(given.client_timeout_s.unwrap_or(30)),
             public_hosts: given.public_host.into_iter().collect(),
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
+            is_plain_at_rest: given.at_rest.as_deref() == Some("plain"),
             cors_origins: given.cors_origins.unwrap_or_default(),
         })
     }
@@ -241,6 +248,7 @@ impl Given {
             client_timeout_s: self.client_timeout_s.or(below.client_timeout_s),
             public_host: self.public_host.or(below.public_host),
             quotas: self.quotas.or(below.quotas),
+            at_rest: self.at_rest.or(below.at_rest),
             cors_origins: self.cors_origins.or(below.cors_origins),
             tls_certificate: self.tls_certificate.or(below.tls_certificate),
             tls_key: self.tls_key.or(below.tls_key),
@@ -264,6 +272,9 @@ impl Given {
                 wrong("account_id", "a number of 12 digits")
             }
             Given { quotas: Some(q), .. } if Quotas::parse(q).is_none() => wrong("quotas", "open or aws"),
+            Given { at_rest: Some(a), .. } if !["sealed", "plain"].contains(&a.as_str()) => {
+                wrong("at_rest", "sealed or plain")
+            }
             Given { cors_origins: Some(all), .. } if !all.iter().all(|o| is_origin(o)) => {
                 wrong("cors_origins", "origins such as https://shop.example, or *")
             }

@@ -7,14 +7,12 @@ mod part;
 pub mod pool;
 mod unit;
 
-use std::path::{Path, PathBuf};
-
 use model::error::{Error, Result};
 use model::manifest::Ledger;
 use model::{IngestionMode, Layout, Origin};
-use store::OpenRun;
 use store::merge::Batches;
 use store::run::EVERYTHING;
+use store::{OpenRun, ScratchFolder};
 
 use crate::Progress;
 use crate::in_order::{self, Ahead, Output};
@@ -57,7 +55,7 @@ pub struct Settings {
     /// How many ranges are merged and encoded at once.
     pub threads: usize,
     /// A folder of this export's own; it is made when it is needed and removed in the end.
-    pub scratch: PathBuf,
+    pub scratch: ScratchFolder,
     /// What each thread may take to put the records of one item or user in order.
     pub memory_bytes: usize,
 }
@@ -145,12 +143,12 @@ pub fn export(
 }
 
 /// A folder that goes with the export.
-struct Scratch<'a>(&'a Path);
+struct Scratch<'a>(&'a ScratchFolder);
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
         // Most exports never made it; what can't be removed now is cleared at the next start.
-        let _ = std::fs::remove_dir(self.0);
+        let _ = std::fs::remove_dir(self.0.path());
     }
 }
 

@@ -6,14 +6,13 @@ mod gather;
 mod read;
 
 use std::io::Read;
-use std::path::PathBuf;
 
 use csv::{ColumnMap, Dialect, Header, HeaderError, Violation, failure_reason};
 use model::Layout;
 use model::error::{Error, Result};
 use store::run::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, RowGroup, RowGroups};
 use store::sort::Buckets;
-use store::{Arrivals, Objects, RunFile, RunWriter, Sources};
+use store::{Arrivals, Objects, RunFile, RunWriter, ScratchFolder, Sources};
 
 use crate::Progress;
 use crate::in_order::{self, Ahead, Give, Output};
@@ -35,7 +34,7 @@ pub struct Target<'a> {
     /// The name of the run's object.
     pub object: String,
     /// A folder of its own for sorting.
-    pub scratch: PathBuf,
+    pub scratch: ScratchFolder,
     pub memory_bytes: usize,
     pub threads: usize,
     /// How much of a file is read at once; the threads hold two of these each.

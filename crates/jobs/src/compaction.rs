@@ -119,7 +119,8 @@ impl Compactor {
     ) -> Result<bool> {
         let inputs: Vec<Input> = runs.iter().map(input).collect();
         let file = {
-            let (objects, layout) = (self.parts.objects.clone(), dataset.layout.clone());
+            let parts = self.parts.of_dataset(dataset).await?;
+            let (objects, layout) = (parts.objects.clone(), dataset.layout.clone());
             let (object, progress) = (format!("{attempt}-0.parquet"), self.progress.clone());
             let fan_in = fan_in(&layout, memory_bytes);
             let check = move || progress.check();

@@ -9,11 +9,12 @@ use catalog::{DatasetRow, DeletionPlan, JobRow, Lease, Replacement, RunRow};
 use engine::Progress;
 use engine::deletion::{Doomed, read_list, remove};
 use engine::import::{CHUNK_BYTES, Target};
-use model::error::{Error, Result};
+use model::error::{Error, ErrorKind, Result};
+use seal::{DataKeys, SealingKey};
 use tokio::runtime::Handle;
 use tracing::info;
 
-use crate::upkeep::{clear_objects, flush_before, input, trim_log};
+use crate::upkeep::{carry, clear_objects, flush_before, input, trim_log};
 use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, lease, new_run};
 
 pub async fn run(
@@ -44,9 +45,14 @@ async fn delete(
     progress: &Arc<Progress>,
 ) -> Result<u64> {
     let before = parts.catalog.begin_deletion(lease).await?;
+    // Frames that are being carried to the log's end arrive there before the border; from here on none of the group are.
+    drop(parts.flushing.lock().await);
     // What has a smaller number lies before this position or in a run, also what is being written at this moment.
     let position = parts.log.rotate().await?;
-    let list = list_users(parts, job, attempt, progress).await?;
+    // The list is read in this attempt alone, so nobody else needs its key.
+    let key = SealingKey::random(&*parts.clock);
+    let keys = DataKeys::sealing(key.clone(), parts.clock.clone());
+    let list = list_users(&parts.with_keys(keys), job, attempt, progress).await?;
     let doomed = Doomed { list, before };
     let datasets = parts.catalog.all_datasets().await?;
     let of_users = |d: &&DatasetRow| d.group_arn == job.subject_arn && d.dataset_type.is_of_users();
@@ -57,7 +63,9 @@ async fn delete(
     progress.expect_rows(rows);
     for dataset in datasets.iter().filter(of_users) {
         flush_before(parts, dataset.id, position).await?;
-        delete_from(parts, lease, attempt, dataset.id, &doomed, progress).await?;
+        let parts = parts.of_dataset(dataset).await?;
+        let parts = parts.with_keys(parts.objects.keys().clone().and_opening(key.clone()));
+        delete_from(&parts, lease, attempt, dataset.id, &doomed, progress).await?;
     }
     Ok(position)
 }
@@ -153,7 +161,13 @@ pub async fn clear_away(
 ) -> Result<Outcome> {
     // A segment goes as a whole, so the frames of all groups have to leave it.
     for dataset in parts.catalog.all_datasets().await? {
-        flush_before(parts, dataset.id, plan.log_position).await?;
+        match flush_before(parts, dataset.id, plan.log_position).await {
+            // A group without its key keeps no other group's job waiting.
+            Err(cause) if cause.kind == ErrorKind::Invalid && dataset.group_arn != job.subject_arn => {
+                carry(parts, dataset.id).await?;
+            }
+            flushed => flushed?,
+        }
     }
     if parts.catalog.is_deletion_awaited(&job.subject_arn, plan).await? {
         return Ok(Outcome::Waiting);

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::snapshot::{Tail, open_source};
 use crate::upload::{Uploaded, Uploader};
-use crate::{Parts, blocking, explain_denial, lease, manifest, upload};
+use crate::{Parts, blocking, dataset_of, explain_denial, lease, manifest, upload};
 
 /// The size of an uploaded part, the least that a store takes.
 const PART_BYTES: u64 = 5 << 20;
@@ -80,6 +80,7 @@ async fn upload_all(
     bucket: &Bucket,
     folder: &str,
 ) -> Result<Plan> {
+    let parts = &parts.of_dataset(&dataset_of(parts, job).await?).await?;
     let snapshot = job.snapshot()?;
     let runs = parts.catalog.pinned_runs(&job.arn).await?;
     let (pieces, received) = mpsc::channel(1);

@@ -22,7 +22,9 @@ use crate::{Parts, attempt, blocking, dataset_of, explain_denial, lease, new_run
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.import_request()?;
-    let layout = dataset_of(parts, job).await?.layout;
+    let dataset = dataset_of(parts, job).await?;
+    let parts = &parts.of_dataset(&dataset).await?;
+    let layout = dataset.layout;
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;

@@ -16,7 +16,6 @@ mod snapshot;
 mod upkeep;
 mod upload;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +26,9 @@ use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun};
 use engine::Progress;
 use model::error::{Error, ErrorKind, Result};
 use model::{Clock, Layout, Origin};
+use seal::DataKeys;
 use store::log::Log;
-use store::{Objects, RunFile};
+use store::{Objects, RunFile, ScratchFolder};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -45,8 +45,10 @@ pub struct Parts {
     pub bell: Arc<Notify>,
     /// Called when a dataset has changed: what the doors keep of it is out of date.
     pub dataset_changed: Arc<dyn Fn() + Send + Sync>,
+    /// Held while put records are moved out of the log or within it.
+    pub flushing: Arc<tokio::sync::Mutex<()>>,
     /// A folder for sorting; what lies in it is of no use after a restart.
-    pub scratch: PathBuf,
+    pub scratch: ScratchFolder,
     pub settings: Settings,
 }
 
@@ -76,6 +78,22 @@ impl Parts {
         let settings = Settings { job_memory_bytes: memory_bytes, ..self.settings };
         Arc::new(Parts { settings, ..self.clone() })
     }
+
+    /// The same parts for work on one dataset, with the keys of its data.
+    ///
+    /// # Errors
+    /// `Invalid` when the key of its group can't be used.
+    async fn of_dataset(&self, dataset: &DatasetRow) -> Result<Arc<Parts>> {
+        let keys = self.access.data_keys(dataset.id, &dataset.group_arn).await?;
+        Ok(self.with_keys(keys))
+    }
+
+    /// The same parts, sealing with these keys.
+    fn with_keys(&self, keys: DataKeys) -> Arc<Parts> {
+        let scratch = self.scratch.clone();
+        let scratch = if keys.sealing_key().is_some() { scratch } else { scratch.plain() };
+        Arc::new(Parts { objects: self.objects.with_keys(keys), scratch, ..self.clone() })
+    }
 }
 
 /// The workers and the upkeep, until they are stopped.
@@ -89,6 +107,8 @@ const POLL: Duration = Duration::from_secs(1);
 const ATTEMPTS_MAX: i64 = 720;
 /// A fault that has passed, such as a full disk, keeps nobody waiting for longer.
 const RETRY_MS_MAX: i64 = 5_000;
+/// How often a job that runs asks whether it may still use its dataset's key.
+const KEY_ASKED_EVERY: Duration = Duration::from_secs(10);
 /// A job that waits for others looks again after this time.
 const WAIT_MS: i64 = 250;
 
@@ -172,10 +192,11 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
     let keeper = tokio::spawn(lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone()));
     let outcome = match &job.cancelled_by {
         Some(_) => Err(Error::invalid("the job was cancelled before it was claimed")),
-        // A panic ends this job's attempt, not the worker.
-        None => tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()))
-            .await
-            .unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause))),
+        None => {
+            // A panic ends this job's attempt, not the worker.
+            let attempt = tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()));
+            ended(attempt, parts, &job, &progress).await
+        }
     };
     keeper.abort();
     // On a disk that is full or fails, the row is changed as soon as it takes changes again.
@@ -211,6 +232,41 @@ async fn hand_in(
         Ok(Outcome::Ended) => Ok(()),
         Ok(Outcome::Waiting) => parts.catalog.wait_later(lease, WAIT_MS).await,
         Err(cause) => give_up(parts, job, lease, cause, is_stopping).await,
+    }
+}
+
+/// How an attempt ends: by itself, or because the key of its dataset's group can't be used any more.
+async fn ended(
+    mut attempt: JoinHandle<Result<Outcome>>,
+    parts: &Parts,
+    job: &JobRow,
+    progress: &Progress,
+) -> Result<Outcome> {
+    let (outcome, lost) = tokio::select! {
+        outcome = &mut attempt => (outcome, None),
+        cause = lost_key(parts, job) => {
+            progress.stop();
+            (attempt.await, Some(cause))
+        }
+    };
+    let outcome =
+        outcome.unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause)));
+    match (outcome, lost) {
+        (Err(_), Some(lost)) => Err(lost),
+        (outcome, _) => outcome,
+    }
+}
+
+/// Waits until the key of a job's dataset is refused; for ever where it is not.
+async fn lost_key(parts: &Parts, job: &JobRow) -> Error {
+    loop {
+        tokio::time::sleep(KEY_ASKED_EVERY).await;
+        if let Ok(Some(dataset)) = parts.catalog.dataset_by_id(job.dataset_id).await
+            && let Err(cause) = parts.access.data_keys(dataset.id, &dataset.group_arn).await
+            && cause.kind == ErrorKind::Invalid
+        {
+            return cause;
+        }
     }
 }
 

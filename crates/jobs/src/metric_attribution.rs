@@ -122,7 +122,7 @@ async fn read_items(
     let dataset = items_of(parts, group).await?;
     let snapshot = parts.catalog.pin(lease, &dataset, || parts.log.durable()).await?;
     let runs = parts.catalog.pinned_runs(&lease.arn).await?;
-    let (parts, progress) = (parts.clone(), progress.clone());
+    let (parts, progress) = (parts.of_dataset(&dataset).await?, progress.clone());
     blocking(move || {
         let tail = Tail::new(&parts);
         let source = open_source(&parts, dataset.id, &snapshot, &runs, IngestionMode::All, &tail)?;

@@ -1,19 +1,17 @@
 //! A snapshot opened: the pinned runs of a dataset, and the pinned piece of the log as one run more.
 
-use std::path::PathBuf;
-
 use catalog::{RunRow, Snapshot};
 use engine::export::{Source, SourceRun};
 use model::error::Result;
 use model::{IngestionMode, Origin};
 use store::tail::read_tail;
-use store::{Objects, OpenRun, RunFile, RunWriter, Sorter};
+use store::{Objects, OpenRun, RunFile, RunWriter, ScratchFolder, Sorter};
 
 use crate::Parts;
 
 /// The snapshot's piece of the log as a run of its own, for as long as somebody reads it.
 pub(crate) struct Tail {
-    folder: PathBuf,
+    folder: ScratchFolder,
 }
 
 impl Tail {
@@ -25,7 +23,7 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         // What can't be removed now is cleared at the next start.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_dir_all(self.folder.path());
     }
 }
 
@@ -50,7 +48,7 @@ pub(crate) fn open_source(
         source.csv_bytes += stored.csv_bytes + separators;
     }
     if mode.takes(Origin::Put) {
-        let objects = Objects::open(&tail.folder)?;
+        let objects = Objects::open(tail.folder.path())?.with_keys(parts.objects.keys().clone());
         let file = write_tail(parts, dataset_id, snapshot, &objects, tail)?;
         if file.rows > 0 {
             let run = OpenRun::open(&objects, &file.object, layout, 0)?;
@@ -68,9 +66,10 @@ fn write_tail(
     objects: &Objects,
     tail: &Tail,
 ) -> Result<RunFile> {
-    let mut sorter = Sorter::new(&tail.folder.join("sorting"), parts.settings.job_memory_bytes / 4);
+    let mut sorter = Sorter::new(tail.folder.join("sorting"), parts.settings.job_memory_bytes / 4);
     let id = dataset_id.cast_unsigned();
-    read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, &mut sorter)?;
+    let keys = objects.keys();
+    read_tail(&parts.log, id, snapshot.log_from, snapshot.log_to, &snapshot.layout, keys, &mut sorter)?;
     let mut sorted = sorter.finish()?;
     let mut run = RunWriter::create(objects, "tail.parquet", &snapshot.layout)?;
     while let Some((record, arrivals)) = sorted.next_record()? {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use catalog::{DatasetRow, RunRow};
 use model::Origin;
-use model::error::Result;
+use model::error::{Error, ErrorKind, Result};
 use store::compact::Input;
 use store::tail::read_tail;
 use store::{RunFile, RunWriter, Sorter};
@@ -49,11 +49,25 @@ impl Upkeep {
                 Ok(()) => drop(self.waiting_since_ms.remove(&dataset.id)),
                 Err(cause) => {
                     warn!(dataset.arn = %dataset.arn, error = %cause.chain(), "a dataset is flushed later");
+                    self.make_way(dataset, &cause).await;
                 }
             }
         }
         trim_log(&self.parts).await?;
         clear_objects(&self.parts).await
+    }
+
+    // What can't be flushed for want of its key goes to the log's end where it keeps a full log from being cut.
+    async fn make_way(&self, dataset: &DatasetRow, cause: &Error) {
+        let log = &self.parts.log;
+        let held = log.pending(dataset.id.cast_unsigned(), dataset.flushed_position).bytes;
+        let is_worth_it = log.total_bytes() >= self.parts.settings.log_size_bytes.max(2 * held);
+        if cause.kind == ErrorKind::Invalid
+            && is_worth_it
+            && let Err(cause) = carry(&self.parts, dataset.id).await
+        {
+            warn!(dataset.arn = %dataset.arn, error = %cause.chain(), "sealed records keep the log long");
+        }
     }
 
     fn forget_deleted(&mut self, datasets: &[DatasetRow]) {
@@ -82,9 +96,28 @@ impl Upkeep {
     }
 }
 
+/// Writes a dataset's frames again at the end of the log, still sealed, so that the segments before can go; nothing
+/// happens while a data deletion job of its group counts on where they are.
+///
+/// A crash in between leaves frames twice under the same numbers, which the log gives once.
+pub async fn carry(parts: &Arc<Parts>, dataset_id: i64) -> Result<()> {
+    let _alone = parts.flushing.lock().await;
+    let to = parts.log.rotate().await?;
+    let Some(dataset) = parts.catalog.dataset_by_id(dataset_id).await? else { return Ok(()) };
+    let from = dataset.flushed_position;
+    if from >= to || parts.catalog.is_deleting_from(&dataset.group_arn).await? {
+        return Ok(());
+    }
+    let frames = parts.log.frames(dataset_id.cast_unsigned(), from, to);
+    info!(dataset.arn = %dataset.arn, frames = frames.len(), "sealed records move to the end of the log");
+    parts.log.write_again(frames).await?;
+    parts.catalog.finish_flush(dataset_id, from, to, None).await.map(drop)
+}
+
 /// Moves a dataset's put records below `to` from the log into a run; the run and the log position change in one
 /// transaction, so that replay after a crash is exact.
 pub async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
+    let _alone = parts.flushing.lock().await;
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
     // The position is read once the attempt is on record: a data deletion job that moves it knows whom to wait for.
@@ -102,7 +135,8 @@ pub async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
 async fn flush_dataset(parts: &Arc<Parts>, dataset: &DatasetRow, attempt: &str, to: u64) -> Result<()> {
     let from = dataset.flushed_position;
     let file = {
-        let (parts, dataset, attempt) = (parts.clone(), dataset.clone(), attempt.to_owned());
+        let (parts, dataset, attempt) =
+            (parts.of_dataset(dataset).await?, dataset.clone(), attempt.to_owned());
         blocking(move || write_flush(&parts, &dataset, &attempt, from, to)).await?
     };
     let run = new_run(&dataset.layout, Origin::Put, file);
@@ -120,6 +154,7 @@ pub async fn flush_before(parts: &Arc<Parts>, dataset_id: i64, position: u64) ->
         && from < position
     {
         if parts.log.frames(dataset_id.cast_unsigned(), from, position).is_empty() {
+            let _alone = parts.flushing.lock().await;
             parts.catalog.finish_flush(dataset_id, from, position, None).await?;
         } else if let Err(cause) = flush(parts, dataset_id, position).await {
             // Upkeep may have been faster, and may have dropped the segment that was being read.
@@ -136,8 +171,9 @@ async fn flushed(parts: &Parts, dataset_id: i64) -> Result<Option<u64>> {
 }
 
 fn write_flush(parts: &Parts, dataset: &DatasetRow, attempt: &str, from: u64, to: u64) -> Result<RunFile> {
-    let mut sorter = Sorter::new(&parts.scratch.join(attempt), parts.settings.job_memory_bytes);
-    read_tail(&parts.log, dataset.id.cast_unsigned(), from, to, &dataset.layout, &mut sorter)?;
+    let mut sorter = Sorter::new(parts.scratch.join(attempt), parts.settings.job_memory_bytes);
+    let (id, keys) = (dataset.id.cast_unsigned(), parts.objects.keys());
+    read_tail(&parts.log, id, from, to, &dataset.layout, keys, &mut sorter)?;
     let mut sorted = sorter.finish()?;
     let mut run = RunWriter::create(&parts.objects, &format!("{attempt}-0.parquet"), &dataset.layout)?;
     while let Some((record, arrivals)) = sorted.next_record()? {

@@ -1,6 +1,5 @@
 //! Object bytes at rest: files under random names, never a path made from a key.
 
-pub mod cipher;
 mod pin;
 mod read;
 mod sweep;

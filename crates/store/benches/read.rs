@@ -3,10 +3,15 @@
 // What fails here fails the benchmark.
 #![allow(clippy::unwrap_used)]
 
-use divan::counter::ItemsCount;
+use std::io::Write;
+use std::sync::Arc;
+
+use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use model::clock::SystemClock;
 use model::record::{Codec, Value};
 use model::{DatasetType, Layout, Schema};
+use seal::{DataKeys, SealingKey};
 use store::merge::{Batches, Merge, Piece};
 use store::run::EVERYTHING;
 use store::{Arrivals, Objects, OpenRun, RunWriter, Sorter};
@@ -72,6 +77,38 @@ fn read_a_run(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().unwrap();
     let run = write_run(&Objects::open(folder.path()).unwrap(), "bulk", 0..ROWS);
     bencher.counter(ItemsCount::new(ROWS)).bench(|| assert_eq!(read(&run) as u64, run.rows()));
+}
+
+/// The same run, sealed.
+#[divan::bench(sample_count = 20)]
+fn read_a_sealed_run(bencher: Bencher<'_, '_>) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = write_run(&sealed(&Objects::open(folder.path()).unwrap()), "bulk", 0..ROWS);
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| assert_eq!(read(&run) as u64, run.rows()));
+}
+
+fn sealed(objects: &Objects) -> Objects {
+    objects.with_keys(DataKeys::sealing(SealingKey::new([7; 32]), Arc::new(SystemClock)))
+}
+
+const OBJECT_BYTES: usize = 64 << 20;
+
+/// The bytes of an object, plain and sealed, in pieces as pages have them.
+#[divan::bench(args = [false, true], sample_count = 20)]
+fn read_an_object(bencher: Bencher<'_, '_>, is_sealed: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Objects::open(folder.path()).unwrap();
+    let objects = if is_sealed { sealed(&objects) } else { objects };
+    let mut writer = objects.create("object").unwrap();
+    writer.write_all(&vec![7; OBJECT_BYTES]).unwrap();
+    writer.finish().unwrap();
+    let object = objects.open_object("object").unwrap();
+    let mut page = vec![0; 100_000];
+    bencher.counter(BytesCount::new(OBJECT_BYTES)).bench_local(|| {
+        for from in (0..OBJECT_BYTES - page.len()).step_by(page.len()) {
+            object.read_exact_at(black_box(&mut page), from as u64).unwrap();
+        }
+    });
 }
 
 /// As an export does it: each row group by itself.

@@ -3,7 +3,8 @@
 
 use divan::{Bencher, counter::ItemsCount};
 use model::record::hash_id;
-use store::{Arrivals, Sorter, Sources};
+use seal::SealingKey;
+use store::{Arrivals, ScratchFolder, Sorter, Sources};
 
 fn main() {
     divan::main();
@@ -25,17 +26,19 @@ struct Case {
     ids: Ids,
     records: u64,
     memory_mib: usize,
+    is_sealed: bool,
 }
 
 const fn case(ids: Ids, records: u64, memory_mib: usize) -> Case {
-    Case { ids, records, memory_mib }
+    Case { ids, records, memory_mib, is_sealed: false }
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     case(Ids::Uniform, 1_000_000, 512),
     case(Ids::Zipf, 1_000_000, 512),
     case(Ids::One, 1_000_000, 512),
     case(Ids::Uniform, 4_000_000, 64),
+    Case { is_sealed: true, ..case(Ids::Uniform, 4_000_000, 64) },
     case(Ids::Zipf, 4_000_000, 64),
     case(Ids::One, 4_000_000, 64),
     case(Ids::Uniform, 20_000_000, 256),
@@ -56,7 +59,9 @@ fn sort(bencher: Bencher, case: Case) {
 
 fn push_and_drain(records: &Records, case: Case) -> u64 {
     let folder = tempfile::tempdir().unwrap();
-    let mut team = Sorter::team(&folder.path().join("s"), case.memory_mib << 20, THREADS);
+    let scratch = ScratchFolder::sealed(folder.path().join("s"), SealingKey::new([7; 32]));
+    let scratch = if case.is_sealed { scratch } else { scratch.plain() };
+    let mut team = Sorter::team(scratch, case.memory_mib << 20, THREADS);
     for n in 0..case.records {
         let chunk = n / CHUNK_RECORDS;
         let sequence = (chunk << 32) | (n % CHUNK_RECORDS);

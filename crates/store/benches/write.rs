@@ -3,10 +3,16 @@
 // A benchmark that can't set its stage has failed.
 #![allow(clippy::unwrap_used)]
 
-use divan::counter::ItemsCount;
+use std::io::Write;
+use std::sync::Arc;
+
+use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use model::clock::SystemClock;
 use model::record::{Codec, Value};
 use model::{DatasetType, Layout, Schema};
+use seal::{DataKeys, SealingKey};
+use store::log::Batch;
 use store::run::RowGroups;
 use store::{Arrivals, Objects, RunWriter};
 
@@ -33,6 +39,40 @@ fn interactions_put(bencher: Bencher<'_, '_>) {
 fn wide_items(bencher: Bencher<'_, '_>) {
     let data = items();
     bench(bencher, &data, |n| Arrivals::once(pick(n as u64, 9) % ITEMS as u64));
+}
+
+const OBJECT_BYTES: usize = 64 << 20;
+
+/// The bytes of an object, plain and sealed.
+#[divan::bench(args = [false, true], sample_count = 10, sample_size = 1)]
+fn write_an_object(bencher: Bencher<'_, '_>, is_sealed: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Objects::open(folder.path()).unwrap();
+    let keys = DataKeys::sealing(SealingKey::new([7; 32]), Arc::new(SystemClock));
+    let objects = if is_sealed { objects.with_keys(keys) } else { objects };
+    let page = vec![7; 100_000];
+    bencher.counter(BytesCount::new(OBJECT_BYTES)).bench_local(|| {
+        let mut writer = objects.create("object").unwrap();
+        for _ in 0..OBJECT_BYTES / page.len() {
+            writer.write_all(&page).unwrap();
+        }
+        // Dropped without `finish`: the disk's speed is not what is asked for.
+        drop(writer);
+    });
+}
+
+/// What a put's frame of 1.5 kB pays for being sealed.
+#[divan::bench]
+fn seal_a_frame(bencher: Bencher<'_, '_>) {
+    let keys = DataKeys::sealing(SealingKey::new([7; 32]), Arc::new(SystemClock));
+    let record = vec![7; 150];
+    bencher
+        .with_inputs(|| {
+            let mut batch = Batch::new(1, 1);
+            (0..10).for_each(|_| batch.push(&record).unwrap());
+            batch
+        })
+        .bench_values(|batch| batch.sealed(keys.series().unwrap()));
 }
 
 struct Data {

@@ -16,7 +16,7 @@ pub use merge::{Merge, Merged, Piece};
 pub use objects::Objects;
 pub use rows::{Rows, RowsBuilder};
 pub use run::{OpenRun, RunFile, RunReader, RunWriter};
-pub use sort::{Sorted, Sorter, Sources};
+pub use sort::{ScratchFolder, Sorted, Sorter, Sources};
 
 /// What is kept beside a record's columns; equal records merge into one with the minimum, maximum and sum of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,8 @@
 //! frame    len u32 (of what follows the checksum) | crc32c u32 (of position u64, len, and all that follows)
 //!          | group u64 | dataset u64 | schema version u32 | first sequence u64 | count u32 | count × (len u32, record)
 //! ```
+//! Where the highest bit of the schema version is set, the records are sealed (`seal::Series`) together with dataset, schema
+//! version and count; checksums are over what is written, so that recovery needs no key.
 //! A frame is one call; `group` is the position of the first frame of the same write. Only the last write can be torn
 //! by a crash: bad bytes behind which a later write lies were durable once, so they are damage.
 
@@ -147,7 +149,8 @@ impl Log {
         lock(&self.shared.index).durable
     }
 
-    /// The dataset's durable frames at positions from `from` up to but without `to`, oldest first.
+    /// The dataset's durable frames at positions from `from` up to but without `to`, oldest first; of a frame that was
+    /// written again, the oldest.
     pub fn frames(&self, dataset_id: u64, from: u64, to: u64) -> Vec<FrameRef> {
         lock(&self.shared.index).frames(dataset_id, from..to)
     }
@@ -169,6 +172,22 @@ impl Log {
             .unavailable(|| format!("read log segment {name} at offset {offset}"))?;
         let damaged = || Error::corrupt(format!("log segment {name} is damaged at offset {offset}"));
         Frame::read(bytes, frame.position, start + HEADER as u64).ok_or_else(damaged)
+    }
+
+    /// Writes frames once more at the log's end, under their numbers and sealed as they are: for a dataset that can't be
+    /// flushed, so that the segments where they lie now can go. `frames` gives one of each; the caller moves the position
+    /// from which on it asks.
+    ///
+    /// # Errors
+    /// As `read` and `append`; some frames may then be there twice.
+    pub async fn write_again(self: &Arc<Self>, frames: Vec<FrameRef>) -> Result<()> {
+        for place in frames {
+            let log = Arc::clone(self);
+            let frame = tokio::task::spawn_blocking(move || log.read(&place)).await;
+            let frame = frame.unwrap_or_else(|_| Err(Error::internal("reading the log panicked")))?;
+            self.append(frame.again()).await?;
+        }
+        Ok(())
     }
 
     /// What the dataset has in the log at `since` and behind it.

@@ -1,12 +1,16 @@
 //! The folder of immutable objects: a name appears only when its whole content is on the disk, and stays over a power cut.
 
+mod sealed;
+
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use model::error::{Context, Result};
+use seal::DataKeys;
 
 use crate::disk::{Disk, DiskFile, Folder};
+use sealed::{SealedFile, Sealer};
 
 const UNFINISHED: &str = ".unfinished";
 const BUFFER_BYTES: usize = 1 << 18;
@@ -15,6 +19,7 @@ const BUFFER_BYTES: usize = 1 << 18;
 #[derive(Clone)]
 pub struct Objects {
     disk: Arc<dyn Disk>,
+    keys: DataKeys,
 }
 
 impl Objects {
@@ -25,12 +30,22 @@ impl Objects {
 
     /// As `open`, on any disk.
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Objects> {
-        let objects = Objects { disk };
+        let objects = Objects { disk, keys: DataKeys::default() };
         for name in objects.all_names()?.iter().filter(|n| n.ends_with(UNFINISHED)) {
             objects.disk.remove(name).unavailable(opening)?;
         }
         objects.disk.sync().unavailable(opening)?;
         Ok(objects)
+    }
+
+    /// The same folder, whose objects are sealed and opened with these keys; without keys they are plain.
+    #[must_use]
+    pub fn with_keys(&self, keys: DataKeys) -> Objects {
+        Objects { disk: self.disk.clone(), keys }
+    }
+
+    pub fn keys(&self) -> &DataKeys {
+        &self.keys
     }
 
     /// Begins an object; it has no name until it is finished, and goes when it is dropped before.
@@ -42,12 +57,22 @@ impl Objects {
             name: name.to_owned(),
             unfinished,
             file: BufWriter::with_capacity(BUFFER_BYTES, Appending { file, written: 0 }),
+            sealer: self.keys.sealing_key().map(|(key, clock)| Sealer::begin(name, key, &**clock)),
             is_finished: false,
         })
     }
 
-    pub fn open_object(&self, name: &str) -> Result<Arc<dyn DiskFile>> {
-        self.disk.open(name).corrupt(|| format!("run {name} is missing or can't be opened"))
+    /// Opens an object, sealed or plain: it says for itself.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is missing, or sealed under a key that is not here.
+    pub fn open_object(&self, name: &str) -> Result<Object> {
+        let opening = || format!("run {name} is missing or can't be opened");
+        let file = self.disk.open(name).corrupt(opening)?;
+        match SealedFile::open(file.clone(), name, &self.keys).corrupt(opening)? {
+            Some(sealed) => Ok(Object::Sealed(Arc::new(sealed))),
+            None => Ok(Object::Plain(file)),
+        }
     }
 
     /// Deletes an object; one that is not there is no error.
@@ -71,12 +96,46 @@ fn opening() -> String {
     "open the folder of runs".to_owned()
 }
 
+/// An object that is read, at offsets in bytes of its content.
+#[derive(Clone)]
+pub enum Object {
+    Plain(Arc<dyn DiskFile>),
+    Sealed(Arc<SealedFile>),
+}
+
+impl Object {
+    /// The size of its content.
+    pub fn size(&self) -> io::Result<u64> {
+        match self {
+            Object::Plain(file) => file.size(),
+            Object::Sealed(file) => Ok(file.size()),
+        }
+    }
+
+    /// Reads at most `bytes.len()` bytes; 0 at its end.
+    pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Object::Plain(file) => file.read_at(bytes, offset),
+            Object::Sealed(file) => file.read_at(bytes, offset),
+        }
+    }
+
+    /// Fills `bytes`; the end before that is `UnexpectedEof`.
+    pub fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Object::Plain(file) => file.read_exact_at(bytes, offset),
+            Object::Sealed(file) => file.read_exact_at(bytes, offset),
+        }
+    }
+}
+
 /// An object that is being written.
 pub struct ObjectWriter {
     disk: Arc<dyn Disk>,
     name: String,
     unfinished: String,
     file: BufWriter<Appending>,
+    sealer: Option<Sealer>,
     is_finished: bool,
 }
 
@@ -84,6 +143,9 @@ impl ObjectWriter {
     /// Makes the object durable, then gives it its name; returns its size in bytes.
     pub fn finish(mut self) -> Result<u64> {
         let finishing = || format!("finish run {}", self.name);
+        if let Some(sealer) = self.sealer.take() {
+            sealer.finish(&mut self.file).unavailable(finishing)?;
+        }
         self.file.flush().unavailable(finishing)?;
         let Appending { file, written } = self.file.get_ref();
         file.sync().unavailable(finishing)?;
@@ -97,7 +159,10 @@ impl ObjectWriter {
 
 impl Write for ObjectWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        match &mut self.sealer {
+            Some(sealer) => sealer.write(bytes, &mut self.file),
+            None => self.file.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

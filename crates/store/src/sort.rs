@@ -6,12 +6,12 @@ mod form;
 mod large;
 mod merged;
 mod piece;
+mod scratch;
 mod slab;
 mod sorted;
 mod spill;
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use model::error::Result;
@@ -19,10 +19,12 @@ use model::record::hash_of;
 
 use crate::Arrivals;
 use buckets::Histogram;
+use scratch::Scratch;
+pub use scratch::ScratchFolder;
 use slab::Slab;
 use sorted::Large;
 pub use sorted::Sorted;
-use spill::{Extent, Scratch, Spill};
+use spill::{Extent, Spill};
 
 /// Slabs of less would write a file of scraps; with more, a place in one would not fit in 32 bits.
 const SLAB_BYTES_MIN: usize = 512 << 10;
@@ -48,13 +50,13 @@ pub struct Sorter {
 impl Sorter {
     /// `memory_bytes` bounds the memory of sorting, half of it while records are read back; `scratch` is a folder of this
     /// sorter's own, which it makes when it needs it and removes when it is done.
-    pub fn new(scratch: &Path, memory_bytes: usize) -> Sorter {
-        Sorter::member(Scratch::new(scratch), memory_bytes, 1)
+    pub fn new(scratch: impl Into<ScratchFolder>, memory_bytes: usize) -> Sorter {
+        Sorter::member(Scratch::new(scratch.into()), memory_bytes, 1)
     }
 
     /// Sorters for as many threads, which share the memory and the folder; each sorts and spills by itself.
-    pub fn team(scratch: &Path, memory_bytes: usize, count: usize) -> Vec<Sorter> {
-        let scratch = Scratch::new(scratch);
+    pub fn team(scratch: impl Into<ScratchFolder>, memory_bytes: usize, count: usize) -> Vec<Sorter> {
+        let scratch = Scratch::new(scratch.into());
         let count = count.max(1);
         (0..count).map(|_| Sorter::member(scratch.clone(), memory_bytes, count)).collect()
     }

@@ -6,6 +6,8 @@ use model::Layout;
 use model::error::{Error, Result};
 use model::record::{Codec, Value};
 
+use seal::{DataKeys, Opener};
+
 use crate::Arrivals;
 use crate::log::Log;
 use crate::rows::csv_size;
@@ -20,10 +22,10 @@ pub struct Tail {
 }
 
 /// Pushes the records of `dataset_id` at positions `from..to` of the log into `sorter`, all under `layout`: those that
-/// were put under an older version of the schema have its later columns null.
+/// were put under an older version of the schema have its later columns null. `keys` open those that are sealed.
 ///
 /// # Errors
-/// `Corrupt` when a frame is damaged; `Unavailable` when the log can't be read, or holds records of a later version
+/// `Corrupt` when a frame is damaged, or sealed under a key that is not there; `Unavailable` when the log can't be read, or holds records of a later version
 /// than `layout`: the caller tries again with the dataset's layout of now.
 pub fn read_tail(
     log: &Log,
@@ -31,13 +33,15 @@ pub fn read_tail(
     from: u64,
     to: u64,
     layout: &Layout,
+    keys: &DataKeys,
     sorter: &mut Sorter,
 ) -> Result<Tail> {
     let mut versions = Versions { layout, known: HashMap::new() };
+    let mut opener = Opener::new(keys);
     let mut tail = Tail::default();
     let mut raised = Vec::new();
     for place in log.frames(dataset_id, from, to) {
-        let frame = log.read(&place)?;
+        let frame = log.read(&place)?.opened(&mut opener)?;
         let version = versions.get(frame.schema_version)?;
         for (sequence, record) in (frame.first_sequence..).zip(frame.records()) {
             let (record, csv_bytes) = version.raise(record, &mut raised)?;

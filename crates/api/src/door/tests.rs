@@ -65,19 +65,16 @@ async fn a_group_goes_through_its_life() {
 }
 
 #[tokio::test]
-async fn a_group_with_a_key_is_refused_in_plain_words() {
+async fn a_key_needs_a_role_and_a_role_a_key() {
     let f = Fixture::new().await;
     let input = json!({"name": "g", "roleArn": "arn:aws:iam::000000000000:role/r",
-        "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k"});
+        "kmsKeyArn": "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-4000-8000-000000000000"});
     let (code, message) = f.refused("CreateDatasetGroup", input.clone()).await;
-    assert_eq!(code, "InvalidInputException");
-    assert!(message.contains("not offered by this version yet"), "{message}");
-    for member in ["roleArn", "kmsKeyArn"] {
-        let mut half = input.clone();
-        half.as_object_mut().unwrap().remove(member);
-        let (code, message) = f.refused("CreateDatasetGroup", half).await;
-        assert!(code == "InvalidInputException" && message.contains("both or neither"), "{message}");
-    }
+    assert!(code == "InvalidInputException" && message.contains("does not exist"), "{message}");
+    let mut half = input.clone();
+    half.as_object_mut().unwrap().remove("kmsKeyArn");
+    let (code, message) = f.refused("CreateDatasetGroup", half).await;
+    assert!(code == "InvalidInputException" && message.contains("both or neither"), "{message}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::mapping::Mapping;
 pub struct Target {
     /// The incarnation: what is kept here of a dataset that was deleted since reaches none of its successors.
     pub dataset_id: i64,
+    pub group_arn: Arn,
     pub dataset_type: DatasetType,
     pub schema_version: u32,
     pub mapping: Mapping,
@@ -106,6 +107,7 @@ impl Targets {
     fn keep(&self, by: By, key: &str, dataset: &DatasetRow, generation: u64) -> Arc<Target> {
         let target = Arc::new(Target {
             dataset_id: dataset.id,
+            group_arn: dataset.group_arn.clone(),
             dataset_type: dataset.dataset_type,
             schema_version: dataset.layout.schema_version,
             mapping: Mapping::new(&dataset.layout),

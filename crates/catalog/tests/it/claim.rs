@@ -7,7 +7,7 @@ async fn set(groups: &[&str]) -> Stage {
     let stage = Stage::set().await;
     for &group in groups {
         let arn = stage.realm.dataset_group(group);
-        let new = NewDatasetGroup { arn, name: group.into(), domain: None, tags: vec![] };
+        let new = NewDatasetGroup { arn, name: group.into(), domain: None, key: None, tags: vec![] };
         stage.catalog.create_dataset_group(&new).await.unwrap();
         stage.create_dataset_in(group).await.unwrap();
     }

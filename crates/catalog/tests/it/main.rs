@@ -41,7 +41,13 @@ impl Stage {
             NewSchema { arn: schema_arn.clone(), name: "s".into(), document: ITEMS.into(), domain: None };
         catalog.create_schema(&new).await.unwrap();
         let group_arn = realm.dataset_group("g");
-        let new = NewDatasetGroup { arn: group_arn.clone(), name: "g".into(), domain: None, tags: vec![] };
+        let new = NewDatasetGroup {
+            arn: group_arn.clone(),
+            name: "g".into(),
+            domain: None,
+            key: None,
+            tags: vec![],
+        };
         catalog.create_dataset_group(&new).await.unwrap();
         let dataset = realm.dataset("g", DatasetType::Items);
         let stage = Stage { folder, clock, catalog, realm, dataset };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use access::bucket::EmbeddedS3;
 use access::key::check_master;
-use access::{Access, RootKey, S3Endpoint};
+use access::{Access, RootKey, S3Endpoint, SealingKey};
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
 use http_body_util::BodyExt;
@@ -14,8 +14,8 @@ use jobs::Jobs;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use s3::Door;
-use store::Objects;
 use store::log::{Log, LogSettings, Sequencer};
+use store::{Objects, ScratchFolder};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -62,8 +62,11 @@ pub async fn compose(
     check_master(&catalog, &master).await?;
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
-    let access = Arc::new(access.over_tls(settings.tls.is_some()));
+    let is_plain = settings.is_plain_at_rest;
+    let access = Arc::new(access.over_tls(settings.tls.is_some()).with_plain_data(is_plain));
     access.seal_access_keys().await?;
+    // Nothing that is sorted outlives the process, so neither does its key.
+    let scratch = ScratchFolder::sealed(emptied(&place("scratch"))?, SealingKey::random(&*clock));
     access.load_access_keys().await?;
     let hosts = settings.public_hosts.clone();
     let s3 = Door::open(&place("s3"), access.clone(), clock.clone(), hosts).await?;
@@ -99,7 +102,8 @@ pub async fn compose(
         clock,
         bell,
         dataset_changed: Arc::new(move || door.forget_datasets()),
-        scratch: emptied(&place("scratch"))?,
+        flushing: Arc::default(),
+        scratch,
         settings: job_settings(settings),
     }));
     Ok(House { dispatch, audit, catalog, log, jobs })

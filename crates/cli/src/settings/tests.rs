@@ -51,6 +51,7 @@ fn settings_that_make_no_sense_are_named() {
         ("account_id = '1'", "account_id"),
         ("jobs_concurrent = 0", "jobs_concurrent"),
         ("quotas = 'some'", "quotas"),
+        ("at_rest = 'open'", "at_rest must be sealed or plain"),
         ("cors_origins = ['https://shop.example/']", "cors_origins"),
         ("cors_origins = ['shop.example']", "cors_origins"),
         ("job_memory = '1KiB'", "job_memory"),

@@ -30,7 +30,7 @@ impl Stage {
     fn read_list(&self, text: &str) -> Result<RunFile> {
         let bytes = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
         let file = SourceFile { key: "in/u.csv".to_owned(), dialect: Dialect::Aws, bytes };
-        let scratch = self.folder.path().join("scratch");
+        let scratch = self.folder.path().join("scratch").into();
         let target = Target {
             objects: &self.objects,
             object: "list".to_owned(),
@@ -45,7 +45,7 @@ impl Stage {
     /// A run of (user, time) records with their sequence numbers, the base not yet added.
     fn write_run(&self, records: &[(u8, u8, u64)]) -> RunFile {
         let (codec, layout) = (Codec::new(&layout()), layout());
-        let mut sorter = Sorter::new(&self.folder.path().join("sort"), 1 << 20);
+        let mut sorter = Sorter::new(self.folder.path().join("sort"), 1 << 20);
         for (user, at, sequence) in records {
             let values =
                 [Value::String("i".into()), Value::String(user_id(*user).into()), Value::Long((*at).into())];

@@ -1,12 +1,11 @@
 //! Items and users: which of the distinct records of one id are written, and in which order.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::error::Result;
 use model::{IngestionMode, Layout};
-use store::{Arrivals, Rows, Sorter};
+use store::{Arrivals, Rows, ScratchFolder, Sorter};
 
 use super::encode::Encoder;
 
@@ -21,7 +20,7 @@ pub struct Chooser {
     sorter: Option<Sorter>,
     /// How many records of the group went to the sorter.
     sorted: u64,
-    scratch: PathBuf,
+    scratch: ScratchFolder,
     memory_bytes: usize,
 }
 
@@ -33,7 +32,7 @@ struct Member {
 
 impl Chooser {
     /// `scratch` is a folder of its own, which it makes when one id has more records than `memory_bytes` hold.
-    pub fn new(layout: &Layout, mode: IngestionMode, scratch: PathBuf, memory_bytes: usize) -> Chooser {
+    pub fn new(layout: &Layout, mode: IngestionMode, scratch: ScratchFolder, memory_bytes: usize) -> Chooser {
         Chooser {
             id_column: layout.id_column(),
             keeps_newest: mode == IngestionMode::All,

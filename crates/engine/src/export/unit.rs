@@ -1,12 +1,11 @@
 //! The unit of an export's work: a range of hashes, merged over all runs and encoded into one file's bytes.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use model::error::Result;
 use model::{IngestionMode, Layout};
-use store::Piece;
 use store::merge::{Batches, Merge};
+use store::{Piece, ScratchFolder};
 
 use super::SourceRun;
 use super::choose::Chooser;
@@ -21,7 +20,7 @@ pub struct Plan<'a> {
     pub mode: IngestionMode,
     pub runs: &'a [SourceRun],
     pub pool: &'a Pool,
-    pub scratch: &'a Path,
+    pub scratch: &'a ScratchFolder,
     /// What a unit may take to put the records of one id in order.
     pub memory_bytes: usize,
 }

@@ -210,7 +210,7 @@ impl TestDataset {
         let target = Target {
             objects: &self.objects,
             object: name(),
-            scratch: scratch(),
+            scratch: scratch().into(),
             memory_bytes: 256 << 20,
             threads,
             chunk_bytes,
@@ -229,9 +229,10 @@ impl TestDataset {
 
     // What is in the log and in no run, as a run.
     fn tail(&self) -> RunFile {
-        let mut sorter = Sorter::new(&scratch(), 1 << 20);
+        let mut sorter = Sorter::new(scratch(), 1 << 20);
         let to = shared().log.durable();
-        read_tail(&shared().log, self.id, self.flushed, to, &self.layout, &mut sorter).unwrap();
+        read_tail(&shared().log, self.id, self.flushed, to, &self.layout, self.objects.keys(), &mut sorter)
+            .unwrap();
         let mut sorted = sorter.finish().unwrap();
         let mut writer = RunWriter::create(&self.objects, &name(), &self.layout).unwrap();
         while let Some((record, arrivals)) = sorted.next_record().unwrap() {
@@ -275,7 +276,7 @@ impl TestDataset {
         let mut files: Vec<Vec<u8>> = Vec::new();
         // With two threads, each id that has several records is put in order outside of memory.
         let memory_bytes = if threads == 2 { 64 } else { 1 << 20 };
-        let scratch = scratch();
+        let scratch = scratch().into();
         let settings = Settings { file_size_bytes_max, part_size_bytes: 64, threads, scratch, memory_bytes };
         let mut emit = |piece| {
             if let Piece::Part { file, bytes, .. } = piece {

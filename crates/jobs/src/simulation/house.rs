@@ -109,8 +109,8 @@ async fn blank_catalog() -> Vec<u8> {
     let file = folder.path().join("catalog.db");
     let catalog = Catalog::open(&file, Arc::new(SimulatedClock::new(0, 0))).await.unwrap();
     let group_arn = realm().dataset_group(GROUP);
-    let group =
-        NewDatasetGroup { arn: group_arn.clone(), name: GROUP.into(), domain: None, tags: Vec::new() };
+    let (arn, name) = (group_arn.clone(), GROUP.into());
+    let group = NewDatasetGroup { arn, name, domain: None, tags: Vec::new(), key: None };
     catalog.create_dataset_group(&group).await.unwrap();
     for (n, dataset_type) in DATASETS.into_iter().enumerate() {
         let (schema_arn, name) = (realm().schema(&format!("s{n}")), format!("s{n}"));
@@ -130,14 +130,19 @@ async fn blank_catalog() -> Vec<u8> {
     std::fs::read(file).unwrap()
 }
 
-/// What asks for permission has nothing to do here.
-async fn access() -> Arc<Access> {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(SimulatedClock::new(0, 0));
-    let catalog = Catalog::open(&folder.path().join("catalog.db"), clock.clone()).await.unwrap();
+/// What asks for permission has nothing to do here; what asks for keys has them already.
+async fn access(blank: &[u8]) -> Arc<Access> {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(SimulatedClock::new(0, 0)));
+    let file = folder.path().join("catalog.db");
+    std::fs::write(&file, blank).unwrap();
+    let catalog = Catalog::open(&file, clock.clone()).await.unwrap();
     let root = RootKey { access_key_id: String::new(), secret_access_key: String::new() };
     let s3 = S3Endpoint { url: "http://127.0.0.1:1".to_owned() };
     let access = Access::new(catalog.clone(), clock, realm(), root, s3, SealingKey::new([0; 32]));
+    let access = access.with_plain_data(true);
+    for dataset in catalog.all_datasets().await.unwrap() {
+        access.data_keys(dataset.id, &dataset.group_arn).await.unwrap();
+    }
     catalog.close().await;
     Arc::new(access)
 }
@@ -152,7 +157,11 @@ impl Shared {
     pub fn get(runtime: &Handle) -> &'static Shared {
         static SHARED: OnceLock<Shared> = OnceLock::new();
         SHARED.get_or_init(|| {
-            runtime.block_on(async { Shared { catalog: blank_catalog().await, access: access().await } })
+            runtime.block_on(async {
+                let catalog = blank_catalog().await;
+                let access = access(&catalog).await;
+                Shared { catalog, access }
+            })
         })
     }
 }
@@ -197,7 +206,8 @@ impl House {
             clock: stage.clock.clone(),
             bell: Arc::default(),
             dataset_changed: Arc::new(|| {}),
-            scratch: stage.place("scratch"),
+            flushing: Arc::default(),
+            scratch: stage.place("scratch").into(),
             settings: stage.settings,
         });
         let budget = Arc::new(Budget::new(&parts.settings));

@@ -15,9 +15,9 @@ use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::cipher::{self, CHUNK, Cipher};
 use super::pin::Pin;
 use super::{Blobs, Slice};
+use seal::cipher::{self, CHUNK, Cipher};
 
 /// The size in bytes of the pieces that go to the peer.
 const PIECE_BYTES: u64 = 1024 * 1024;

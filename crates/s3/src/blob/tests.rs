@@ -2,11 +2,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use model::clock::SystemClock;
 
-use super::cipher::{CHUNK, Cipher, sealed_size};
 use super::*;
 use crate::checksum::Algorithm;
 use crate::digest::Digests;
 use access::SealingKey;
+use seal::cipher::{CHUNK, Cipher, sealed_size};
 
 fn blobs(dir: &tempfile::TempDir) -> Blobs {
     Blobs::open(dir.path(), Arc::new(SystemClock)).unwrap()

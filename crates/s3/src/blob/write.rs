@@ -10,10 +10,10 @@ use bytes::Bytes;
 use s3s::S3Result;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::cipher::{CHUNK, Cipher};
 use super::{Blobs, sync_folder};
 use crate::digest::{Digested, Digests};
 use crate::error::Doing;
+use seal::cipher::{CHUNK, Cipher};
 
 const PIECE: usize = 1024 * 1024;
 /// Bytes that come in so large a piece are written from where they lie; smaller ones are gathered, so that none keeps

@@ -91,7 +91,11 @@ impl Committer {
     }
 
     fn number(&self, call: Waiting) -> Option<Numbered> {
-        match (self.sequencer)(u64::from(call.batch.count())) {
+        let drawn = match call.batch.first_sequence {
+            Some(first_sequence) => Ok(first_sequence),
+            None => (self.sequencer)(u64::from(call.batch.count())),
+        };
+        match drawn {
             Ok(first_sequence) => Some(Numbered { call, first_sequence }),
             Err(e) => {
                 answer(call, Err(e));

@@ -1,6 +1,6 @@
 //! Which frames the log holds of each dataset, and where: kept in memory, rebuilt at every start.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -71,7 +71,8 @@ impl Index {
     /// The dataset's frames at positions of `range`, oldest first.
     pub(super) fn frames(&self, dataset_id: u64, range: Range<u64>) -> Vec<FrameRef> {
         let segments = self.segments.iter().filter_map(|s| s.datasets.get(&dataset_id));
-        segments.flat_map(|frames| &frames.refs[frames.within(&range)]).copied().collect()
+        let found = segments.flat_map(|frames| &frames.refs[frames.within(&range)]).copied().collect();
+        without_repeats(found)
     }
 
     /// What the dataset has at `since` and behind it. Costs a step a segment and a frame of the segment of `since`.
@@ -118,6 +119,15 @@ impl Index {
     pub(super) fn forget_dataset(&mut self, dataset_id: u64) {
         self.segments.iter_mut().for_each(|s| drop(s.datasets.remove(&dataset_id)));
     }
+}
+
+// A frame that was written again bears the number of the first; numbers only grow where there is none.
+fn without_repeats(mut frames: Vec<FrameRef>) -> Vec<FrameRef> {
+    if !frames.is_sorted_by(|a, b| a.first_sequence < b.first_sequence) {
+        let mut seen = HashSet::new();
+        frames.retain(|frame| seen.insert(frame.first_sequence));
+    }
+    frames
 }
 
 impl Frames {

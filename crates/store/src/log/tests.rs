@@ -134,6 +134,32 @@ async fn concurrent_calls_are_all_there_in_sequence_order() {
 }
 
 #[tokio::test]
+async fn what_is_written_again_outlives_its_segment_and_comes_once() {
+    let folder = TempDir::new().unwrap();
+    let log = Arc::new(open(&folder, small()).0);
+    for text in ["a", "b", "c"] {
+        log.append(batch(7, &[text, "x"])).await.unwrap();
+    }
+    let border = log.rotate().await.unwrap();
+    let expected = calls(&log, 7);
+    let old = log.frames(7, 0, border);
+    // The first attempt is cut short.
+    log.write_again(old[..2].to_vec()).await.unwrap();
+    assert_eq!(log.append(batch(7, &["d"])).await.unwrap().first_sequence, 7);
+    log.write_again(old).await.unwrap();
+    let with_later: Vec<_> = expected.iter().cloned().chain([(7, vec!["d".to_owned()])]).collect();
+    assert_eq!(calls(&log, 7), with_later);
+    drop(log);
+
+    let log = Arc::new(open(&folder, small()).0);
+    assert_eq!(calls(&log, 7), with_later);
+    log.forget_before(border).unwrap();
+    let mut left = calls(&log, 7);
+    left.sort();
+    assert_eq!((log.start(), left), (border, with_later));
+}
+
+#[tokio::test]
 async fn a_full_segment_gives_way_to_the_next() {
     let folder = TempDir::new().unwrap();
     let log = open(&folder, small()).0;

@@ -49,7 +49,7 @@ impl OpenRun {
     pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<OpenRun> {
         let damaged = || format!("run {object} can't be read");
         let file = objects.open_object(object)?;
-        let (footer, pages_end) = read_footer(object, &*file)?;
+        let (footer, pages_end) = read_footer(object, &file)?;
         let metadata = ParquetMetaDataReader::decode_metadata(&footer).corrupt(damaged)?;
         let metadata =
             ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).corrupt(damaged)?;

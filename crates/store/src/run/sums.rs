@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use model::error::{Context, Error, Result};
 
-use crate::disk::DiskFile;
+use crate::objects::Object;
 use crate::objects::ObjectWriter;
 
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -125,7 +125,7 @@ impl Write for RunSink {
 /// # Errors
 /// `Corrupt` when a bit of it is not as it was written, or it was written under another name; `Unavailable` when it can't
 /// be read.
-pub fn read_footer(object: &str, file: &dyn DiskFile) -> Result<(Bytes, u64)> {
+pub fn read_footer(object: &str, file: &Object) -> Result<(Bytes, u64)> {
     let damaged = || Error::corrupt(format!("run {object} is damaged at its end"));
     let reading = || format!("read run {object}");
     let size = file.size().unavailable(reading)?;

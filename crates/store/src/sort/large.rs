@@ -1,15 +1,16 @@
 //! A bucket that is too large to be sorted in memory: it becomes strands, sorted one at a time, to be merged.
 
-use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 
-use model::error::Result;
+use model::error::{Context, Result};
 
 use super::Check;
 use super::form;
 use super::merged::{Merged, Strand};
 use super::piece::Piece;
-use super::spill::{Extent, Scratch, write_all};
+use super::scratch::{Scratch, ScratchFile};
+use super::spill::Extent;
 use crate::Arrivals;
 
 /// The most strands that are merged at once.
@@ -46,7 +47,7 @@ pub(super) fn sort<'a>(
 
 /// Strands in one file: those of the second level were merged from those of the first, and so on.
 struct Strands<'a> {
-    file: Arc<File>,
+    file: Arc<ScratchFile>,
     size_bytes: u64,
     levels: Vec<Vec<Strand>>,
     memory_bytes: usize,
@@ -65,7 +66,7 @@ impl<'a> Strands<'a> {
     }
 
     fn add(&mut self, piece: &mut Piece) -> Result<()> {
-        let mut writer = StrandWriter::new(&self.file, self.check);
+        let mut writer = StrandWriter::new(&self.file, self.size_bytes, self.check);
         while let Some((record, arrivals)) = piece.next_record() {
             writer.push(record, arrivals)?;
         }
@@ -85,7 +86,7 @@ impl<'a> Strands<'a> {
             return Ok(());
         }
         let mut merged = Merged::open(std::mem::take(&mut self.levels[level]), self.memory_bytes)?;
-        let mut writer = StrandWriter::new(&self.file, self.check);
+        let mut writer = StrandWriter::new(&self.file, self.size_bytes, self.check);
         while let Some((record, arrivals)) = merged.next_record()? {
             writer.push(record, arrivals)?;
         }
@@ -96,7 +97,9 @@ impl<'a> Strands<'a> {
 
 /// Writes a strand to the end of the file.
 struct StrandWriter<'a> {
-    file: &'a File,
+    file: &'a ScratchFile,
+    /// Where the strand begins.
+    from: u64,
     buffer: Vec<u8>,
     written: u64,
     records: u64,
@@ -104,8 +107,8 @@ struct StrandWriter<'a> {
 }
 
 impl<'a> StrandWriter<'a> {
-    fn new(file: &'a File, check: Check<'a>) -> StrandWriter<'a> {
-        StrandWriter { file, buffer: Vec::with_capacity(STEP_BYTES), written: 0, records: 0, check }
+    fn new(file: &'a ScratchFile, from: u64, check: Check<'a>) -> StrandWriter<'a> {
+        StrandWriter { file, from, buffer: Vec::with_capacity(STEP_BYTES), written: 0, records: 0, check }
     }
 
     fn push(&mut self, record: &[u8], arrivals: Arrivals) -> Result<()> {
@@ -118,7 +121,9 @@ impl<'a> StrandWriter<'a> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        write_all(self.file, &self.buffer)?;
+        let mut end = self.file.append(self.from + self.written);
+        let written = end.write_all(&self.buffer).and_then(|()| end.flush());
+        written.unavailable(|| "write a file for sorting".to_owned())?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())

@@ -1,6 +1,5 @@
 //! Sorted strands of a file, merged into one order.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use model::error::Result;
 use model::record::hash_of;
 
 use super::form;
-use super::spill::read_at;
+use super::scratch::ScratchFile;
 use crate::Arrivals;
 
 const BUFFER_BYTES_MIN: usize = 16 << 10;
@@ -16,7 +15,7 @@ const BUFFER_BYTES_MAX: usize = 1 << 20;
 
 /// Records in their stored form and in record order, without equal ones.
 pub(super) struct Strand {
-    pub file: Arc<File>,
+    pub file: Arc<ScratchFile>,
     pub range: Range<u64>,
 }
 
@@ -88,7 +87,7 @@ impl Merged {
 }
 
 struct StrandReader {
-    file: Arc<File>,
+    file: Arc<ScratchFile>,
     /// What is still to be read.
     left: Range<u64>,
     buffer: Vec<u8>,
@@ -141,7 +140,7 @@ impl StrandReader {
             let room = (self.buffer.len() - self.filled) as u64;
             let size = room.min(self.left.end - self.left.start);
             let end = self.filled + size as usize;
-            read_at(&self.file, self.left.start, &mut self.buffer[self.filled..end])?;
+            self.file.read_at(self.left.start, &mut self.buffer[self.filled..end])?;
             self.left.start += size;
             self.filled = end;
         }

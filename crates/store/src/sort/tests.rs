@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
 
@@ -32,7 +33,8 @@ struct Tight {
 fn sort(records: &[Vec<u8>], count: usize, tight: Tight) -> Vec<(Vec<u8>, Arrivals)> {
     let folder = tempfile::tempdir().unwrap();
     let scratch = folder.path().join("s");
-    let mut team = Sorter::team(&scratch, 0, count);
+    let sealed = ScratchFolder::sealed(scratch.clone(), seal::SealingKey::new([7; 32]));
+    let mut team = if count > 1 { Sorter::team(&sealed, 0, count) } else { Sorter::team(&scratch, 0, count) };
     team.iter_mut().for_each(|sorter| sorter.slab_bytes = tight.slab_bytes);
     for (n, record) in (0u64..).zip(records) {
         team[n as usize % count].push(record, Arrivals::once(n)).unwrap();
@@ -117,7 +119,7 @@ fn numbers_in_place_of_hashes_are_put_in_order() {
 #[test]
 fn a_large_bucket_can_be_given_up() {
     let folder = tempfile::tempdir().unwrap();
-    let mut sorter = Sorter::new(&folder.path().join("s"), 0);
+    let mut sorter = Sorter::new(folder.path().join("s"), 0);
     for n in 0..100_000u64 {
         sorter.push(&[7u64.to_be_bytes(), n.to_be_bytes()].concat(), Arrivals::once(n)).unwrap();
     }

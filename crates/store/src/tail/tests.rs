@@ -64,8 +64,9 @@ impl Stage {
     }
 
     fn read(&self, layout: &Layout) -> Result<(Tail, Sorter)> {
-        let mut sorter = Sorter::new(&self.folder.path().join("scratch"), 1 << 20);
-        let tail = read_tail(&self.log, 7, 0, self.log.durable(), layout, &mut sorter)?;
+        let mut sorter = Sorter::new(self.folder.path().join("scratch"), 1 << 20);
+        let tail =
+            read_tail(&self.log, 7, 0, self.log.durable(), layout, &seal::DataKeys::default(), &mut sorter)?;
         Ok((tail, sorter))
     }
 

@@ -4,7 +4,10 @@ use super::*;
 use crate::disk::simulated::{Failing, Fault, Op, SimulatedDisk};
 
 fn on(disk: &SimulatedDisk) -> Result<(Log, Recovered)> {
-    Log::open_on(Arc::new(disk.clone()), small(), count_from(1))
+    // Each life's numbers are above those of all lives before, as the catalog gives them.
+    static LIVES: AtomicU64 = AtomicU64::new(0);
+    let first = LIVES.fetch_add(1, Ordering::SeqCst) * 1_000_000 + 1;
+    Log::open_on(Arc::new(disk.clone()), small(), count_from(first))
 }
 
 fn fault(op: Op, how: Failing, from: u64, times: u64) -> Fault {

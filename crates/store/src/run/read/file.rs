@@ -7,18 +7,18 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::super::sums::Pages;
-use crate::disk::DiskFile;
+use crate::objects::Object;
 
 /// An open file of which nothing is given that its checksums don't confirm.
 pub struct ObjectFile {
-    file: Arc<dyn DiskFile>,
+    file: Object,
     pages: Arc<Pages>,
     /// The page that was read last: its header is asked for first, then what is behind it.
     last: Mutex<Option<(usize, Bytes)>>,
 }
 
 impl ObjectFile {
-    pub fn new(file: Arc<dyn DiskFile>, pages: Arc<Pages>) -> ObjectFile {
+    pub fn new(file: Object, pages: Arc<Pages>) -> ObjectFile {
         ObjectFile { file, pages, last: Mutex::default() }
     }
 

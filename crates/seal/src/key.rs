@@ -6,7 +6,12 @@ use model::Clock;
 
 /// The size of keys in bytes.
 pub const KEY_BYTES: usize = 32;
+/// The size of what a key is called by.
+pub const KEY_ID_BYTES: usize = 8;
 const SALT_BYTES: usize = 16;
+
+/// What a key is called by beside what it sealed; says nothing of the key.
+pub type KeyId = [u8; KEY_ID_BYTES];
 
 /// A key that seals; what it holds is never shown.
 #[derive(Clone)]
@@ -36,6 +41,12 @@ impl SealingKey {
     pub fn derive(&self, purpose: &[u8]) -> SealingKey {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), purpose);
         SealingKey::from_slice(tag.as_ref()).expect("HMAC-SHA256 has as many bytes as a key")
+    }
+
+    /// What the key is called by.
+    pub fn id(&self) -> KeyId {
+        let name = self.derive(b"key id").0;
+        *name.first_chunk().expect("a key has more bytes than its id")
     }
 
     /// Seals a text together with `about`, which is not in the result but must be the same to open it.
