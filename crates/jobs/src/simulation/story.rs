@@ -256,6 +256,10 @@ impl Story {
             let is_log = std::thread::current().name() == Some("log");
             let is_barred = matches!(act, Act::Put | Act::Work | Act::Check | Act::CreateExport);
             let act = if is_log && is_barred { Act::Flush } else { act };
+            // Who moves records out of the log is alone, and the one who is at it waits for this visit.
+            let is_flushing = story.parts().flushing.try_lock().is_err();
+            let flushes = matches!(act, Act::Flush | Act::Work | Act::Check);
+            let act = if is_flushing && flushes { Act::Trim } else { act };
             let runtime = story.runtime.clone();
             let visiting = story.clone();
             let visit = move || runtime.block_on(async move { visiting.act(act).await });
@@ -560,6 +564,7 @@ impl Story {
         let before = before.unwrap_or_else(|| self.arrive());
         let task = Task::Deletion { ids: ids.to_vec(), before: Some(before) };
         self.state().tasks.insert(job.arn.clone(), task);
+        drop(parts.flushing.lock().await);
         let position = parts.log.rotate().await?;
         let list = {
             let (parts, attempt, text) =
