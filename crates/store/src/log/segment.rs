@@ -154,13 +154,14 @@ impl Segment {
         Ok(())
     }
 
-    // Bytes of a refused group must not stay: the next one may be shorter, and they would follow it.
+    // Bytes of a refused group must not stay: the next one may be shorter, and they would follow it; and a power cut
+    // must not bring them back, least of all behind the end of a segment that is finished by then.
     fn take_back(&mut self, used: u64, error: io::Error) -> Failure {
         if !is_full(&error) {
             return Failure::Broken(error);
         }
         self.allocated = used;
-        match self.file.set_len(used) {
+        match self.file.set_len(used).and_then(|()| self.file.sync()) {
             Ok(()) => Failure::full(error),
             Err(e) => Failure::Broken(e),
         }

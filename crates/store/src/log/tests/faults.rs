@@ -111,6 +111,27 @@ async fn a_refused_call_does_not_come_back_behind_another() {
 }
 
 #[tokio::test]
+async fn a_refused_call_does_not_come_back_with_the_power() {
+    for rotates in [false, true] {
+        let disk = SimulatedDisk::default();
+        let (gate, sequencer) = Gate::new(1);
+        let log = Log::open_on(Arc::new(disk.clone()), small(), sequencer).unwrap().0;
+        disk.fail(fault(Op::Write, Failing::Short, 1, 1));
+        disk.fail(fault(Op::Write, Failing::Full, 2, 1));
+        let answers = gate.put_together(&log, "one", &["two", "six", "ten", "our"]).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+        if rotates {
+            log.rotate().await.unwrap();
+        }
+        for seed in 0..50 {
+            let after = on(&disk.cut(seed)).unwrap_or_else(|e| panic!("power cut {seed}: {}", e.chain())).0;
+            let found: Vec<_> = calls(&after, 1).into_iter().map(|call| call.1[0].clone()).collect();
+            assert_eq!(found, ["one"], "power cut {seed}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_and_recovers_by_itself() {
     for op in [Op::Write, Op::Allocate] {
         let disk = SimulatedDisk::default();
