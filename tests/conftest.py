@@ -1,4 +1,4 @@
-"""One server for the whole session, and the clients and workshop that go with it."""
+"""One server for all tests of a process, and the clients and workshop that go with it."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from support.workshop import Workshop
 
 _servers = []
 _notes = []
+_said = []
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +38,27 @@ def note():
     return _notes.append
 
 
+def pytest_sessionfinish(session):
+    """Where tests run in several processes, each hands what it noted to the one that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["notes"] = _notes
+        output["said"] = [server.tail() for server in _servers]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    output = getattr(node, "workeroutput", {})
+    _notes.extend(output.get("notes", []))
+    _said.extend(output.get("said", []))
+
+
 def pytest_terminal_summary(terminalreporter):
-    """What the tests noted and, after failures, the end of what the shared server said."""
+    """What the tests noted and, after failures, the end of what the shared servers said."""
     if _notes:
         terminalreporter.write_sep("-", "noted")
         terminalreporter.write("".join(line + "\n" for line in _notes))
     if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
-        for server in _servers:
-            terminalreporter.write_sep("-", "the shared server's last lines")
-            terminalreporter.write_line(server.tail())
+        for tail in _said + [server.tail() for server in _servers]:
+            terminalreporter.write_sep("-", "a shared server's last lines")
+            terminalreporter.write_line(tail)

@@ -65,6 +65,8 @@ fn deny(tools: &Tools, venv: &Path) -> Command {
 fn suite(tools: &Tools, python: &Path, fast: bool) -> Command {
     let mut command = Command::new(python);
     command.args(["-u", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--durations=10"]);
+    // Two processes keep two cores busy; the tests of a file share what they have set up.
+    command.args(["-n", "2", "--dist", "loadfile"]);
     command.arg("--basetemp").arg(tools.installed().join("pytest"));
     if fast {
         command.args(["-m", "not slow"]);

@@ -29,6 +29,7 @@ struct Inner {
     temp: PathBuf,
     clock: Arc<dyn Clock>,
     pins: pin::Pins,
+    readers: read::Readers,
 }
 
 /// A stretch of a blob.
@@ -49,7 +50,15 @@ impl Blobs {
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Blobs> {
         let (blobs, temp) = (dir.join("blobs"), dir.join("temp"));
         prepare(&blobs, &temp).unavailable(|| "prepare the folder of objects".to_owned())?;
-        Ok(Blobs { inner: Arc::new(Inner { blobs, temp, clock, pins: pin::Pins::default() }) })
+        Ok(Blobs {
+            inner: Arc::new(Inner {
+                blobs,
+                temp,
+                clock,
+                pins: pin::Pins::default(),
+                readers: Default::default(),
+            }),
+        })
     }
 
     fn path(&self, id: &str) -> PathBuf {

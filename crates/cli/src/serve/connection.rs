@@ -114,6 +114,8 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(self.front.client_timeout)
             .max_buf_size(BUFFER_BYTES_MAX)
+            // A client that has nothing more to say may still listen: what it has asked for is answered.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service_fn(|request| self.answer(request)));
         let mut connection = pin!(connection);
         tokio::select! {

@@ -1,12 +1,13 @@
-//! Reads blobs as a stream, one piece ahead of the peer, in constant memory.
+//! Reads blobs as a stream, a piece ahead of the peer; the more read at once, the smaller their pieces.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin as Pinned;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use access::SealingKey;
 use bytes::Bytes;
@@ -19,14 +20,33 @@ use super::pin::Pin;
 use super::{Blobs, Slice};
 use seal::cipher::{self, CHUNK, Cipher};
 
-/// The size in bytes of the pieces that go to the peer.
-const PIECE_BYTES: u64 = 1024 * 1024;
+/// The most that a piece holds that goes to the peer, and the least that it may.
+const PIECE_BYTES_MAX: u64 = 1024 * 1024;
+const PIECE_BYTES_MIN: u64 = CHUNK;
+/// What the pieces of all readers hold, about. Peers that take nothing keep theirs for long, and there may be many.
+const PIECES_BYTES: u64 = 64 * 1024 * 1024;
+/// With more readers than these, none reads ahead of its peer.
+const READERS_AHEAD: u64 = 64;
 
 /// A stream of the bytes of slices, in their order; two pieces are in memory at most.
 pub struct Reader {
-    next: Option<JoinHandle<io::Result<(Source, Bytes)>>>,
+    next: Next,
     remaining: u64,
 }
+
+enum Next {
+    /// Read when it is asked for.
+    Asleep(Source),
+    Reading(JoinHandle<io::Result<(Source, Bytes)>>),
+    Nothing,
+}
+
+/// How many read at once.
+#[derive(Clone, Default)]
+pub(super) struct Readers(Arc<AtomicU64>);
+
+/// One of them, until this is dropped.
+struct Counted(Readers);
 
 struct Source {
     blobs: Blobs,
@@ -34,6 +54,7 @@ struct Source {
     open: Option<Opened>,
     key: Option<SealingKey>,
     spare: Spare,
+    counted: Counted,
     // Held until the last byte is read.
     _pin: Pin,
 }
@@ -59,14 +80,47 @@ impl Reader {
     pub fn new(blobs: &Blobs, slices: Vec<Slice>, pin: Pin, key: Option<SealingKey>) -> Reader {
         let slices: VecDeque<Slice> = slices.into_iter().filter(|slice| slice.size > 0).collect();
         let remaining = slices.iter().map(|slice| slice.size).sum();
+        let counted = blobs.inner.readers.enter();
         let (blobs, spare) = (blobs.clone(), Spare::default());
-        let source = Source { blobs, slices, open: None, key, spare, _pin: pin };
-        let next = (remaining > 0).then(|| spawn_blocking(|| source.read()));
+        let source = Source { blobs, slices, open: None, key, spare, counted, _pin: pin };
+        let next = if remaining > 0 { source.next() } else { Next::Nothing };
         Reader { next, remaining }
     }
 }
 
+impl Readers {
+    fn enter(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Counted(self.clone())
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whole chunks, so that none is opened twice.
+    fn piece_bytes(&self) -> u64 {
+        let share = PIECES_BYTES / (2 * self.count().max(1));
+        (share - share % CHUNK).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Source {
+    fn next(self) -> Next {
+        let is_alone = self.counted.0.count() <= READERS_AHEAD;
+        if is_alone { Next::Reading(self.begin()) } else { Next::Asleep(self) }
+    }
+
+    fn begin(self) -> JoinHandle<io::Result<(Source, Bytes)>> {
+        spawn_blocking(|| self.read())
+    }
+
     fn read(mut self) -> io::Result<(Source, Bytes)> {
         let Some(slice) = self.slices.front_mut() else { return Ok((self, Bytes::new())) };
         let opened = match self.open.take() {
@@ -76,8 +130,8 @@ impl Source {
                 cipher: self.key.as_ref().map(|key| Cipher::new(key, &slice.blob)),
             },
         };
-        // Up to a border of pieces, which is one of chunks too.
-        let size = slice.size.min(PIECE_BYTES - slice.start % PIECE_BYTES);
+        // Up to a border of chunks.
+        let size = slice.size.min(self.counted.0.piece_bytes() - slice.start % CHUNK);
         let mut bytes = self.spare.take();
         opened.read(slice.start, size, slice.blob_size, &mut bytes)?;
         slice.start += size;
@@ -139,14 +193,20 @@ impl Stream for Reader {
     type Item = Result<Bytes, StdError>;
 
     fn poll_next(mut self: Pinned<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(task) = self.next.as_mut() else { return Poll::Ready(None) };
-        let read = ready!(Pinned::new(task).poll(cx));
-        self.next = None;
+        let mut task = match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Nothing => return Poll::Ready(None),
+            Next::Asleep(source) => source.begin(),
+            Next::Reading(task) => task,
+        };
+        let Poll::Ready(read) = Pinned::new(&mut task).poll(cx) else {
+            self.next = Next::Reading(task);
+            return Poll::Pending;
+        };
         match read.map_err(io::Error::other).flatten() {
             Ok((source, piece)) => {
                 self.remaining -= piece.len() as u64;
                 if self.remaining > 0 {
-                    self.next = Some(spawn_blocking(|| source.read()));
+                    self.next = source.next();
                 }
                 Poll::Ready(Some(Ok(piece)))
             }

@@ -174,3 +174,31 @@ fn every_flipped_bit_of_a_chunk_is_found_and_so_is_its_place() {
     assert_eq!(open(&cipher, 5, true, chunk.clone()), None);
     assert_eq!(open(&Cipher::new(&SealingKey::new(KEY), "other"), 5, false, chunk), None);
 }
+
+#[tokio::test]
+async fn many_readers_at_once_hold_small_pieces_and_read_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = blobs(&dir);
+    let bytes = pattern(2_500_000);
+    let stored = sealed(&blobs, &bytes, 1_000_000).await;
+    let read = || {
+        let pin = blobs.pin(vec![stored.id.clone()]);
+        Reader::new(&blobs, vec![slice(&stored, 3, bytes.len() as u64 - 3)], pin, Some(SealingKey::new(KEY)))
+    };
+    let mut readers: Vec<_> = (0..600).map(|_| read()).collect();
+    let mut all = Vec::new();
+    let mut last = readers.pop().unwrap();
+    while let Some(piece) = last.next().await {
+        let piece = piece.unwrap();
+        assert!(all.is_empty() || piece.len() <= CHUNK as usize);
+        all.extend_from_slice(&piece);
+    }
+    assert!(all == bytes[3..]);
+    drop((readers, last));
+    // What was being read at that moment is read to its end.
+    while blobs.inner.readers.count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let alone = read().next().await.unwrap().unwrap();
+    assert!(alone.len() > 900_000, "{}", alone.len());
+}
