@@ -2,12 +2,13 @@
 
 mod body;
 mod client;
+mod denial;
 mod embedded;
 mod fault;
 mod multipart;
 
 pub use body::Body;
-pub(crate) use client::Way;
+pub(crate) use client::{Store, Way};
 pub use embedded::{Answering, Arriving, EmbeddedS3, Leaving};
 pub use multipart::PartTag;
 
@@ -25,6 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use model::{Error, Result};
 
+use crate::services::Acting;
 use crate::session::SessionKeys;
 
 /// A bucket and the session that opened it.
@@ -39,8 +41,10 @@ pub struct Bucket {
     signs_bodies: bool,
     /// The key of KMS under which objects are written.
     key: Option<String>,
-    /// The session's keys work while a bucket is open with them.
-    _keys: Arc<SessionKeys>,
+    /// As whom a real store sees the requests; `None` at the embedded one, which says it by itself.
+    acting: Option<Acting>,
+    /// The keys of a session at the embedded store, which work while a bucket is open with them.
+    _keys: Option<Arc<SessionKeys>>,
 }
 
 /// An object as a list shows it.

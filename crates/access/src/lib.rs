@@ -4,6 +4,7 @@ mod access_key;
 mod assume_role;
 pub mod bucket;
 pub mod denial;
+pub mod errand;
 mod identity_policy;
 pub mod key;
 pub mod location;
@@ -11,6 +12,7 @@ mod permission;
 pub mod policy;
 pub mod principal;
 pub mod remedy;
+pub mod services;
 mod session;
 mod session_token;
 mod simulation;
@@ -22,10 +24,12 @@ pub use ::seal::SealingKey;
 pub use assume_role::{Assumed, RoleRequest};
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};
+pub use errand::Errand;
 pub use key::{EncryptionContext, KeyFault};
 pub use location::S3Location;
 pub use policy::Context;
 pub use principal::{AssumedRole, Peer, Principal, RoleSession, User};
+pub use services::ServiceSettings;
 pub use session_token::TemporaryKeys;
 pub use simulation::Simulated;
 
@@ -41,6 +45,7 @@ use bucket::{EmbeddedS3, Way};
 use identity_policy::{IdentityPolicies, unreadable};
 use key::KeptKeys;
 use policy::{Caller, Decision, Document, Request, decide};
+use services::Services;
 use session::{LIFE_MS, SessionKeys, Sessions};
 use session_token::SessionTokens;
 
@@ -68,6 +73,7 @@ pub struct Access {
     /// Whether data of groups without a key of their own is sealed.
     seals_data: bool,
     kept: KeptKeys,
+    services: Services,
 }
 
 /// The account's root credentials.
@@ -115,8 +121,8 @@ impl Access {
         s3: S3Endpoint,
         master: SealingKey,
     ) -> Access {
-        let (way, embedded) = (Way::over_http(&s3.url), OnceLock::new());
-        let (keys, policies, sessions, kept) = Default::default();
+        let (way, embedded) = (Way::to(&s3.url, None), OnceLock::new());
+        let (keys, policies, sessions, kept, services) = Default::default();
         let (tokens, is_secure, seals_data) = (SessionTokens::new(&master), false, true);
         Access {
             realm,
@@ -134,6 +140,7 @@ impl Access {
             is_secure,
             seals_data,
             kept,
+            services,
         }
     }
 
@@ -193,15 +200,20 @@ impl Access {
     /// Source: "Giving Amazon Personalize access to Amazon S3 resources".
     ///
     /// # Errors
-    /// `Invalid` when there is no such role in this account, or its trust policy does not let the service in.
-    pub async fn open_bucket(&self, role_arn: &str, source: &Arn, bucket: &str) -> Result<Bucket> {
-        if !location::is_bucket_name(bucket) {
-            return Err(Error::invalid(format!("No bucket can have the name {bucket}.")));
+    /// `Invalid` when there is no such role in this account, or its trust policy does not let the service in;
+    /// `Unavailable` when a real STS does not answer.
+    pub async fn open_bucket(&self, role_arn: &str, source: &Arn, errand: &Errand<'_>) -> Result<Bucket> {
+        let name = errand.bucket;
+        if !location::is_bucket_name(name) {
+            return Err(Error::invalid(format!("No bucket can have the name {name}.")));
+        }
+        if let Some(bucket) = self.open_real_bucket(role_arn, source, errand).await? {
+            return Ok(bucket);
         }
         let session = self.assume(role_arn, source).await?;
         let keys: SessionKeys = self.sessions.mint(session, &self.clock);
         let way = self.embedded.get().unwrap_or(&self.way);
-        Ok(Bucket::open(bucket, &self.s3.url, &self.realm.region, way, keys))
+        Ok(Bucket::open(name, &self.s3.url, &self.realm.region, way, keys))
     }
 
     async fn assume(&self, role_arn: &str, source: &Arn) -> Result<RoleSession> {
@@ -222,18 +234,25 @@ impl Access {
     /// # Errors
     /// As `open_bucket`.
     pub async fn check_role(&self, role_arn: &str, source: &Arn) -> Result<()> {
-        self.trusting_role(role_arn, source).await.map(drop)
+        match self.check_real_role(role_arn, source).await? {
+            true => Ok(()),
+            false => self.trusting_role(role_arn, source).await.map(drop),
+        }
+    }
+
+    fn role_of_account(&self, role_arn: &str) -> Result<Arn> {
+        let arn = Arn::parse(role_arn).filter(|arn| arn.service() == "iam" && arn.resource_type() == "role");
+        let arn = arn.ok_or_else(|| not_assumed(role_arn, "This is not the ARN of a role."))?;
+        match arn.account() == self.realm.account {
+            true => Ok(arn),
+            false => Err(not_assumed(role_arn, "The role belongs to another account.")),
+        }
     }
 
     // Source: "Cross-service confused deputy prevention": the service says for which job, of which account, it comes.
     async fn trusting_role(&self, role_arn: &str, source: &Arn) -> Result<RoleRow> {
-        let refused =
-            |why: &str| Error::invalid(format!("Personalize can't assume the role {role_arn}. {why}"));
-        let arn = Arn::parse(role_arn).filter(|arn| arn.service() == "iam" && arn.resource_type() == "role");
-        let arn = arn.ok_or_else(|| refused("This is not the ARN of a role."))?;
-        if arn.account() != self.realm.account {
-            return Err(refused("The role belongs to another account."));
-        }
+        let refused = |why: &str| not_assumed(role_arn, why);
+        let arn = self.role_of_account(role_arn)?;
         let role = self.catalog.role_by_arn(&arn).await?;
         let role = role.ok_or_else(|| refused("There is no such role."))?;
         let trust = Document::parse_trust_policy(&role.trust_policy).map_err(unreadable)?;
@@ -250,6 +269,10 @@ impl Access {
             ))),
         }
     }
+}
+
+fn not_assumed(role_arn: &str, why: &str) -> Error {
+    Error::invalid(format!("Personalize can't assume the role {role_arn}. {why}"))
 }
 
 // Session names have at most 64 characters; a job's name has no others than those allowed.

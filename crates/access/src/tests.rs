@@ -10,6 +10,10 @@ const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","P
 const EXPORT: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:PutObject","s3:ListBucket"],"Resource":["arn:aws:s3:::out","arn:aws:s3:::out/*"]}]}"#;
 const BUCKET: &str = r#"{"Statement":[{"Effect":"Allow","Principal":{"Service":"personalize.amazonaws.com"},"Action":["s3:PutObject","s3:ListBucket"],"Resource":["arn:aws:s3:::out","arn:aws:s3:::out/*"]}]}"#;
 
+fn errand() -> Errand<'static> {
+    Errand::reporting("out", "k")
+}
+
 struct Fixture {
     access: Access,
     clock: Arc<SimulatedClock>,
@@ -152,7 +156,7 @@ async fn keys_of_a_session_work_while_its_bucket_is_open_and_not_expired() {
     let f = fixture().await;
     let role = f.role("Export", TRUST).await;
     assert!(f.access.standing_credential("ASIANOBODY").is_none());
-    let bucket = f.access.open_bucket(role.as_str(), &f.source(), "out").await.unwrap();
+    let bucket = f.access.open_bucket(role.as_str(), &f.source(), &errand()).await.unwrap();
     let key = f.access.sessions.only_key();
     assert!(key.starts_with("ASIA") && key.len() == 20);
     let (credential, principal) = f.access.standing_credential(&key).unwrap();
@@ -185,7 +189,7 @@ async fn a_role_that_can_not_be_assumed_is_refused_with_the_reason() {
             "Its trust policy denies sts:AssumeRole to the service personalize.amazonaws.com.",
         ),
     ] {
-        let error = f.access.open_bucket(arn, &f.source(), "out").await.err().unwrap();
+        let error = f.access.open_bucket(arn, &f.source(), &errand()).await.err().unwrap();
         assert_eq!(error.kind, ErrorKind::Invalid);
         assert_eq!(error.message(), format!("Personalize can't assume the role {arn}. {why}"));
     }
@@ -257,7 +261,7 @@ async fn a_trust_policy_may_ask_for_which_job_the_service_comes() {
     };
     let (own, other) =
         (f.role("Own", &guarded("111122223333")).await, f.role("Other", &guarded("444455556666")).await);
-    assert!(f.access.open_bucket(own.as_str(), &f.source(), "out").await.is_ok());
-    let error = f.access.open_bucket(other.as_str(), &f.source(), "out").await.err().unwrap();
+    assert!(f.access.open_bucket(own.as_str(), &f.source(), &errand()).await.is_ok());
+    let error = f.access.open_bucket(other.as_str(), &f.source(), &errand()).await.err().unwrap();
     assert!(error.message().starts_with(&format!("Personalize can't assume the role {other}.")), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Data deletion jobs: CreateDataDeletionJob, DescribeDataDeletionJob, ListDataDeletionJobs.
 
-use access::S3Location;
+use access::{Errand, S3Location};
 use catalog::{DeletionRequest, JobKind, JobRow, NewJob};
 use model::status::Status;
 use model::{Arn, Error, ErrorKind, Result};
@@ -126,7 +126,7 @@ async fn check_group(api: &Api, arn: &Arn) -> Answer<()> {
 
 async fn check_source(api: &Api, job: &Arn, role: &str, location: &str) -> Result<()> {
     let place = S3Location::parse(location).ok_or_else(probe::invalid_location)?;
-    let bucket = api.access.open_bucket(role, job, &place.bucket).await?;
+    let bucket = api.access.open_bucket(role, job, &Errand::reading(&place)).await?;
     probe::deletion_source(&bucket, &place.key, api.catalog.quotas().deletion_list_bytes).await
 }
 

@@ -2,7 +2,7 @@
 
 mod options;
 
-use access::S3Location;
+use access::{Errand, S3Location};
 use catalog::{DatasetRow, ExportRequest, JobKind, JobRow, NewJob};
 use model::{Arn, Error, IngestionMode, Result};
 use serde::{Deserialize, Serialize};
@@ -152,7 +152,8 @@ async fn check_destination(
 ) -> Result<()> {
     let place =
         S3Location::parse(&destination.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
-    let bucket = api.access.open_bucket(role, job, &place.bucket).await?;
+    let errand = Errand::writing(&place).under(destination.kms_key_arn.as_deref());
+    let bucket = api.access.open_bucket(role, job, &errand).await?;
     let last = probe::last_key(&place.key, job_name, options.manifest);
     let Some(key) = &destination.kms_key_arn else {
         return probe::export_destination(&bucket, &last).await;

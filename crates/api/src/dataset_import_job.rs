@@ -1,6 +1,6 @@
 //! Dataset import jobs: CreateDatasetImportJob, DescribeDatasetImportJob, ListDatasetImportJobs.
 
-use access::S3Location;
+use access::{Errand, S3Location};
 use catalog::{DatasetRow, ImportRequest, JobKind, JobRow, NewJob};
 use model::{Arn, Error, ImportMode, Result};
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,7 @@ async fn check_source(
     bytes_max: Option<u64>,
 ) -> Result<()> {
     let place = S3Location::parse(location).ok_or_else(probe::invalid_location)?;
-    let bucket = api.access.open_bucket(role, job, &place.bucket).await?;
+    let bucket = api.access.open_bucket(role, job, &Errand::reading(&place)).await?;
     probe::import_source(&bucket, &place.key, &dataset.layout, bytes_max).await
 }
 

@@ -1,12 +1,14 @@
 //! The settings of a server: a TOML file, then the environment (`LADE_…`), then flags; the last one given holds.
 
 mod memory;
+mod services;
 pub mod size;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use access::ServiceSettings;
 use clap::Args;
 use model::error::{Context, Result};
 use model::{Error, Quotas};
@@ -116,6 +118,41 @@ pub struct Given {
         value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_plain_http: Option<bool>,
 
+    /// Address of the S3 that jobs use in place of the embedded one, such as https://s3.example.com
+    #[arg(long, env = "LADE_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+
+    /// Region that requests to this S3 and to STS are signed for [default: the server's]
+    #[arg(long, env = "LADE_S3_REGION", value_name = "REGION")]
+    pub s3_region: Option<String>,
+
+    /// Address of the STS that gives out the keys of roles [default: jobs use buckets with the service's own keys]
+    #[arg(long, env = "LADE_STS_ENDPOINT", value_name = "URL")]
+    pub sts_endpoint: Option<String>,
+
+    /// Address of the KMS whose keys seal dataset groups in place of the embedded one's
+    #[arg(long, env = "LADE_KMS_ENDPOINT", value_name = "URL")]
+    pub kms_endpoint: Option<String>,
+
+    /// ARN of the principal whose keys the service uses at these addresses, to be named in messages
+    #[arg(long, env = "LADE_SERVICE_ARN", value_name = "ARN")]
+    pub service_arn: Option<String>,
+
+    /// File with the authorities that vouch for these addresses (PEM) [default: those that the system trusts]
+    #[arg(long, env = "LADE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// File that holds the service's secret key and nothing else
+    #[arg(long, env = "LADE_SERVICE_SECRET_ACCESS_KEY_FILE", value_name = "FILE")]
+    pub service_secret_access_key_file: Option<PathBuf>,
+
+    /// File and environment only: flags are there for all to see.
+    #[arg(skip = variable("LADE_SERVICE_ACCESS_KEY_ID"))]
+    pub service_access_key_id: Option<String>,
+
+    #[arg(skip = variable("LADE_SERVICE_SECRET_ACCESS_KEY").map(Secret))]
+    pub service_secret_access_key: Option<Secret>,
+
     /// File and environment only: flags are there for all to see.
     #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
     pub root_access_key_id: Option<String>,
@@ -169,6 +206,8 @@ pub struct Settings {
     pub is_plain_at_rest: bool,
     /// Scheme, host and port of each, or `*`.
     pub cors_origins: Vec<String>,
+    /// With an empty region where the server's own holds.
+    pub services: ServiceSettings,
 }
 
 impl Settings {
@@ -193,6 +232,7 @@ impl Given {
         given.check()?;
         let root_key = given.root_key()?;
         let tls = given.tls()?;
+        let services = given.services()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -225,6 +265,7 @@ impl Given {
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
             is_plain_at_rest: given.at_rest.as_deref() == Some("plain"),
             cors_origins: given.cors_origins.unwrap_or_default(),
+            services,
         })
     }
 
@@ -254,6 +295,17 @@ impl Given {
             tls_key: self.tls_key.or(below.tls_key),
             tls_ca: self.tls_ca.or(below.tls_ca),
             allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
+            s3_endpoint: self.s3_endpoint.or(below.s3_endpoint),
+            s3_region: self.s3_region.or(below.s3_region),
+            sts_endpoint: self.sts_endpoint.or(below.sts_endpoint),
+            kms_endpoint: self.kms_endpoint.or(below.kms_endpoint),
+            service_arn: self.service_arn.or(below.service_arn),
+            ca_file: self.ca_file.or(below.ca_file),
+            service_secret_access_key_file: self
+                .service_secret_access_key_file
+                .or(below.service_secret_access_key_file),
+            service_access_key_id: self.service_access_key_id.or(below.service_access_key_id),
+            service_secret_access_key: self.service_secret_access_key.or(below.service_secret_access_key),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
         }
@@ -268,6 +320,9 @@ impl Given {
             |setting: &str, must: &str| Err(Error::invalid(format!("the setting {setting} must be {must}")));
         match self {
             Given { region: Some(r), .. } if !is_region(r) => wrong("region", "a name such as us-east-1"),
+            Given { s3_region: Some(r), .. } if !is_region(r) => {
+                wrong("s3_region", "a name such as us-east-1")
+            }
             Given { account_id: Some(a), .. } if !is_account(a) => {
                 wrong("account_id", "a number of 12 digits")
             }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use access::S3Location;
 use access::remedy::READING;
 use access::source::{Depth, Source};
+use access::{Errand, S3Location};
 use catalog::{DatasetRow, DeletionPlan, JobRow, Lease, Replacement, RunRow};
 use engine::Progress;
 use engine::deletion::{Doomed, read_list, remove};
@@ -80,7 +80,7 @@ async fn list_users(
     let request = job.deletion_request()?;
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
-    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &Errand::reading(&place)).await?;
     let source = Source::find(&bucket, &place.key, Depth::AllLevels).await;
     let source = source.map_err(explain_denial(&place.bucket, READING))?;
     progress.expect_bytes(source.size_bytes());

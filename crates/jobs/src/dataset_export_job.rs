@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::remedy::{WRITING, insufficient};
 use access::source::MANIFEST;
-use access::{Bucket, S3Location};
+use access::{Bucket, Errand, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease, RunRow, Snapshot};
 use engine::Progress;
@@ -38,7 +38,8 @@ struct Plan {
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.export_request()?;
     let place = S3Location::parse(&request.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
-    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let errand = Errand::writing(&place).under(request.kms_key_arn.as_deref());
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &errand).await?;
     let bucket = bucket.with_key(request.kms_key_arn.clone());
     let done = export_to(parts, job, lease, progress, (&bucket, &place)).await;
     done.map_err(explain_key(request.kms_key_arn.as_deref())).map_err(explain_denial(&place.bucket, WRITING))

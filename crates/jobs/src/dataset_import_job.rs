@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::remedy::READING;
 use access::source::{Depth, Source};
-use access::{Bucket, S3Location, bucket};
+use access::{Bucket, Errand, S3Location, bucket};
 use bytes::{Buf, Bytes};
 use catalog::{JobRow, Lease};
 use csv::Dialect;
@@ -27,7 +27,7 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let layout = dataset.layout;
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
-    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &Errand::reading(&place)).await?;
     let source = Source::find(&bucket, &place.key, Depth::FirstLevel)
         .await
         .map_err(explain_denial(&place.bucket, READING))?;

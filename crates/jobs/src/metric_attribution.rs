@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::remedy::REPORTING;
-use access::{Bucket, S3Location};
+use access::{Bucket, Errand, S3Location};
 use bytes::Bytes;
 use catalog::{DatasetRow, JobRow, Lease, MetricRow, Page, PromisedReport};
 use engine::Progress;
@@ -93,7 +93,9 @@ async fn open(parts: &Parts, job: &JobRow, promised: &PromisedReport) -> Result<
     let location = &promised.location;
     let place = S3Location::parse(location).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let role = &promised.attribution.output.role_arn;
-    let bucket = parts.access.open_bucket(role, &job.arn, &place.bucket).await.map_err(|cause| {
+    let key = promised.attribution.output.kms_key_arn.as_deref();
+    let errand = Errand::reporting(&place.bucket, &place.key).under(key);
+    let bucket = parts.access.open_bucket(role, &job.arn, &errand).await.map_err(|cause| {
         let text = format!("The report {location} can't be written: {}", cause.message());
         Error::new(cause.kind, text).caused_by(cause)
     })?;

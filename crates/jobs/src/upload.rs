@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::bucket::PartTag;
-use access::{Bucket, S3Location};
+use access::{Bucket, Errand, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease};
 use engine::export::{FileSummary, Piece};
@@ -149,7 +149,7 @@ pub async fn try_abandon(parts: &Parts, job: &JobRow) -> Result<()> {
     }
     let path = job.export_request()?.path;
     let place = S3Location::parse(&path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
-    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &place.bucket).await?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &Errand::writing(&place)).await?;
     for (key, upload_id) in uploads {
         bucket.abort(&key, &upload_id).await?;
     }

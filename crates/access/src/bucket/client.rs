@@ -8,11 +8,12 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedHttpClient, StalledStreamProtectionConfig,
+    SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
 
 use super::Bucket;
 use super::embedded::{EmbeddedClient, EmbeddedS3};
+use crate::services::{Acting, Certificates, http_client};
 use crate::session::SessionKeys;
 
 /// How long a store may take until its answer begins; completing a large upload takes minutes.
@@ -31,9 +32,9 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// Over connections; one pool for all buckets, which asks no proxy, whatever the environment says.
-    pub fn over_http(url: &str) -> Way {
-        Way { http: aws_smithy_http_client::Builder::new().build_http(), signs_bodies: signs_bodies(url) }
+    /// Over connections, with TLS where the address says so; one pool for all buckets.
+    pub fn to(url: &str, certificates: Option<&Certificates>) -> Way {
+        Way { http: http_client(url, certificates), signs_bodies: signs_bodies(url) }
     }
 
     /// Within this process.
@@ -42,35 +43,63 @@ impl Way {
     }
 }
 
+/// A real store.
+pub(crate) struct Store {
+    pub url: String,
+    pub region: String,
+    pub way: Way,
+}
+
 impl Bucket {
     pub(crate) fn open(name: &str, url: &str, region: &str, way: &Way, keys: SessionKeys) -> Bucket {
         let token = keys.credential.session_token.clone();
         let secret = &keys.credential.secret_access_key;
         let credentials = Credentials::new(&keys.access_key_id, secret, token, None, "role-session");
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(way.http.clone())
-            .endpoint_url(url)
-            .region(Region::new(region.to_owned()))
-            .credentials_provider(credentials)
-            .force_path_style(true)
-            .disable_s3_express_session_auth(true)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(BACKOFF_MAX))
-            .timeout_config(timeouts.build())
-            // Its limit of a byte a second stops exports that wait for their own disk; `Body` has its own limit.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
-            .response_checksum_validation(ResponseChecksumValidation::WhenSupported)
-            .build();
         Bucket {
             name: name.to_owned(),
-            client: Client::from_conf(config),
+            client: client(url, region, way, SharedCredentialsProvider::new(credentials)),
             signs_bodies: way.signs_bodies,
             key: None,
-            _keys: Arc::new(keys),
+            acting: None,
+            _keys: Some(Arc::new(keys)),
         }
     }
+
+    pub(crate) fn open_real(
+        name: &str,
+        store: &Store,
+        credentials: SharedCredentialsProvider,
+        acting: Acting,
+    ) -> Bucket {
+        Bucket {
+            name: name.to_owned(),
+            client: client(&store.url, &store.region, &store.way, credentials),
+            signs_bodies: store.way.signs_bodies,
+            key: None,
+            acting: Some(acting),
+            _keys: None,
+        }
+    }
+}
+
+fn client(url: &str, region: &str, way: &Way, credentials: SharedCredentialsProvider) -> Client {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(way.http.clone())
+        .endpoint_url(url)
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(credentials)
+        .force_path_style(true)
+        .disable_s3_express_session_auth(true)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(BACKOFF_MAX))
+        .timeout_config(timeouts.build())
+        // Its limit of a byte a second stops exports that wait for their own disk; `Body` has its own limit.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
+        .response_checksum_validation(ResponseChecksumValidation::WhenSupported)
+        .build();
+    Client::from_conf(config)
 }
 
 // Signing a body costs more than all else in sending it. Nobody can change it on the way through this machine or

@@ -25,6 +25,10 @@ impl Bucket {
             (_, "") => "the store refused the request",
             (_, code) => code,
         });
+        let said = match kind {
+            ErrorKind::Denied => self.explained(doing, key, said),
+            _ => said.to_owned(),
+        };
         let text = if key.is_empty() {
             format!("can't {doing} the bucket {}: {said}", self.name)
         } else {

@@ -39,7 +39,7 @@ async fn store(answers: Vec<String>) -> (Bucket, JoinHandle<Vec<String>>) {
         expires_ms: i64::MAX,
     };
     let keys = Arc::new(Sessions::default()).mint(session, &clock);
-    (Bucket::open("out", &url, "us-east-1", &Way::over_http(&url), keys), serving)
+    (Bucket::open("out", &url, "us-east-1", &Way::to(&url, None), keys), serving)
 }
 
 async fn read_request(stream: &mut TcpStream) -> String {

@@ -1,6 +1,6 @@
 //! Where reports go and as whom they are written: as requests say it, and whether it works.
 
-use access::S3Location;
+use access::{Errand, S3Location};
 use catalog::{DatasetRow, MetricsOutput};
 use model::metric::report_name;
 use model::{Arn, DatasetType, Error, ImportMode, Result};
@@ -92,9 +92,10 @@ async fn probe(
 ) -> Result<()> {
     let place =
         S3Location::parse(&destination.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
-    let bucket = api.access.open_bucket(role, source, &place.bucket).await?;
     let name = report_name(mode, api.clock.now_ms().div_euclid(1000));
     let key = format!("{}{name}", place.prefix());
+    let errand = Errand::reporting(&place.bucket, &key).under(destination.kms_key_arn.as_deref());
+    let bucket = api.access.open_bucket(role, source, &errand).await?;
     let Some(kms_key_arn) = &destination.kms_key_arn else {
         return probe::report_destination(&bucket, &key).await;
     };

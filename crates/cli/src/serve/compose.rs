@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use access::bucket::EmbeddedS3;
 use access::key::check_master;
-use access::{Access, RootKey, S3Endpoint, SealingKey};
+use access::{Access, RootKey, S3Endpoint, SealingKey, ServiceSettings};
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
 use http_body_util::BodyExt;
@@ -63,7 +63,9 @@ pub async fn compose(
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
     let is_plain = settings.is_plain_at_rest;
-    let access = Arc::new(access.over_tls(settings.tls.is_some()).with_plain_data(is_plain));
+    let services = services(settings, realm);
+    let access = access.over_tls(settings.tls.is_some()).with_plain_data(is_plain).with_services(&services);
+    let access = Arc::new(access);
     access.seal_access_keys().await?;
     // Nothing that is sorted outlives the process, so neither does its key.
     let scratch = ScratchFolder::sealed(emptied(&place("scratch"))?, SealingKey::random(&*clock));
@@ -87,6 +89,7 @@ pub async fn compose(
     let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
     let dispatch = Arc::new(Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3),
+        elsewhere: elsewhere(&services),
         realm: realm.clone(),
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
@@ -107,6 +110,24 @@ pub async fn compose(
         settings: job_settings(settings),
     }));
     Ok(House { dispatch, audit, catalog, log, jobs })
+}
+
+fn services(settings: &Settings, realm: &Realm) -> ServiceSettings {
+    let mut services = settings.services.clone();
+    if services.region.is_empty() {
+        services.region.clone_from(&realm.region);
+    }
+    services
+}
+
+// The services whose embedded doors are closed, and the settings that name the real ones.
+fn elsewhere(services: &ServiceSettings) -> Vec<(&'static str, &'static str)> {
+    let ServiceSettings { s3_endpoint, sts_endpoint, kms_endpoint, .. } = services;
+    [("s3", s3_endpoint), ("sts", sts_endpoint), ("kms", kms_endpoint)]
+        .into_iter()
+        .zip(["s3_endpoint", "sts_endpoint", "kms_endpoint"])
+        .filter_map(|((service, endpoint), setting)| endpoint.as_ref().map(|_| (service, setting)))
+        .collect()
 }
 
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {

@@ -61,6 +61,8 @@ pub struct Doors {
 /// Takes every request of a server.
 pub struct Dispatch {
     pub doors: Doors,
+    /// Services that are real ones elsewhere, each with the setting that says so.
+    pub elsewhere: Vec<(&'static str, &'static str)>,
     pub realm: Realm,
     pub clock: Arc<dyn Clock>,
     pub cors: Cors,
@@ -197,6 +199,10 @@ impl Dispatch {
     ) -> Result<Claimed, Unauthenticated> {
         if !SERVED.contains(&scope.service.as_str()) {
             return Err(AuthError::wrong_service(&scope.service, &SERVED).into());
+        }
+        if let Some((service, setting)) = self.elsewhere.iter().find(|(service, _)| *service == scope.service)
+        {
+            return Err(AuthError::served_elsewhere(service, setting).into());
         }
         let token = sigv4::session_token(parts)?;
         let found = (self.doors.credential)(&scope.access_key_id, token.as_deref());

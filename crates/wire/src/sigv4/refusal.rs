@@ -76,6 +76,15 @@ impl AuthError {
         AuthError::new(AuthErrorKind::WrongService, text)
     }
 
+    /// The answer to services that the operator has put elsewhere by a setting.
+    pub fn served_elsewhere(service: &str, setting: &str) -> AuthError {
+        let text = format!(
+            "Credential is scoped to the service '{service}', which this server leaves to the one that its setting \
+             `{setting}` names: send the request there."
+        );
+        AuthError::new(AuthErrorKind::WrongService, text)
+    }
+
     pub(super) fn incomplete(message: impl Into<String>) -> AuthError {
         AuthError::new(AuthErrorKind::Incomplete, message)
     }

@@ -44,7 +44,15 @@ pub fn dispatch() -> Dispatch {
     let doors = Doors { credential, personalize, iam, kms, s3 };
     let clock = Arc::new(SimulatedClock::new(fixture["now_ms"].as_i64().unwrap(), 1));
     let cors = Cors { origins: vec!["https://shop.example".into()] };
-    Dispatch { doors, realm, clock, cors, audit: None, client_timeout: Duration::from_secs(5) }
+    Dispatch {
+        doors,
+        elsewhere: vec![],
+        realm,
+        clock,
+        cors,
+        audit: None,
+        client_timeout: Duration::from_secs(5),
+    }
 }
 
 fn signed(name: &str) -> Request<Full<Bytes>> {
