@@ -5,8 +5,11 @@ import json
 import sqlite3
 import stat
 
+import pytest
+
 from support.clients import Clients
 from support.policies import allow
+from support.schemas import ITEMS
 from support.workshop import Workshop
 
 SEALED = "sealed:"
@@ -95,3 +98,56 @@ def test_a_secret_opens_in_its_own_row_only(own_server):
     own_server.spawn()
     assert own_server.process.wait(20) == 1
     assert "sealed under another master key" in own_server.tail()
+
+
+# The master key itself
+
+LOST = "is missing, and what lies in the data folder was sealed with it: restore it from the backup"
+
+
+def refuses_to_start(server, *parts):
+    server.spawn()
+    assert server.process.wait(20) == 1
+    said = server.tail()
+    assert all(part in said for part in parts), said
+
+
+@pytest.mark.parametrize("what", ["nothing", "a dataset", "a key of KMS", "a user", "an object", "nothing that is marked"])
+def test_a_lost_master_key_is_not_silently_made_anew(own_server, what):
+    """Nor when nothing but a first start is behind the folder: session tokens may be about, and nobody has to guess."""
+    workshop = Clients(own_server.endpoint)
+    if what == "a dataset":
+        workshop = Workshop(own_server.endpoint)
+        workshop.put_items(workshop.make_group(items=ITEMS).items, ("a", {"price": 1, "categoryL1": "b"}))
+    elif what == "a key of KMS":
+        workshop.kms.create_key()
+    elif what == "a user":
+        workshop.iam.create_user(UserName="user")
+        workshop.iam.create_access_key(UserName="user")
+    elif what == "an object":
+        workshop.s3.create_bucket(Bucket="bucket")
+        workshop.s3.put_object(Bucket="bucket", Key="k", Body=b"x", ServerSideEncryption="AES256")
+    own_server.stop()
+    if what == "nothing that is marked":
+        with sqlite3.connect(own_server.data_dir / "catalog.db") as database:
+            database.execute("DELETE FROM master_key_mark")
+        database.close()
+    file, kept = own_server.data_dir / "master_key", own_server.folder / "master_key.kept"
+    file.rename(kept)
+    if what == "nothing that is marked":
+        # An older catalog that has nothing to lose.
+        own_server.start()
+        return
+    for _ in range(2):
+        refuses_to_start(own_server, f"{file} {LOST}")
+        assert not file.exists(), "a new key was made in the lost one's place"
+    kept.rename(file)
+    own_server.start()
+
+
+def test_another_master_key_is_refused(own_server):
+    own_server.stop()
+    (own_server.data_dir / "master_key").write_bytes(b"k" * 32)
+    refuses_to_start(own_server, "master_key in the data folder is not the key that sealed what lies beside it")
+    (own_server.data_dir / "master_key").write_bytes(b"short")
+    refuses_to_start(own_server, "does not hold a key of 32 bytes")

@@ -7,6 +7,7 @@ pub mod denial;
 mod identity_policy;
 pub mod key;
 pub mod location;
+pub mod master_key;
 mod permission;
 pub mod policy;
 pub mod principal;

@@ -5,11 +5,11 @@ use sqlx::SqlitePool;
 
 use crate::{
     access_key, dataset, dataset_group, event_tracker, failed, grant, group, group_policy, job, key,
-    metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user, user_policy,
+    master_key, metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user, user_policy,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -24,6 +24,7 @@ const TABLES: [&str; 20] = [
     policy::TABLES,
     key::TABLES,
     grant::TABLES,
+    master_key::TABLES,
     user::TABLES,
     access_key::TABLES,
     user_policy::TABLES,

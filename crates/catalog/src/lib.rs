@@ -11,6 +11,7 @@ mod group_policy;
 pub mod identity_tag;
 pub mod job;
 pub mod key;
+mod master_key;
 pub mod metric_attribution;
 pub mod page;
 pub mod policy;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::bucket::EmbeddedS3;
-use access::key::check_master;
-use access::{Access, RootKey, S3Endpoint, SealingKey};
+use access::{Access, RootKey, S3Endpoint, SealingKey, master_key};
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
 use http_body_util::BodyExt;
@@ -58,8 +57,7 @@ pub async fn compose(
     let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };
-    let master = folder.master_key(&*clock)?;
-    check_master(&catalog, &master).await?;
+    let master = master_key(folder, &catalog, &*clock).await?;
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
     let is_plain = settings.is_plain_at_rest;
@@ -170,6 +168,18 @@ impl House {
             warn!("the audit log was not closed in good order: {cause}");
         }
     }
+}
+
+async fn master_key(folder: &Folder, catalog: &Catalog, clock: &dyn Clock) -> Result<SealingKey> {
+    let master = match folder.master_key()? {
+        Some(master) => master,
+        None => {
+            master_key::refuse_lost(catalog, &folder.master_key_file().display().to_string()).await?;
+            folder.make_master_key(clock)?
+        }
+    };
+    master_key::check(catalog, &master, clock).await?;
+    Ok(master)
 }
 
 async fn open_log(folder: &Path, catalog: &Catalog, settings: LogSettings) -> Result<Log> {
