@@ -220,6 +220,7 @@ def test_whoever_may_not_does_not_learn_what_there_is(workshop, user):
 # How the operations of IAM that name no user, role or policy say on what they ask.
 IAM = {"ListRoles": "role/", "ListUsers": "user/", "ListPolicies": "policy/", "ListGroups": "group/",
        "ListInstanceProfiles": "instance-profile/"}
+IAM_OTHERS = {"GetAccessKeyLastUsed": ("user/*", "access key {AccessKeyId}")}
 IAM_ON_NOTHING = ["SimulateCustomPolicy", "GetAccountSummary", "GetAccountAuthorizationDetails", "ListAccountAliases"]
 # The first of them that a request has is what it asks on.
 IAM_MEMBERS = {"GroupName": "group", "InstanceProfileName": "instance-profile", "UserName": "user", "RoleName": "role"}
@@ -230,6 +231,9 @@ def iam_resource(name, given):
     arn = lambda kind, of: f"arn:aws:iam::{ACCOUNT}:{kind}/{of}"
     if name in IAM_ON_NOTHING:
         return "*", None
+    if name in IAM_OTHERS:
+        resource, shown = IAM_OTHERS[name]
+        return arn(*resource.split("/")), shown.format(**given)
     if name in IAM:
         return arn(*IAM[name].split("/")), None
     if name == "CreatePolicy":
@@ -357,6 +361,27 @@ S3 = [
     ("ListObjectsV2", "s3:ListBucket", {}),
     ("GetBucketLocation", "s3:GetBucketLocation", {}),
     ("GetBucketVersioning", "s3:GetBucketVersioning", {}),
+    ("GetBucketAcl", "s3:GetBucketAcl", {}),
+    ("GetBucketLogging", "s3:GetBucketLogging", {}),
+    ("GetBucketAccelerateConfiguration", "s3:GetAccelerateConfiguration", {}),
+    ("GetBucketNotificationConfiguration", "s3:GetBucketNotification", {}),
+    ("GetBucketRequestPayment", "s3:GetBucketRequestPayment", {}),
+    ("GetBucketOwnershipControls", "s3:GetBucketOwnershipControls", {}),
+    ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration", {}),
+    ("GetBucketLifecycle", "s3:GetLifecycleConfiguration", {}),
+    ("GetBucketNotification", "s3:GetBucketNotification", {}),
+    ("GetBucketReplication", "s3:GetReplicationConfiguration", {}),
+    ("GetBucketWebsite", "s3:GetBucketWebsite", {}),
+    ("GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration", {}),
+    ("GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock", {}),
+    ("GetBucketCors", "s3:GetBucketCORS", {}),
+    ("PutBucketCors", "s3:PutBucketCORS", {"CORSConfiguration": {
+        "CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}}),
+    ("DeleteBucketCors", "s3:PutBucketCORS", {}),
+    ("GetBucketTagging", "s3:GetBucketTagging", {}),
+    ("PutBucketTagging", "s3:PutBucketTagging", {"Tagging": {"TagSet": []}}),
+    ("DeleteBucketTagging", "s3:PutBucketTagging", {}),
+    ("GetObjectTagging", "s3:GetObjectTagging", {"Key": "k"}),
     ("GetBucketPolicy", "s3:GetBucketPolicy", {}),
     ("PutBucketPolicy", "s3:PutBucketPolicy", {"Policy": "{}"}),
     ("DeleteBucketPolicy", "s3:DeleteBucketPolicy", {}),

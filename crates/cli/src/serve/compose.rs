@@ -109,6 +109,7 @@ pub async fn compose(
 
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
     let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
+    let asked = s3.clone();
     Doors {
         credential: Box::new(move |access_key_id, token| {
             let access = access.clone();
@@ -131,6 +132,10 @@ fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s
             Box::pin(
                 async move { s3.call(Some(principal), id, request).await.map(|body| body.boxed_unsync()) },
             )
+        }),
+        s3_preflight: Box::new(move |parts, id| {
+            let s3 = asked.clone();
+            Box::pin(async move { s3.preflight(&parts, id).await.map(|body| body.boxed_unsync()) })
         }),
     }
 }

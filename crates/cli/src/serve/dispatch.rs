@@ -12,7 +12,7 @@ use access::{Peer, Principal, Unauthenticated};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -42,6 +42,9 @@ pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
 pub type StreamDoor =
     Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
 
+/// A browser's question, without a signature, about a bucket: the request's head and its id.
+pub type PreflightDoor = Box<dyn Fn(Parts, String) -> Answering<AnswerBody> + Send + Sync>;
+
 /// The secret and the bearer of an access key id, given the token that came with it.
 pub type Credentials = Box<dyn for<'a> Fn(&'a str, Option<&'a str>) -> LookingUp<'a> + Send + Sync>;
 
@@ -56,6 +59,7 @@ pub struct Doors {
     pub iam: CallDoor,
     pub kms: CallDoor,
     pub s3: StreamDoor,
+    pub s3_preflight: PreflightDoor,
 }
 
 /// Takes every request of a server.
@@ -163,10 +167,7 @@ impl Dispatch {
             return whole(closing(unsigned::protocol(&parts).fault(&too_large_a_head(), id)));
         }
         let claimed = match sigv4::scope(&parts) {
-            Ok(None) => {
-                let preflight = self.cors.preflight(&parts);
-                return whole(preflight.unwrap_or_else(|| unsigned::answer(&parts, id)));
-            }
+            Ok(None) => return self.unsigned(parts, id).await,
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
             Ok(Some(scope)) => {
                 trail::claim(&scope.access_key_id, &scope.service);
@@ -187,6 +188,16 @@ impl Dispatch {
             _ => self.call(&mut parts, claimed, body, id).await,
         };
         answered.unwrap_or_else(|fault| whole(closing(protocol.fault(&fault, id))))
+    }
+
+    async fn unsigned(&self, parts: Parts, id: &str) -> Response<AnswerBody> {
+        if let Some(answer) = self.cors.preflight(&parts) {
+            return whole(answer);
+        }
+        if parts.method == Method::OPTIONS && parts.headers.contains_key(ORIGIN) {
+            return (self.doors.s3_preflight)(parts, id.to_owned()).await;
+        }
+        whole(unsigned::answer(&parts, id))
     }
 
     async fn claimed(
