@@ -4,12 +4,12 @@ use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
 use crate::{
-    access_key, dataset, dataset_group, event_tracker, failed, grant, group, group_policy, job, key,
-    master_key, metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user, user_policy,
+    access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy, job, key,
+    master_key, metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 20] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -27,10 +27,9 @@ const TABLES: [&str; 21] = [
     master_key::TABLES,
     user::TABLES,
     access_key::TABLES,
-    user_policy::TABLES,
     policy_version::TABLES,
     group::TABLES,
-    group_policy::TABLES,
+    identity_policy::TABLES,
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.
