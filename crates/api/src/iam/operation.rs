@@ -76,7 +76,7 @@ macro_rules! iam {
     };
 }
 
-pub(super) static OPERATIONS: [Operation; 70] = [
+pub(super) static OPERATIONS: [Operation; 71] = [
     iam!(
         "CreateRole",
         NewRole,
@@ -128,6 +128,7 @@ pub(super) static OPERATIONS: [Operation; 70] = [
     iam!("CreateAccessKey", UserOrCaller, access_key::create, ["UserName"]),
     iam!("ListAccessKeys", UserOrCaller, access_key::list, ["UserName", "Marker", "MaxItems"]),
     iam!("UpdateAccessKey", UserOrCaller, access_key::update, ["UserName", "AccessKeyId", "Status"]),
+    iam!("GetAccessKeyLastUsed", KeysUser, access_key::last_used, ["AccessKeyId"]),
     iam!("DeleteAccessKey", UserOrCaller, access_key::delete, ["UserName", "AccessKeyId"]),
     iam!("PutUserPolicy", User, inline_policy::put, ["UserName", "PolicyName", "PolicyDocument"]),
     iam!("GetUserPolicy", User, inline_policy::get, ["UserName", "PolicyName"]),

@@ -109,11 +109,20 @@ pub async fn compose(
 
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
     let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
-    let asked = s3.clone();
+    let (asked, users) = (s3.clone(), access.clone());
     Doors {
         credential: Box::new(move |access_key_id, token| {
             let access = access.clone();
             Box::pin(async move { access.credential(access_key_id, token).await })
+        }),
+        key_used: Box::new(move |access_key_id, service| {
+            if let Some(writing) = users.note_use(access_key_id, service) {
+                tokio::spawn(async move {
+                    if let Err(cause) = writing.await {
+                        warn!("the use of an access key was not noted: {}", cause.chain());
+                    }
+                });
+            }
         }),
         personalize: Box::new(move |call| {
             let api = api.clone();

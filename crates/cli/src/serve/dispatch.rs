@@ -45,6 +45,9 @@ pub type StreamDoor =
 /// A browser's question, without a signature, about a bucket: the request's head and its id.
 pub type PreflightDoor = Box<dyn Fn(Parts, String) -> Answering<AnswerBody> + Send + Sync>;
 
+/// Told which access key a verified request bore, and for which service.
+pub type KeyUsed = Box<dyn Fn(&str, &str) + Send + Sync>;
+
 /// The secret and the bearer of an access key id, given the token that came with it.
 pub type Credentials = Box<dyn for<'a> Fn(&'a str, Option<&'a str>) -> LookingUp<'a> + Send + Sync>;
 
@@ -55,6 +58,7 @@ pub type LookingUp<'a> =
 /// What stands behind the dispatcher.
 pub struct Doors {
     pub credential: Credentials,
+    pub key_used: KeyUsed,
     pub personalize: CallDoor,
     pub iam: CallDoor,
     pub kms: CallDoor,
@@ -230,7 +234,7 @@ impl Dispatch {
         let body = Watched { body: Paced::new(body, self.client_timeout), is_read: is_read.clone() };
         let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), body.boxed());
         let body = verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
-        trail::caller(claimed.principal.arn().as_str());
+        self.verified(&claimed);
         let asks_first = parts.headers.contains_key(EXPECT);
         let request = Request::from_parts(parts.clone(), body);
         let response = (self.doors.s3)(claimed.principal, id.to_owned(), request).await;
@@ -265,7 +269,7 @@ impl Dispatch {
         }
         let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
         verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
-        trail::caller(claimed.principal.arn().as_str());
+        self.verified(&claimed);
         let door = match claimed.scope.service.as_str() {
             "personalize" => &self.doors.personalize,
             "kms" => &self.doors.kms,
@@ -284,6 +288,11 @@ impl Dispatch {
             body,
         };
         Ok(whole(door(call).await))
+    }
+
+    fn verified(&self, claimed: &Claimed) {
+        trail::caller(claimed.principal.arn().as_str());
+        (self.doors.key_used)(&claimed.scope.access_key_id, &claimed.scope.service);
     }
 
     fn rules(&self) -> Rules<'_> {
