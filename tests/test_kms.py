@@ -72,6 +72,7 @@ def test_other_kinds_of_keys_are_refused_by_name(kms, asked):
 def test_operations_that_are_not_offered_say_so(kms, key):
     refused("UnsupportedOperationException", kms.sign, "Sign", KeyId=key["KeyId"], Message=b"m",
             SigningAlgorithm="RSASSA_PSS_SHA_256")
+    refused("UnsupportedOperationException", kms.enable_key_rotation, "EnableKeyRotation", KeyId=key["KeyId"])
     refused("UnsupportedOperationException", kms.encrypt, "DryRun", KeyId=key["KeyId"], Plaintext=b"m", DryRun=True)
 
 

@@ -112,37 +112,43 @@ def refuses_to_start(server, *parts):
     assert all(part in said for part in parts), said
 
 
-@pytest.mark.parametrize("what", ["nothing", "a dataset", "a key of KMS", "a user", "an object", "nothing that is marked"])
-def test_a_lost_master_key_is_not_silently_made_anew(own_server, what):
-    """Nor when nothing but a first start is behind the folder: session tokens may be about, and nobody has to guess."""
-    workshop = Clients(own_server.endpoint)
-    if what == "a dataset":
-        workshop = Workshop(own_server.endpoint)
-        workshop.put_items(workshop.make_group(items=ITEMS).items, ("a", {"price": 1, "categoryL1": "b"}))
-    elif what == "a key of KMS":
-        workshop.kms.create_key()
-    elif what == "a user":
-        workshop.iam.create_user(UserName="user")
-        workshop.iam.create_access_key(UserName="user")
-    elif what == "an object":
-        workshop.s3.create_bucket(Bucket="bucket")
-        workshop.s3.put_object(Bucket="bucket", Key="k", Body=b"x", ServerSideEncryption="AES256")
-    own_server.stop()
-    if what == "nothing that is marked":
-        with sqlite3.connect(own_server.data_dir / "catalog.db") as database:
-            database.execute("DELETE FROM master_key_mark")
-        database.close()
-    file, kept = own_server.data_dir / "master_key", own_server.folder / "master_key.kept"
+def lose_master_key(server):
+    """Stops the server and moves the file away; where it is, and where it was."""
+    server.stop()
+    file, kept = server.data_dir / "master_key", server.folder / "master_key.kept"
     file.rename(kept)
-    if what == "nothing that is marked":
-        # An older catalog that has nothing to lose.
-        own_server.start()
-        return
+    return kept, file
+
+
+def test_a_lost_master_key_is_not_silently_made_anew(own_server):
+    """Not even where nobody made anything yet: nobody has to guess what it sealed."""
+    kept, file = lose_master_key(own_server)
     for _ in range(2):
         refuses_to_start(own_server, f"{file} {LOST}")
         assert not file.exists(), "a new key was made in the lost one's place"
     kept.rename(file)
     own_server.start()
+
+
+@pytest.mark.parametrize("what", ["nothing", "a dataset", "a key of KMS", "a user's key"])
+def test_what_a_catalog_without_the_mark_holds_tells_whether_a_key_is_lost(own_server, what):
+    """As an earlier release left it."""
+    clients = Clients(own_server.endpoint)
+    if what == "a dataset":
+        Workshop(own_server.endpoint).make_group(items=ITEMS)
+    elif what == "a key of KMS":
+        clients.kms.create_key()
+    elif what == "a user's key":
+        clients.iam.create_user(UserName="user")
+        clients.iam.create_access_key(UserName="user")
+    _, file = lose_master_key(own_server)
+    with sqlite3.connect(own_server.data_dir / "catalog.db") as database:
+        database.execute("DELETE FROM master_key_mark")
+    database.close()
+    if what == "nothing":
+        own_server.start()
+    else:
+        refuses_to_start(own_server, f"{file} {LOST}")
 
 
 def test_another_master_key_is_refused(own_server):
