@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from support.clients import ONCE
+from support.lade import ask, job_path
 from support.policies import allow, bucket_policy, deny, trust_policy
 from support.schemas import ITEMS
 from support.server import ACCOUNT, REGION
@@ -171,6 +172,33 @@ def test_every_operation_of_personalize_asks(workshop, user, service):
         beside += ["personalize:TagResource"] if name.startswith("Create") and given.get("tags") and is_offered else []
         resource = personalize_resource(name, given, is_offered)
         check(workshop, user, client, f"personalize:{name}", name, given, resource, beside)
+
+
+# What stands beyond the service asks for the permission of the operation that it is nearest to, on the same ARN.
+JOBS = {"dataset-import-job": "DatasetImportJob", "dataset-export-job": "DatasetExportJob",
+        "data-deletion-job": "DataDeletionJob"}
+
+
+def test_every_operation_of_lade_asks(server, workshop, user):
+    credentials = user.session.get_credentials()
+
+    def told(method, path, *statements):
+        workshop.set_policy(user, *statements)
+        status, answer = ask(server.endpoint, method, path, credentials.access_key, credentials.secret_key)
+        return (answer["__type"], answer["message"]) if status >= 400 else None
+
+    for kind, noun in JOBS.items():
+        arn = f"arn:aws:personalize:{REGION}:{ACCOUNT}:{kind}/nobody"
+        for method, path, verb in (("GET", job_path(arn), "Describe"), ("POST", job_path(arn, "/cancel"), "Create")):
+            action = f"personalize:{verb}{noun}"
+            assert is_told(told(method, path, allow("*"), deny(action)), user, action, arn), action
+            assert told(method, path, allow(action))[0] == "ResourceNotFoundException", action
+            assert told(method, path, allow(action, arn))[0] == "ResourceNotFoundException", action
+            assert is_told(told(method, path, allow(action, another(arn))), user, action, arn), action
+    lists = [f"personalize:List{noun}s" for noun in JOBS.values()]
+    assert told("GET", "/jobs", allow(lists)) is None
+    for action in lists:
+        assert is_told(told("GET", "/jobs", allow("*"), deny(action)), user, action, "*"), action
 
 
 PASSING = ["CreateDatasetGroup", "CreateDatasetImportJob", "CreateDatasetExportJob", "CreateDataDeletionJob",
