@@ -275,8 +275,13 @@ def test_a_key_out_of_use_stops_its_group_alone_and_loses_nothing(serve, block, 
     until(lambda: len(runs(server)) >= 2)
     refused(put_item("blocked"), why, sealed.key)
 
+    blocked = lambda: [line for line in server.stderr.read_text().splitlines()
+                       if "a dataset is flushed later" in line and sealed.items in line]
+    until(blocked)
+    assert len(blocked()) <= 2, "what stays blocked is said once by each of the two servers"
     release(workshop, sealed)
     put_item("after")()
+    until(lambda: f'can be flushed again dataset.arn={sealed.items}' in server.stderr.read_text())
     expected = sorted([f"{CANARY}-imported", "plain", "before", "after", *accepted])
     assert ids(workshop.export(sealed.items, "ALL")) == expected
     put_event()

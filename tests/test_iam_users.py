@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import stat
 import threading
 import urllib.error
@@ -117,6 +118,32 @@ class TestAccessKeys:
         listed = workshop.iam.list_access_keys(UserName=user.name)
         assert {key["AccessKeyId"] for key in listed["AccessKeyMetadata"]} == {user.key, more["AccessKeyId"]}
         assert more["SecretAccessKey"] not in json.dumps(listed, default=str)
+
+    def test_a_key_says_when_and_for_what_it_was_last_used(self, own_server):
+        root = Clients(own_server.endpoint)
+        root.iam.create_user(UserName="used")
+        root.iam.put_user_policy(UserName="used", PolicyName="p", PolicyDocument=json.dumps({
+            "Version": "2012-10-17", "Statement": allow("s3:*")}))
+        key = root.iam.create_access_key(UserName="used")["AccessKey"]
+        last = lambda: Clients(own_server.endpoint).iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])
+        assert last()["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
+        clients = lambda secret: Clients(own_server.endpoint, key["AccessKeyId"], secret)
+        # Whoever has the id alone has not used the key.
+        assert refused(clients("x" * 40).s3.list_buckets)[0] == "SignatureDoesNotMatch"
+        assert "LastUsedDate" not in last()["AccessKeyLastUsed"]
+        before = time.time()
+        for service, call in (("s3", lambda one: one.s3.list_buckets()), ("sts", lambda one: one.sts.get_caller_identity())):
+            call(clients(key["SecretAccessKey"]))
+            deadline = time.monotonic() + 20
+            while (found := last())["AccessKeyLastUsed"]["ServiceName"] != service:
+                assert time.monotonic() < deadline, found
+            assert found["UserName"] == "used" and found["AccessKeyLastUsed"]["Region"] == "us-east-1"
+            assert before - 1 <= found["AccessKeyLastUsed"]["LastUsedDate"].timestamp() <= time.time() + 1
+        own_server.restart()
+        assert last()["AccessKeyLastUsed"]["ServiceName"] == "sts"
+        root = Clients(own_server.endpoint)
+        root.iam.delete_access_key(UserName="used", AccessKeyId=key["AccessKeyId"])
+        assert refused(last)[::2] == ("NoSuchEntity", 404)
 
     def test_an_inactive_or_deleted_key_stops_at_once(self, workshop):
         user = workshop.make_user("stopped", allow("*"))

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.clients import Clients, aws_json
+from support.policies import allow, deny
 from support.server import ACCOUNT, REGION
 from support.workshop import unique
 
@@ -71,6 +72,7 @@ def test_other_kinds_of_keys_are_refused_by_name(kms, asked):
 def test_operations_that_are_not_offered_say_so(kms, key):
     refused("UnsupportedOperationException", kms.sign, "Sign", KeyId=key["KeyId"], Message=b"m",
             SigningAlgorithm="RSASSA_PSS_SHA_256")
+    refused("UnsupportedOperationException", kms.enable_key_rotation, "EnableKeyRotation", KeyId=key["KeyId"])
     refused("UnsupportedOperationException", kms.encrypt, "DryRun", KeyId=key["KeyId"], Plaintext=b"m", DryRun=True)
 
 
@@ -284,3 +286,36 @@ def test_the_aws_cli_makes_a_key_and_uses_it(server, tmp_path):
     (tmp_path / "blob").write_bytes(base64.b64decode(made["CiphertextBlob"]))
     opened = aws_json(server, "kms", "decrypt", "--ciphertext-blob", f"fileb://{tmp_path}/blob")
     assert base64.b64decode(opened["Plaintext"]) == b"canary"
+
+
+def test_policies_of_a_key_and_of_its_user_see_where_the_request_comes_from(workshop):
+    arn = workshop.kms.create_key()["KeyMetadata"]["Arn"]
+    user = workshop.make_user("somewhere")
+    owner = {**allow("kms:*"), "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    here, elsewhere = {"aws:SourceIp": "127.0.0.0/8"}, {"aws:SourceIp": "10.0.0.0/8"}
+
+    def may(own, of_key=()):
+        workshop.set_policy(user, *own)
+        statements = [{**one, "Principal": {"AWS": user.arn}} for one in of_key]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [owner, *statements]})
+        workshop.kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=policy)
+        allowed = set()
+        for name, given in (("encrypt", {"KeyId": arn, "Plaintext": b"x"}), ("describe_key", {"KeyId": arn}), ("list_keys", {})):
+            try:
+                getattr(user.kms, name)(**given)
+                allowed.add(name)
+            except ClientError as error:
+                assert error.response["Error"]["Code"] == "AccessDeniedException"
+        return allowed
+
+    with_key, everything = {"encrypt", "describe_key"}, {"encrypt", "describe_key", "list_keys"}
+    nothing = [allow("sts:*")]
+    assert may([allow("kms:*", IpAddress=here)]) == everything
+    assert may([allow("kms:*", IpAddress=elsewhere)]) == set()
+    assert may([allow("kms:*", NotIpAddress=elsewhere)]) == everything
+    assert may([allow("kms:*", NotIpAddress=here)]) == set()
+    assert may([allow("kms:*"), deny("kms:*", IpAddress=here)]) == set()
+    assert may([allow("kms:*"), deny("kms:*", NotIpAddress=here)]) == everything
+    assert may(nothing, [allow("kms:*", IpAddress=here)]) == with_key
+    assert may(nothing, [allow("kms:*", NotIpAddress=here)]) == set()
+    assert may([allow("kms:*")], [deny("kms:Encrypt", IpAddress=here)]) == everything - {"encrypt"}

@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from support.clients import ONCE
+from support.lade import ask, job_path
 from support.policies import allow, bucket_policy, deny, trust_policy
 from support.schemas import ITEMS
 from support.server import ACCOUNT, REGION
@@ -173,6 +174,33 @@ def test_every_operation_of_personalize_asks(workshop, user, service):
         check(workshop, user, client, f"personalize:{name}", name, given, resource, beside)
 
 
+# What stands beyond the service asks for the permission of the operation that it is nearest to, on the same ARN.
+JOBS = {"dataset-import-job": "DatasetImportJob", "dataset-export-job": "DatasetExportJob",
+        "data-deletion-job": "DataDeletionJob"}
+
+
+def test_every_operation_of_lade_asks(server, workshop, user):
+    credentials = user.session.get_credentials()
+
+    def told(method, path, *statements):
+        workshop.set_policy(user, *statements)
+        status, answer = ask(server.endpoint, method, path, credentials.access_key, credentials.secret_key)
+        return (answer["__type"], answer["message"]) if status >= 400 else None
+
+    for kind, noun in JOBS.items():
+        arn = f"arn:aws:personalize:{REGION}:{ACCOUNT}:{kind}/nobody"
+        for method, path, verb in (("GET", job_path(arn), "Describe"), ("POST", job_path(arn, "/cancel"), "Create")):
+            action = f"personalize:{verb}{noun}"
+            assert is_told(told(method, path, allow("*"), deny(action)), user, action, arn), action
+            assert told(method, path, allow(action))[0] == "ResourceNotFoundException", action
+            assert told(method, path, allow(action, arn))[0] == "ResourceNotFoundException", action
+            assert is_told(told(method, path, allow(action, another(arn))), user, action, arn), action
+    lists = [f"personalize:List{noun}s" for noun in JOBS.values()]
+    assert told("GET", "/jobs", allow(lists)) is None
+    for action in lists:
+        assert is_told(told("GET", "/jobs", allow("*"), deny(action)), user, action, "*"), action
+
+
 PASSING = ["CreateDatasetGroup", "CreateDatasetImportJob", "CreateDatasetExportJob", "CreateDataDeletionJob",
            "CreateMetricAttribution", "UpdateMetricAttribution"]
 
@@ -220,6 +248,7 @@ def test_whoever_may_not_does_not_learn_what_there_is(workshop, user):
 # How the operations of IAM that name no user, role or policy say on what they ask.
 IAM = {"ListRoles": "role/", "ListUsers": "user/", "ListPolicies": "policy/", "ListGroups": "group/",
        "ListInstanceProfiles": "instance-profile/"}
+IAM_OTHERS = {"GetAccessKeyLastUsed": ("user/*", "access key {AccessKeyId}")}
 IAM_ON_NOTHING = ["SimulateCustomPolicy", "GetAccountSummary", "GetAccountAuthorizationDetails", "ListAccountAliases"]
 # The first of them that a request has is what it asks on.
 IAM_MEMBERS = {"GroupName": "group", "InstanceProfileName": "instance-profile", "UserName": "user", "RoleName": "role"}
@@ -230,6 +259,9 @@ def iam_resource(name, given):
     arn = lambda kind, of: f"arn:aws:iam::{ACCOUNT}:{kind}/{of}"
     if name in IAM_ON_NOTHING:
         return "*", None
+    if name in IAM_OTHERS:
+        resource, shown = IAM_OTHERS[name]
+        return arn(*resource.split("/")), shown.format(**given)
     if name in IAM:
         return arn(*IAM[name].split("/")), None
     if name == "CreatePolicy":
@@ -357,6 +389,27 @@ S3 = [
     ("ListObjectsV2", "s3:ListBucket", {}),
     ("GetBucketLocation", "s3:GetBucketLocation", {}),
     ("GetBucketVersioning", "s3:GetBucketVersioning", {}),
+    ("GetBucketAcl", "s3:GetBucketAcl", {}),
+    ("GetBucketLogging", "s3:GetBucketLogging", {}),
+    ("GetBucketAccelerateConfiguration", "s3:GetAccelerateConfiguration", {}),
+    ("GetBucketNotificationConfiguration", "s3:GetBucketNotification", {}),
+    ("GetBucketRequestPayment", "s3:GetBucketRequestPayment", {}),
+    ("GetBucketOwnershipControls", "s3:GetBucketOwnershipControls", {}),
+    ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration", {}),
+    ("GetBucketLifecycle", "s3:GetLifecycleConfiguration", {}),
+    ("GetBucketNotification", "s3:GetBucketNotification", {}),
+    ("GetBucketReplication", "s3:GetReplicationConfiguration", {}),
+    ("GetBucketWebsite", "s3:GetBucketWebsite", {}),
+    ("GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration", {}),
+    ("GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock", {}),
+    ("GetBucketCors", "s3:GetBucketCORS", {}),
+    ("PutBucketCors", "s3:PutBucketCORS", {"CORSConfiguration": {
+        "CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}}),
+    ("DeleteBucketCors", "s3:PutBucketCORS", {}),
+    ("GetBucketTagging", "s3:GetBucketTagging", {}),
+    ("PutBucketTagging", "s3:PutBucketTagging", {"Tagging": {"TagSet": []}}),
+    ("DeleteBucketTagging", "s3:PutBucketTagging", {}),
+    ("GetObjectTagging", "s3:GetObjectTagging", {"Key": "k"}),
     ("GetBucketPolicy", "s3:GetBucketPolicy", {}),
     ("PutBucketPolicy", "s3:PutBucketPolicy", {"Policy": "{}"}),
     ("DeleteBucketPolicy", "s3:DeleteBucketPolicy", {}),

@@ -5,8 +5,11 @@ import json
 import sqlite3
 import stat
 
+import pytest
+
 from support.clients import Clients
 from support.policies import allow
+from support.schemas import ITEMS
 from support.workshop import Workshop
 
 SEALED = "sealed:"
@@ -95,3 +98,62 @@ def test_a_secret_opens_in_its_own_row_only(own_server):
     own_server.spawn()
     assert own_server.process.wait(20) == 1
     assert "sealed under another master key" in own_server.tail()
+
+
+# The master key itself
+
+LOST = "is missing, and what lies in the data folder was sealed with it: restore it from the backup"
+
+
+def refuses_to_start(server, *parts):
+    server.spawn()
+    assert server.process.wait(20) == 1
+    said = server.tail()
+    assert all(part in said for part in parts), said
+
+
+def lose_master_key(server):
+    """Stops the server and moves the file away; where it is, and where it was."""
+    server.stop()
+    file, kept = server.data_dir / "master_key", server.folder / "master_key.kept"
+    file.rename(kept)
+    return kept, file
+
+
+def test_a_lost_master_key_is_not_silently_made_anew(own_server):
+    """Not even where nobody made anything yet: nobody has to guess what it sealed."""
+    kept, file = lose_master_key(own_server)
+    for _ in range(2):
+        refuses_to_start(own_server, f"{file} {LOST}")
+        assert not file.exists(), "a new key was made in the lost one's place"
+    kept.rename(file)
+    own_server.start()
+
+
+@pytest.mark.parametrize("what", ["nothing", "a dataset", "a key of KMS", "a user's key"])
+def test_what_a_catalog_without_the_mark_holds_tells_whether_a_key_is_lost(own_server, what):
+    """As an earlier release left it."""
+    clients = Clients(own_server.endpoint)
+    if what == "a dataset":
+        Workshop(own_server.endpoint).make_group(items=ITEMS)
+    elif what == "a key of KMS":
+        clients.kms.create_key()
+    elif what == "a user's key":
+        clients.iam.create_user(UserName="user")
+        clients.iam.create_access_key(UserName="user")
+    _, file = lose_master_key(own_server)
+    with sqlite3.connect(own_server.data_dir / "catalog.db") as database:
+        database.execute("DELETE FROM master_key_mark")
+    database.close()
+    if what == "nothing":
+        own_server.start()
+    else:
+        refuses_to_start(own_server, f"{file} {LOST}")
+
+
+def test_another_master_key_is_refused(own_server):
+    own_server.stop()
+    (own_server.data_dir / "master_key").write_bytes(b"k" * 32)
+    refuses_to_start(own_server, "master_key in the data folder is not the key that sealed what lies beside it")
+    (own_server.data_dir / "master_key").write_bytes(b"short")
+    refuses_to_start(own_server, "does not hold a key of 32 bytes")

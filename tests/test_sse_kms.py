@@ -292,6 +292,19 @@ def test_an_export_under_a_key_writes_objects_under_it(workshop, items, key):
     assert described["jobOutput"] == destination(workshop, key)
 
 
+def test_an_export_without_a_key_follows_its_buckets_default(workshop, items, key):
+    bucket = workshop.make_bucket("default")
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    workshop.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
+        "Rules": [{"ApplyServerSideEncryptionByDefault": default}]})
+    start = lambda role: workshop.start_export(items, "ALL", path=f"s3://{bucket}/out", roleArn=role)
+    refused("InvalidInputException", lambda: start(role_with(workshop, bucket, key, actions=())), "kms:GenerateDataKey")
+    found = workshop.read_export(start(role_with(workshop, bucket, key)))
+    assert len(found.rows) == 50
+    for name in found.keys:
+        assert shown(workshop.s3.head_object(Bucket=bucket, Key=name)) == ("aws:kms", key), name
+
+
 def test_the_aws_cli_exports_under_a_key(server, workshop, items, key):
     role = role_with(workshop, workshop.target, key)
     name = unique("cli")

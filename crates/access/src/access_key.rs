@@ -22,24 +22,49 @@ const PURPOSE: &[u8] = b"secrets of access keys";
 /// With which a sealed secret begins; no secret has a colon.
 const SEALED: &str = "sealed:";
 
+/// A key's use is written down at most this often.
+const NOTED_EVERY_MS: i64 = 60_000;
+
 /// The active keys of all users, by id.
 #[derive(Default)]
 pub(crate) struct AccessKeys {
-    live: RwLock<HashMap<String, (Credential, Arc<User>)>>,
+    live: RwLock<HashMap<String, Live>>,
     /// Held while a key changes, so that memory sees the changes in the order of the catalog.
     changing: Mutex<()>,
+}
+
+struct Live {
+    credential: Credential,
+    user: Arc<User>,
+    /// The use that was written down last: when, and for which service.
+    noted: std::sync::Mutex<Option<(i64, String)>>,
 }
 
 impl AccessKeys {
     pub fn find(&self, id: &str) -> Option<(Credential, Principal)> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.get(id).map(|(credential, user)| (credential.clone(), Principal::User(user.clone())))
+        live.get(id).map(|key| (key.credential.clone(), Principal::User(key.user.clone())))
+    }
+
+    /// Whether a use of a key is to be written down; it counts as written from now on.
+    fn must_note(&self, id: &str, service: &str, now_ms: i64) -> bool {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = live.get(id) else { return false };
+        let mut noted = key.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back keeps nothing from being written.
+        let is_fresh = |at_ms: i64| (at_ms..at_ms + NOTED_EVERY_MS).contains(&now_ms);
+        if noted.as_ref().is_some_and(|(at_ms, known)| known == service && is_fresh(*at_ms)) {
+            return false;
+        }
+        *noted = Some((now_ms, service.to_owned()));
+        true
     }
 
     fn put(&self, key: LiveKey, secret_access_key: String) {
         let credential = Credential { secret_access_key, session_token: None };
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        live.insert(key.id, (credential, Arc::new(User::of(key.user))));
+        let (user, noted) = (Arc::new(User::of(key.user)), std::sync::Mutex::default());
+        live.insert(key.id, Live { credential, user, noted });
     }
 
     fn remove(&self, id: &str) {
@@ -112,6 +137,21 @@ impl Access {
         self.catalog.delete_access_key(user, id).await?;
         self.keys.remove(id);
         Ok(())
+    }
+
+    /// What is to be written down of a verified request that bore a key: nothing for keys that are no user's, and nothing
+    /// more within a minute, so that calls don't wait for it.
+    pub fn note_use(
+        &self,
+        id: &str,
+        service: &str,
+    ) -> Option<impl Future<Output = Result<()>> + Send + 'static> {
+        let now_ms = self.clock.now_ms();
+        if !self.keys.must_note(id, service, now_ms) {
+            return None;
+        }
+        let (catalog, id, service) = (self.catalog.clone(), id.to_owned(), service.to_owned());
+        Some(async move { catalog.note_access_key_use(&id, now_ms, &service).await })
     }
 
     fn keep(&self, key: LiveKey) -> Result<()> {

@@ -17,7 +17,7 @@ use model::{Arn, Error, Result};
 
 use crate::remedy::insufficient;
 use crate::seal::{KEY_BYTES, SealingKey};
-use crate::{Access, Principal};
+use crate::{Access, Asking, Principal};
 
 /// What the server's own data keys are sealed for; keys of KMS lie under the master key itself.
 const SERVER_KEY: &[u8] = b"data keys of the server";
@@ -61,13 +61,14 @@ impl Access {
     /// `NotFound`, `InvalidArn`, `Denied`.
     pub async fn key(
         &self,
-        principal: &Principal,
+        asking: impl Into<Asking<'_>>,
         action: &str,
         reference: &str,
         naming: Naming,
     ) -> Result<KeyRow, KeyFault> {
-        let key = self.named_key(principal, action, reference, naming).await?;
-        self.permit_key(principal, action, &key, None).await?;
+        let asking = asking.into();
+        let key = self.named_key(asking, action, reference, naming).await?;
+        self.permit_key(asking, action, &key, None).await?;
         Ok(key)
     }
 
@@ -77,7 +78,7 @@ impl Access {
     /// As `key`, and those of a key that is out of use.
     pub async fn generate_data_key(
         &self,
-        principal: &Principal,
+        asking: impl Into<Asking<'_>>,
         action: &str,
         reference: &str,
         context: &EncryptionContext,
@@ -85,7 +86,7 @@ impl Access {
     ) -> Result<DataKey, KeyFault> {
         let mut plaintext = vec![0; size];
         self.clock.fill(&mut plaintext);
-        let (ciphertext, key) = self.encrypt(principal, action, reference, context, &plaintext).await?;
+        let (ciphertext, key) = self.encrypt(asking.into(), action, reference, context, &plaintext).await?;
         Ok(DataKey { plaintext, ciphertext, key })
     }
 
@@ -95,14 +96,15 @@ impl Access {
     /// As `generate_data_key`.
     pub async fn encrypt(
         &self,
-        principal: &Principal,
+        asking: impl Into<Asking<'_>>,
         action: &str,
         reference: &str,
         context: &EncryptionContext,
         text: &[u8],
     ) -> Result<(Vec<u8>, Arn), KeyFault> {
-        let key = self.named_key(principal, action, reference, Naming::KeyOrAlias).await?;
-        self.permit_key(principal, action, &key, Some(context)).await?;
+        let asking = asking.into();
+        let key = self.named_key(asking, action, reference, Naming::KeyOrAlias).await?;
+        self.permit_key(asking, action, &key, Some(context)).await?;
         usable(&key)?;
         let material = self.material(&key)?;
         Ok((ciphertext::seal(&*self.clock, &key.id, &material, text, context), key.arn))
@@ -114,15 +116,16 @@ impl Access {
     /// As `generate_data_key`, `IncorrectKey`, `InvalidCiphertext`.
     pub async fn decrypt(
         &self,
-        principal: &Principal,
+        asking: impl Into<Asking<'_>>,
         action: &str,
         reference: Option<&str>,
         context: &EncryptionContext,
         ciphertext: &[u8],
     ) -> Result<Opened, KeyFault> {
+        let asking = asking.into();
         let id = ciphertext::key_id(ciphertext).ok_or(KeyFault::InvalidCiphertext)?;
         let key = self.catalog.key(KeyName::Id(&id)).await?.ok_or_else(unknown_maker)?;
-        self.permit_key(principal, action, &key, Some(context)).await?;
+        self.permit_key(asking, action, &key, Some(context)).await?;
         if let Some(reference) = reference
             && self.find_key(reference, Naming::KeyOrAlias).await?.id != id
         {

@@ -1,6 +1,7 @@
 //! Who may: principals, policy decisions, role sessions, and the only way to a bucket that is not ours.
 
 mod access_key;
+mod asking;
 mod assume_role;
 pub mod bucket;
 pub mod denial;
@@ -8,6 +9,7 @@ pub mod errand;
 mod identity_policy;
 pub mod key;
 pub mod location;
+pub mod master_key;
 mod permission;
 pub mod policy;
 pub mod principal;
@@ -21,6 +23,7 @@ pub mod trail;
 
 pub use ::seal;
 pub use ::seal::SealingKey;
+pub use asking::Asking;
 pub use assume_role::{Assumed, RoleRequest};
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};

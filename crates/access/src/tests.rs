@@ -102,7 +102,7 @@ async fn a_session_needs_the_role_policy_and_the_bucket_policy() {
     let refused = f.refusal(&session, "s3:PutObject", Some(BUCKET)).await.unwrap();
     assert_eq!(refused, format!("{start}because no identity-based policy allows the s3:PutObject action"));
 
-    f.catalog.put_role_policy("Export", "p", EXPORT, 10_240).await.unwrap();
+    f.catalog.put_identity_policy(catalog::Identity::Role("Export"), "p", EXPORT, 10_240).await.unwrap();
     assert_eq!(f.refusal(&session, "s3:PutObject", Some(BUCKET)).await, None);
     let refused = f.refusal(&session, "s3:PutObject", None).await.unwrap();
     assert_eq!(refused, format!("{start}because no resource-based policy allows the s3:PutObject action"));
@@ -111,7 +111,10 @@ async fn a_session_needs_the_role_policy_and_the_bucket_policy() {
     let refused = f.refusal(&session, "s3:PutObject", Some(&deny)).await.unwrap();
     assert_eq!(refused, format!("{start}with an explicit deny in a resource-based policy"));
 
-    f.catalog.put_role_policy("Export", "q", &EXPORT.replace("Allow", "Deny"), 10_240).await.unwrap();
+    f.catalog
+        .put_identity_policy(catalog::Identity::Role("Export"), "q", &EXPORT.replace("Allow", "Deny"), 10_240)
+        .await
+        .unwrap();
     let refused = f.refusal(&session, "s3:PutObject", Some(BUCKET)).await.unwrap();
     assert_eq!(refused, format!("{start}with an explicit deny in an identity-based policy"));
 }
@@ -132,10 +135,10 @@ async fn an_attached_policy_counts_as_long_as_it_is_attached() {
         created_ms: 0,
     };
     f.catalog.create_policy(&policy).await.unwrap();
-    f.catalog.attach_policy("Export", arn.as_str()).await.unwrap();
+    f.catalog.attach_policy(catalog::Identity::Role("Export"), arn.as_str()).await.unwrap();
     let session = f.session(&role);
     assert_eq!(f.refusal(&session, "s3:PutObject", Some(BUCKET)).await, None);
-    f.catalog.detach_policy("Export", arn.as_str()).await.unwrap();
+    f.catalog.detach_policy(catalog::Identity::Role("Export"), arn.as_str()).await.unwrap();
     assert!(f.refusal(&session, "s3:PutObject", Some(BUCKET)).await.is_some());
 }
 
@@ -238,14 +241,17 @@ async fn a_change_of_a_policy_holds_from_the_next_request_on() {
     let (_, user) = f.user("Ann").await;
     for _ in 0..2 {
         assert!(f.refusal(&user, "s3:PutObject", None).await.is_some());
-        f.catalog.put_user_policy("Ann", "p", EXPORT, 2048).await.unwrap();
+        f.catalog.put_identity_policy(catalog::Identity::User("Ann"), "p", EXPORT, 2048).await.unwrap();
         assert_eq!(f.refusal(&user, "s3:PutObject", None).await, None);
-        f.catalog.delete_user_policy("Ann", "p").await.unwrap();
+        f.catalog.delete_identity_policy(catalog::Identity::User("Ann"), "p").await.unwrap();
     }
     let named =
         BUCKET.replace(r#""Service":"personalize.amazonaws.com""#, &format!(r#""AWS":"{}""#, user.arn()));
     assert_eq!(f.refusal(&user, "s3:PutObject", Some(&named)).await, None);
-    f.catalog.put_user_policy("Ann", "p", &EXPORT.replace("Allow", "Deny"), 2048).await.unwrap();
+    f.catalog
+        .put_identity_policy(catalog::Identity::User("Ann"), "p", &EXPORT.replace("Allow", "Deny"), 2048)
+        .await
+        .unwrap();
     let refused = f.refusal(&user, "s3:PutObject", Some(&named)).await.unwrap();
     assert!(refused.ends_with("with an explicit deny in an identity-based policy"), "{refused}");
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use access::Principal;
+use access::{Asking, Principal};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
@@ -23,4 +23,11 @@ pub struct Call {
     pub query: Option<String>,
     pub headers: HeaderMap,
     pub body: Bytes,
+}
+
+impl Call {
+    /// Who asks for what the operation needs.
+    pub fn asking(&self) -> Asking<'_> {
+        Asking { principal: &self.principal, source_ip: self.source_ip }
+    }
 }

@@ -5,19 +5,17 @@ mod attachment;
 mod aws_policy;
 mod caller;
 mod group;
-mod group_policy;
+mod inline_policy;
 mod input;
 mod not_offered;
 mod operation;
 mod permission;
 mod policy;
 mod role;
-mod role_policy;
 mod simulation;
 mod sts;
 mod tag;
 mod user;
-mod user_policy;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ mod tag;
 
 use std::sync::Arc;
 
-use access::{Access, KeyFault, Principal, trail};
+use access::{Access, Asking, KeyFault, trail};
 use bytes::Bytes;
 use catalog::Catalog;
 use http::{Method, Response, StatusCode};
@@ -74,11 +74,11 @@ impl Kms {
         let input = read(&call.body)?;
         shape::check(operation.input, &input)?;
         refuse_members(&input)?;
-        (operation.run)(self, &call.principal, input).await
+        (operation.run)(self, call.asking(), input).await
     }
 
     /// Asks for a permission that no key's policy gives.
-    async fn permit(&self, caller: &Principal, action: &str, resource: &str) -> Answer<()> {
+    async fn permit(&self, caller: Asking<'_>, action: &str, resource: &str) -> Answer<()> {
         Ok(self.access.permit_keys(caller, action, resource).await?)
     }
 }

@@ -48,7 +48,7 @@ pub async fn check(api: &Api, call: &Call, operation: &Operation, input: &Value)
     if operation.name == "CreateDatasetGroup"
         && let (Some(key), Some(group)) = (text(input, "kmsKeyArn"), Arn::parse(&resource))
     {
-        api.access.permit_group_key(&call.principal, &group, key).await?;
+        api.access.permit_group_key(call.asking(), &group, key).await?;
     }
     for role in roles(input) {
         let passing = Context::from_peer(call.source_ip).with("iam:PassedToService", PERSONALIZE);
@@ -66,7 +66,7 @@ async fn authorize_key(api: &Api, call: &Call, key: &str) -> Result<()> {
     if matches!(call.principal, Principal::Root { .. }) {
         return Ok(());
     }
-    match api.access.key(&call.principal, "kms:GenerateDataKey", key, Naming::Key).await {
+    match api.access.key(call.asking(), "kms:GenerateDataKey", key, Naming::Key).await {
         Err(KeyFault::Denied(denial)) => Err(denial.into()),
         Err(KeyFault::Failed(error)) => Err(error),
         _ => Ok(()),

@@ -15,6 +15,10 @@ CREATE TABLE IF NOT EXISTS access_key (
     is_active INTEGER NOT NULL, key_created_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS access_key_user ON access_key (user_arn);
+CREATE TABLE IF NOT EXISTS access_key_use (
+    access_key_id TEXT PRIMARY KEY REFERENCES access_key (access_key_id) ON DELETE CASCADE, used_ms INTEGER NOT NULL,
+    service TEXT NOT NULL
+) STRICT;
 ";
 
 /// A key as lists show it: without its secret.
@@ -23,6 +27,14 @@ pub struct AccessKeyRow {
     pub id: String,
     pub is_active: bool,
     pub created_ms: i64,
+}
+
+/// Whose a key is, and when and for which service it was last used; `None` when it never was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    pub user: String,
+    pub user_arn: String,
+    pub last: Option<(i64, String)>,
 }
 
 /// An active key with its sealed secret and its user.
@@ -120,6 +132,33 @@ impl Catalog {
         if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
             return Err(no_key(id));
         }
+        tx.commit().await.map_err(failed)
+    }
+
+    /// What is known of a key's use; `None` when there is no such key.
+    pub async fn access_key_use(&self, id: &str) -> Result<Option<KeyUse>> {
+        let row: Option<(String, String, Option<i64>, Option<String>)> = sqlx::query_as(
+            "SELECT user.name, user.arn, used_ms, service FROM access_key JOIN user ON user.arn = user_arn
+             LEFT JOIN access_key_use USING (access_key_id) WHERE access_key_id = ?",
+        )
+        .bind(id)
+        .fetch_optional(self.pool())
+        .await
+        .map_err(failed)?;
+        Ok(row.map(|(user, user_arn, used_ms, service)| KeyUse {
+            user,
+            user_arn,
+            last: used_ms.zip(service),
+        }))
+    }
+
+    /// Notes that a key was used; of one that is gone, nothing.
+    pub async fn note_access_key_use(&self, id: &str, used_ms: i64, service: &str) -> Result<()> {
+        let mut tx = self.write().await?;
+        let query = sqlx::query(
+            "INSERT OR REPLACE INTO access_key_use SELECT access_key_id, ?2, ?3 FROM access_key WHERE access_key_id = ?1",
+        );
+        query.bind(id).bind(used_ms).bind(service).execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
 

@@ -4,8 +4,8 @@ use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
 use crate::{
-    access_key, dataset, dataset_group, event_tracker, failed, grant, group, group_policy, job, key,
-    metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user, user_policy,
+    access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy, job, key,
+    master_key, metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
@@ -24,12 +24,12 @@ const TABLES: [&str; 20] = [
     policy::TABLES,
     key::TABLES,
     grant::TABLES,
+    master_key::TABLES,
     user::TABLES,
     access_key::TABLES,
-    user_policy::TABLES,
     policy_version::TABLES,
     group::TABLES,
-    group_policy::TABLES,
+    identity_policy::TABLES,
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.

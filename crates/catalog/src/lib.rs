@@ -7,10 +7,11 @@ pub mod event_tracker;
 mod format;
 pub mod grant;
 pub mod group;
-mod group_policy;
+pub mod identity_policy;
 pub mod identity_tag;
 pub mod job;
 pub mod key;
+mod master_key;
 pub mod metric_attribution;
 pub mod page;
 pub mod policy;
@@ -21,12 +22,12 @@ pub mod schema;
 pub mod sequencer;
 pub mod tag;
 pub mod user;
-mod user_policy;
 
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
 pub use grant::GrantRow;
+pub use identity_policy::Identity;
 pub use job::data_deletion_job::{DeletionPlan, Replacement};
 pub use job::{
     DatasetUpdate, DeletionRequest, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress,

@@ -5,7 +5,7 @@ use model::{Arn, ErrorKind};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
-use crate::role::{Names, role_arn, taken};
+use crate::role::{Names, taken};
 use crate::{Catalog, failed, in_use, policy_version, stored_arn};
 
 pub(crate) const TABLES: &str = "
@@ -16,11 +16,6 @@ CREATE TABLE IF NOT EXISTS policy (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS policy_own_name ON policy (name COLLATE NOCASE)
     WHERE arn NOT LIKE 'arn:aws:iam::aws:%';
-CREATE TABLE IF NOT EXISTS attachment (
-    role_arn TEXT NOT NULL REFERENCES role (arn), policy_arn TEXT NOT NULL REFERENCES policy (arn),
-    PRIMARY KEY (role_arn, policy_arn)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS attachment_policy ON attachment (policy_arn);
 ";
 
 /// A managed policy, with the document of its default version.
@@ -150,47 +145,6 @@ impl Catalog {
         self.commit_identity(tx).await
     }
 
-    /// Attaches a policy to a role; one that is attached stays so.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such role or policy.
-    pub async fn attach_policy(&self, role: &str, policy_arn: &str) -> Result<()> {
-        let mut tx = self.write().await?;
-        let arn = role_arn(&mut tx, role).await?;
-        must_exist(&mut tx, policy_arn).await?;
-        let query = sqlx::query("INSERT OR IGNORE INTO attachment VALUES (?, ?)").bind(arn).bind(policy_arn);
-        query.execute(&mut *tx).await.map_err(failed)?;
-        self.commit_identity(tx).await
-    }
-
-    /// # Errors
-    /// `NotFound` when there is no such role, or the policy is not attached to it.
-    pub async fn detach_policy(&self, role: &str, policy_arn: &str) -> Result<()> {
-        let mut tx = self.write().await?;
-        let arn = role_arn(&mut tx, role).await?;
-        let query = sqlx::query("DELETE FROM attachment WHERE role_arn = ? AND policy_arn = ?");
-        let done = query.bind(arn).bind(policy_arn).execute(&mut *tx).await.map_err(failed)?;
-        if done.rows_affected() == 0 {
-            return Err(not_attached(policy_arn));
-        }
-        self.commit_identity(tx).await
-    }
-
-    /// The names and ARNs of the policies that are attached to a role.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn attached_policies(&self, role: &str, page: Names<'_>) -> Result<Vec<(String, String)>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
-        let arn = role_arn(&mut tx, role).await?;
-        let query = sqlx::query_as(
-            "SELECT name, arn FROM policy JOIN attachment ON policy_arn = arn
-             WHERE role_arn = ?4 AND name > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3",
-        );
-        let query = query.bind(page.after).bind(page.path_prefix).bind(page.limit).bind(arn);
-        query.fetch_all(&mut *tx).await.map_err(failed)
-    }
-
     /// The users, groups and roles that a policy is attached to, those of `kinds`; the path prefix is theirs.
     ///
     /// They are ordered by name, so that a page ends at the `place` of its last one.
@@ -232,10 +186,6 @@ pub struct AttachedEntity {
     pub id: String,
     /// `User`, `Group` or `Role`.
     pub kind: String,
-}
-
-pub(crate) fn not_attached(policy_arn: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("Policy {policy_arn} was not found."))
 }
 
 pub(crate) async fn must_exist(tx: &mut Transaction<'static, Sqlite>, arn: &str) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Roles, and the policies that are written into them.
+//! Roles: who may assume them, and what is kept of them.
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
@@ -14,10 +14,6 @@ CREATE TABLE IF NOT EXISTS role (
     description TEXT, max_session_s INTEGER NOT NULL, tags TEXT NOT NULL, created_ms INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS role_name ON role (name COLLATE NOCASE);
-CREATE TABLE IF NOT EXISTS role_policy (
-    role_arn TEXT NOT NULL REFERENCES role (arn), name TEXT NOT NULL, document TEXT NOT NULL,
-    PRIMARY KEY (role_arn, name)
-) STRICT, WITHOUT ROWID;
 ";
 
 /// A role as it is created and kept.
@@ -142,77 +138,10 @@ impl Catalog {
         query.bind(description).bind(max_session_s).bind(arn).execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
     }
-
-    /// Writes a policy into a role, replacing one of the same name.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such role; `LimitExceeded` when all policies written into the role would
-    /// together have more than `size_max` characters, white space not counted.
-    pub async fn put_role_policy(
-        &self,
-        role: &str,
-        name: &str,
-        document: &str,
-        size_max: usize,
-    ) -> Result<()> {
-        let mut tx = self.write().await?;
-        let arn = role_arn(&mut tx, role).await?;
-        let query = sqlx::query("INSERT OR REPLACE INTO role_policy VALUES (?, ?, ?)");
-        query.bind(&arn).bind(name).bind(document).execute(&mut *tx).await.map_err(failed)?;
-        let all: Vec<String> = sqlx::query_scalar("SELECT document FROM role_policy WHERE role_arn = ?")
-            .bind(&arn)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(failed)?;
-        let size: usize = all.iter().map(|text| text.chars().filter(|c| !c.is_whitespace()).count()).sum();
-        if size > size_max {
-            let text = format!("Maximum policy size of {size_max} bytes exceeded for role {role}");
-            return Err(Error::new(ErrorKind::LimitExceeded, text));
-        }
-        self.commit_identity(tx).await
-    }
-
-    /// The text of a policy that was written into a role.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such role, or it has no such policy.
-    pub async fn role_policy(&self, role: &str, name: &str) -> Result<String> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
-        let arn = role_arn(&mut tx, role).await?;
-        let query = sqlx::query_scalar("SELECT document FROM role_policy WHERE role_arn = ? AND name = ?");
-        let document = query.bind(arn).bind(name).fetch_optional(&mut *tx).await.map_err(failed)?;
-        document.ok_or_else(|| no_role_policy(name))
-    }
-
-    /// The names of the policies that are written into a role.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn role_policies(&self, role: &str, page: Names<'_>) -> Result<Vec<String>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
-        let arn = role_arn(&mut tx, role).await?;
-        let query = sqlx::query_scalar(
-            "SELECT name FROM role_policy WHERE role_arn = ? AND name > ? ORDER BY name LIMIT ?",
-        );
-        query.bind(arn).bind(page.after).bind(page.limit).fetch_all(&mut *tx).await.map_err(failed)
-    }
-
-    /// # Errors
-    /// `NotFound` when there is no such role, or it has no such policy.
-    pub async fn delete_role_policy(&self, role: &str, name: &str) -> Result<()> {
-        let mut tx = self.write().await?;
-        let arn = role_arn(&mut tx, role).await?;
-        let query =
-            sqlx::query("DELETE FROM role_policy WHERE role_arn = ? AND name = ?").bind(arn).bind(name);
-        if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
-            return Err(no_role_policy(name));
-        }
-        self.commit_identity(tx).await
-    }
 }
 
 /// The ARN of a role, within a transaction.
-pub(crate) async fn role_arn(tx: &mut Transaction<'static, Sqlite>, name: &str) -> Result<String> {
+async fn role_arn(tx: &mut Transaction<'static, Sqlite>, name: &str) -> Result<String> {
     let query = sqlx::query_scalar("SELECT arn FROM role WHERE name = ?").bind(name);
     query.fetch_optional(&mut **tx).await.map_err(failed)?.ok_or_else(|| no_role(name))
 }
@@ -227,10 +156,6 @@ pub(crate) fn taken(text: impl FnOnce() -> String) -> impl FnOnce(sqlx::Error) -
 
 fn no_role(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("The role with name {name} cannot be found."))
-}
-
-fn no_role_policy(name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("The role policy with name {name} cannot be found."))
 }
 
 fn read(row: &SqliteRow) -> Result<RoleRow> {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::budget::Budget;
+use crate::complaint::Complaints;
 use crate::upkeep::input;
 use crate::{Parts, attempt, blocking, new_run};
 
@@ -28,8 +29,9 @@ pub async fn run(parts: Arc<Parts>, budget: Arc<Budget>, mut stopped: watch::Rec
         _ = told.wait_for(|is_stopped| *is_stopped).await;
         progress.stop();
     });
+    let mut complaints = Complaints::default();
     while !*stopped.borrow() {
-        match compactor.round().await {
+        match compactor.round(&mut complaints).await {
             // What was merged may be worth merging once more.
             Ok(true) => continue,
             Ok(false) => {}
@@ -51,17 +53,24 @@ pub struct Compactor {
 
 impl Compactor {
     /// Every dataset has its turn once; whether any was compacted.
-    async fn round(&self) -> Result<bool> {
+    async fn round(&self, complaints: &mut Complaints<(i64, Origin)>) -> Result<bool> {
         let mut has_compacted = false;
-        for dataset in self.parts.catalog.all_datasets().await? {
+        let datasets = self.parts.catalog.all_datasets().await?;
+        complaints.retain(|(id, _)| datasets.iter().any(|dataset| dataset.id == *id));
+        for dataset in datasets {
             for origin in [Origin::Bulk, Origin::Put] {
                 // One that can't be compacted keeps no other one waiting.
                 match self.compact_dataset(&dataset, origin).await {
-                    Ok(is_done) => has_compacted |= is_done,
+                    Ok(is_done) => {
+                        has_compacted |= is_done;
+                        complaints.ends(&(dataset.id, origin));
+                    }
                     Err(_) if self.progress.check().is_err() => return Ok(false),
                     Err(cause) => {
-                        let cause = cause.chain();
-                        warn!(dataset.arn = %dataset.arn, error = %cause, "a dataset is compacted later");
+                        let (cause, now_ms) = (cause.chain(), self.parts.clock.now_ms());
+                        if complaints.is_due((dataset.id, origin), &cause, now_ms) {
+                            warn!(dataset.arn = %dataset.arn, error = %cause, "a dataset is compacted later");
+                        }
                     }
                 }
             }

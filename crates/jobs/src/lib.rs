@@ -3,6 +3,7 @@
 mod attempt;
 mod budget;
 mod compaction;
+mod complaint;
 mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;

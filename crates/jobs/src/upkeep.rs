@@ -13,12 +13,14 @@ use store::{RunFile, RunWriter, Sorter};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::complaint::Complaints;
 use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
 
 pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
-    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new() };
+    let (unflushed, uncarried) = Default::default();
+    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new(), unflushed, uncarried };
     while !*stopped.borrow() {
         if let Err(cause) = upkeep.round().await {
             warn!(error = %cause.chain(), "upkeep is tried again later");
@@ -34,6 +36,10 @@ struct Upkeep {
     parts: Arc<Parts>,
     /// For each dataset with unflushed records, since when it has had some.
     waiting_since_ms: HashMap<i64, i64>,
+    /// Of datasets that can't be flushed.
+    unflushed: Complaints<i64>,
+    /// Of those whose records could not even move within the log.
+    uncarried: Complaints<i64>,
 }
 
 impl Upkeep {
@@ -46,9 +52,12 @@ impl Upkeep {
             }
             // One that can't be flushed keeps no other one waiting.
             match flush(&self.parts, dataset.id, self.parts.log.durable()).await {
-                Ok(()) => drop(self.waiting_since_ms.remove(&dataset.id)),
+                Ok(()) => self.flushed(dataset),
                 Err(cause) => {
-                    warn!(dataset.arn = %dataset.arn, error = %cause.chain(), "a dataset is flushed later");
+                    let (text, now_ms) = (cause.chain(), self.parts.clock.now_ms());
+                    if self.unflushed.is_due(dataset.id, &text, now_ms) {
+                        warn!(dataset.arn = %dataset.arn, error = %text, "a dataset is flushed later");
+                    }
                     self.make_way(dataset, &cause).await;
                 }
             }
@@ -57,14 +66,22 @@ impl Upkeep {
         clear_objects(&self.parts).await
     }
 
+    fn flushed(&mut self, dataset: &DatasetRow) {
+        self.waiting_since_ms.remove(&dataset.id);
+        if self.unflushed.ends(&dataset.id) {
+            info!(dataset.arn = %dataset.arn, "the dataset can be flushed again");
+        }
+    }
+
     // What can't be flushed for want of its key goes to the log's end where it keeps a full log from being cut.
-    async fn make_way(&self, dataset: &DatasetRow, cause: &Error) {
+    async fn make_way(&mut self, dataset: &DatasetRow, cause: &Error) {
         let log = &self.parts.log;
         let held = log.pending(dataset.id.cast_unsigned(), dataset.flushed_position).bytes;
         let is_worth_it = log.total_bytes() >= self.parts.settings.log_size_bytes.max(2 * held);
         if cause.kind == ErrorKind::Invalid
             && is_worth_it
             && let Err(cause) = carry(&self.parts, dataset.id).await
+            && self.uncarried.is_due(dataset.id, &cause.chain(), self.parts.clock.now_ms())
         {
             warn!(dataset.arn = %dataset.arn, error = %cause.chain(), "sealed records keep the log long");
         }
@@ -76,7 +93,10 @@ impl Upkeep {
                 self.parts.log.forget_dataset(id);
             }
         }
-        self.waiting_since_ms.retain(|id, _| datasets.iter().any(|d| d.id == *id));
+        let is_there = |id: &i64| datasets.iter().any(|d| d.id == *id);
+        self.waiting_since_ms.retain(|id, _| is_there(id));
+        self.unflushed.retain(is_there);
+        self.uncarried.retain(is_there);
     }
 
     fn must_flush(&mut self, dataset: &DatasetRow) -> bool {

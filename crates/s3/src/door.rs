@@ -19,7 +19,8 @@ use crate::answer::complete;
 use crate::backend::Backend;
 use crate::blob::Blobs;
 use crate::body::read_small;
-use crate::error::not_offered;
+use crate::cors::Rules;
+use crate::error::{chain, not_offered, refuse_as};
 use crate::host::Hosts;
 use crate::index::Index;
 use crate::integrity::{Stated, header};
@@ -30,6 +31,7 @@ use crate::permission::{Gate, NoKeys};
 pub struct Door {
     service: S3Service,
     hosts: Hosts,
+    index: Index,
 }
 
 impl Door {
@@ -57,11 +59,12 @@ impl Door {
         }
         let gate = Gate::new(access.clone(), index.clone());
         let hosts = Hosts::new(&public_hosts);
-        let mut builder = S3ServiceBuilder::new(Backend { access, blobs, clock, gate: gate.clone(), index });
+        let mut builder =
+            S3ServiceBuilder::new(Backend { access, blobs, clock, gate: gate.clone(), index: index.clone() });
         builder.set_auth(NoKeys);
         builder.set_access(gate);
         builder.set_host(hosts.clone());
-        Ok(Door { service: builder.build(), hosts })
+        Ok(Door { service: builder.build(), hosts, index })
     }
 
     /// Serves one request that was verified before; without a principal it is refused.
@@ -80,11 +83,48 @@ impl Door {
         let (mut parts, body) = request.into_parts();
         ignore_unreadable_range(&mut parts.headers);
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let page = self.page(&parts).await;
         let answer = match self.intake(&mut parts, principal, body).await {
             Ok(body) => self.serve(Request::from_parts(parts, body)).await,
             Err(error) => refused(error),
         };
-        complete(answer, &method, &path, &request_id)
+        let mut answer = complete(answer, &method, &path, &request_id);
+        answer.headers_mut().extend(page.unwrap_or_default());
+        answer
+    }
+
+    /// Answers a browser that asks, unsigned, whether a page may send a request to a bucket; the bucket's rules say it.
+    ///
+    /// Source: "Cross-origin resource sharing: request evaluation scenarios". Of a bucket that is not there is said what is
+    /// said of one without rules.
+    pub async fn preflight(&self, parts: &Parts, request_id: String) -> Response<Body> {
+        let (headers, path) = (&parts.headers, parts.uri.path());
+        let answer = match (header(headers, "origin"), header(headers, "access-control-request-method")) {
+            (None, _) => unclear("Insufficient information. Origin request header needed."),
+            (_, None) => unclear("Invalid Access-Control-Request-Method: null"),
+            _ => match self.rules(parts).await.map(|rules| rules.preflight(headers)) {
+                Some(Some(admitted)) => {
+                    let mut answer = Response::new(Body::empty());
+                    *answer.headers_mut() = admitted;
+                    answer
+                }
+                Some(None) => forbidden(NOT_ALLOWED),
+                None => forbidden("CORSResponse: CORS is not enabled for this bucket."),
+            },
+        };
+        complete(answer, &parts.method, path, &request_id)
+    }
+
+    /// The headers by which a page may read the answer to its request.
+    async fn page(&self, parts: &Parts) -> Option<HeaderMap> {
+        parts.headers.get(http::header::ORIGIN)?;
+        self.rules(parts).await?.answer(&parts.headers, parts.method.as_str())
+    }
+
+    async fn rules(&self, parts: &Parts) -> Option<Rules> {
+        let bucket = self.bucket(parts)?;
+        let rules = self.index.bucket(&bucket).await.ok()?.cors?;
+        Rules::from_json(&rules).inspect_err(|e| tracing::error!(cause = %chain(e), "no rules for CORS")).ok()
     }
 
     async fn serve(&self, request: Request<Body>) -> Response<Body> {
@@ -116,6 +156,15 @@ impl Door {
         read_small(body, &parts.headers, &stated?).await.map(Body::from)
     }
 
+    fn bucket(&self, parts: &Parts) -> Option<String> {
+        let in_host = header(&parts.headers, "host").and_then(|host| self.hosts.bucket(host));
+        in_host.or_else(|| {
+            let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
+            let bucket = path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+            (!bucket.is_empty()).then_some(bucket)
+        })
+    }
+
     fn names_object(&self, parts: &Parts) -> bool {
         let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
         let path = path.trim_start_matches('/');
@@ -143,6 +192,18 @@ fn ignore_unreadable_range(headers: &mut HeaderMap) {
     {
         headers.remove("range");
     }
+}
+
+const NOT_ALLOWED: &str = "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, \
+                           request method / Access-Control-Request-Method or Access-Control-Request-Headers are not \
+                           whitelisted by the resource's CORS spec.";
+
+fn unclear(text: &str) -> Response<Body> {
+    refused(refuse_as("BadRequest", StatusCode::BAD_REQUEST, text))
+}
+
+fn forbidden(text: &str) -> Response<Body> {
+    refused(refuse_as("AccessForbidden", StatusCode::FORBIDDEN, text))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -28,7 +28,7 @@ pub struct Index {
 }
 
 /// The version of the tables; a newer one is refused.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = include_str!("index/tables.sql");
 
@@ -38,6 +38,13 @@ const TO_VERSION_2: &str = "
     ALTER TABLE object ADD COLUMN encryption TEXT;
     ALTER TABLE upload ADD COLUMN encryption TEXT;
     PRAGMA user_version = 2;
+";
+
+/// What brings tables of version 2 to version 3.
+const TO_VERSION_3: &str = "
+    ALTER TABLE bucket ADD COLUMN cors TEXT;
+    ALTER TABLE bucket ADD COLUMN tags TEXT;
+    PRAGMA user_version = 3;
 ";
 
 impl Index {
@@ -92,15 +99,19 @@ async fn set_up(writer: &SqlitePool) -> Result<()> {
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.unavailable(doing)?;
     let version: i64 =
         sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.unavailable(doing)?;
-    match version {
-        0 => sqlx::raw_sql(TABLES).execute(&mut *tx).await.map(|_| ()).unavailable(doing)?,
-        1 => sqlx::raw_sql(TO_VERSION_2).execute(&mut *tx).await.map(|_| ()).unavailable(doing)?,
-        VERSION => {}
+    let steps: &[&'static str] = match version {
+        0 => &[TABLES],
+        1 => &[TO_VERSION_2, TO_VERSION_3],
+        2 => &[TO_VERSION_3],
+        VERSION => &[],
         newer => {
             let text =
                 format!("The index of objects has version {newer}; this program reads version {VERSION}.");
             return Err(Error::invalid(text));
         }
+    };
+    for sql in steps {
+        sqlx::raw_sql(*sql).execute(&mut *tx).await.unavailable(doing)?;
     }
     tx.commit().await.unavailable(doing)
 }
@@ -130,9 +141,11 @@ mod tests {
         let index = Index::open(&file).await.unwrap();
         assert_eq!(index.bucket("old").await.unwrap().encryption, None);
         index.set_encryption("old", Some("{}")).await.unwrap();
+        index.set_cors("old", Some("[]")).await.unwrap();
         drop(index);
         let again = Index::open(&file).await.unwrap();
-        assert_eq!(again.bucket("old").await.unwrap().encryption.as_deref(), Some("{}"));
+        let old = again.bucket("old").await.unwrap();
+        assert_eq!((old.encryption.as_deref(), old.cors.as_deref()), (Some("{}"), Some("[]")));
     }
 
     #[tokio::test]
@@ -143,8 +156,10 @@ mod tests {
         sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&index.writer).await.unwrap();
         let large = "x".repeat(1 << 20);
         let mut tx = index.change().await.unwrap();
-        let insert =
-            sqlx::query("INSERT INTO bucket VALUES (?1, 0, NULL, NULL)").bind(&large).execute(&mut *tx).await;
+        let insert = sqlx::query("INSERT INTO bucket VALUES (?1, 0, NULL, NULL, NULL, NULL)")
+            .bind(&large)
+            .execute(&mut *tx)
+            .await;
         assert!(insert.unwrap_err().to_string().contains("full"));
         drop(tx);
         index.change().await.unwrap().rollback().await.unwrap();

@@ -10,6 +10,7 @@ mod blob;
 mod body;
 mod caller;
 mod checksum;
+mod cors;
 mod digest;
 mod door;
 mod encryption;

@@ -87,14 +87,32 @@ fn has_part(operation: &str, name: &str) -> bool {
     match name {
         "encryption" => operation.ends_with("BucketEncryption"),
         "policy" => operation.ends_with("BucketPolicy"),
-        "location" => operation == "GetBucketLocation",
-        "versioning" => operation == "GetBucketVersioning",
+        "cors" => operation.ends_with("BucketCors"),
+        "tagging" => operation.ends_with("BucketTagging") || operation == "GetObjectTagging",
         "uploads" => matches!(operation, "CreateMultipartUpload" | "ListMultipartUploads"),
         "attributes" => operation == "GetObjectAttributes",
         "delete" => operation == "DeleteObjects",
+        _ if READ.contains(&(name, operation)) => true,
         _ => name.is_empty() || PARAMETERS.contains(&name) || name.starts_with("response-"),
     }
 }
+
+/// Parts of a bucket that are read and never put.
+const READ: [(&str, &str); 13] = [
+    ("accelerate", "GetBucketAccelerateConfiguration"),
+    ("acl", "GetBucketAcl"),
+    ("lifecycle", "GetBucketLifecycleConfiguration"),
+    ("location", "GetBucketLocation"),
+    ("logging", "GetBucketLogging"),
+    ("notification", "GetBucketNotificationConfiguration"),
+    ("object-lock", "GetObjectLockConfiguration"),
+    ("ownershipControls", "GetBucketOwnershipControls"),
+    ("publicAccessBlock", "GetPublicAccessBlock"),
+    ("replication", "GetBucketReplication"),
+    ("requestPayment", "GetBucketRequestPayment"),
+    ("versioning", "GetBucketVersioning"),
+    ("website", "GetBucketWebsite"),
+];
 
 /// Parameters that may be empty.
 const PARAMETERS: [&str; 13] = [
@@ -168,6 +186,10 @@ mod tests {
             ("DeleteObject", "annotation&annotationName=a", false),
             ("DeleteBucket", "metadataConfiguration", false),
             ("DeleteBucketPolicy", "policy=", true),
+            ("GetBucketAcl", "acl", true),
+            ("GetObject", "acl", false),
+            ("DeleteBucket", "cors", false),
+            ("PutObject", "tagging", false),
             ("CreateMultipartUpload", "uploads", true),
             ("GetObject", "", true),
             ("GetObject", "x-id=GetObject&response-content-type=", true),

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod bucket;
 pub mod copy;
+pub mod cors;
 pub mod delete;
 pub mod encryption;
 pub mod get;
@@ -12,7 +13,9 @@ pub mod part;
 pub mod policy;
 pub mod put;
 pub mod receive;
+pub mod settings;
 pub mod source;
+pub mod tagging;
 pub mod upload;
 
 use http::HeaderMap;

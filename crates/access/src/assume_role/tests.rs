@@ -84,7 +84,7 @@ impl Fixture {
             created_ms: 0,
         };
         self.catalog.create_role(&row).await.unwrap();
-        self.catalog.put_role_policy(name, "p", policy, 10_240).await.unwrap();
+        self.catalog.put_identity_policy(catalog::Identity::Role(name), "p", policy, 10_240).await.unwrap();
         arn
     }
 
@@ -170,7 +170,7 @@ async fn a_changed_or_deleted_role_counts_at_once() {
     let keys = f.assume(&f.ann, request(&role)).await.unwrap().keys;
     let session = f.bearer(&keys).await.unwrap();
     assert!(f.may(&session, "s3:GetObject", None).await);
-    f.catalog.delete_role_policy("Reader", "p").await.unwrap();
+    f.catalog.delete_identity_policy(catalog::Identity::Role("Reader"), "p").await.unwrap();
     assert!(!f.may(&f.bearer(&keys).await.unwrap(), "s3:GetObject", None).await);
     f.catalog.delete_role("Reader").await.unwrap();
     assert_eq!(f.bearer(&keys).await.err(), Some(AuthErrorKind::InvalidToken));
@@ -205,10 +205,10 @@ async fn trust_in_the_account_leaves_it_to_the_caller_s_policies() {
     let f = fixture().await;
     let role = f.role("Open", &trusting("arn:aws:iam::111122223333:root"), GET).await;
     assert_eq!(kind(f.assume(&f.ann, request(&role)).await), ErrorKind::Denied);
-    f.catalog.put_user_policy("Ann", "p", ALL, 2_048).await.unwrap();
+    f.catalog.put_identity_policy(catalog::Identity::User("Ann"), "p", ALL, 2_048).await.unwrap();
     assert!(f.assume(&f.ann, request(&role)).await.is_ok());
     let deny = ALL.replace("Allow", "Deny").replace(r#""Action":"*""#, r#""Action":"sts:*""#);
-    f.catalog.put_user_policy("Ann", "q", &deny, 2_048).await.unwrap();
+    f.catalog.put_identity_policy(catalog::Identity::User("Ann"), "q", &deny, 2_048).await.unwrap();
     assert_eq!(kind(f.assume(&f.ann, request(&role)).await), ErrorKind::Denied);
 }
 

@@ -10,7 +10,7 @@ use seal::DataKeys;
 
 use super::{EncryptionContext, KEY_BYTES, KeyFault, Naming, insufficient};
 use crate::seal::SealingKey;
-use crate::{Access, Principal};
+use crate::{Access, Asking, Principal};
 
 /// The name under which a dataset group's ARN stands in the context of its data key.
 const GROUP_CONTEXT: &str = "aws:personalize:dataset-group-arn";
@@ -62,7 +62,7 @@ impl Access {
     ///
     /// # Errors
     /// `Denied`; `Invalid` when there is no such key.
-    pub async fn permit_group_key(&self, caller: &Principal, group: &Arn, key: &str) -> Result<()> {
+    pub async fn permit_group_key(&self, caller: Asking<'_>, group: &Arn, key: &str) -> Result<()> {
         for action in [DECRYPT, GENERATE] {
             self.permit_caller(caller, action, group, key).await.map_err(refused_to_caller(key))?;
         }
@@ -93,7 +93,7 @@ impl Access {
 
     async fn permit_caller(
         &self,
-        caller: &Principal,
+        caller: Asking<'_>,
         action: &str,
         group: &Arn,
         key: &str,

@@ -8,13 +8,13 @@ use super::{EncryptionContext, KeyFault};
 use crate::identity_policy::unreadable;
 use crate::permission::{assumed, both};
 use crate::policy::{Caller, Context, Decision, Document, Request, decide};
-use crate::{Access, Denial, Principal, Reason, trail};
+use crate::{Access, Asking, Denial, Principal, Reason, trail};
 
 /// The most grants that are looked at.
 const GRANTS_MAX: i64 = 50_000;
 
 impl Access {
-    /// Decides whether `principal` may do `action` (such as `kms:Decrypt`) with a key; `context` is the request's.
+    /// Decides whether whoever asks may do `action` (such as `kms:Decrypt`) with a key; `context` is the request's.
     ///
     /// The root needs the key's policy. A user needs it too, or a policy of its own where the key's leaves the decision to
     /// the account. A session needs both: a policy of its role, and the key's policy, which may
@@ -24,14 +24,16 @@ impl Access {
     /// `Denied` with the reason; `Failed` when policies can't be read.
     pub async fn permit_key(
         &self,
-        principal: &Principal,
+        asking: impl Into<Asking<'_>>,
         action: &str,
         key: &KeyRow,
         context: Option<&EncryptionContext>,
     ) -> Result<(), KeyFault> {
+        let asking = asking.into();
+        let principal = asking.principal;
         trail::resource(key.arn.as_str());
         let policy = Document::parse_key_policy(&key.policy).map_err(unreadable)?;
-        let given = conditions(context);
+        let given = conditions(asking, context);
         let ask = |caller| Request::new(caller, action, key.arn.as_str()).given(self.surroundings(), &given);
         let by_key = decide([&policy], &ask(key_caller(principal)));
         let own = self.own_documents(principal).await?;
@@ -72,20 +74,22 @@ impl Access {
         Err(Denial::new(principal.arn(), action, key.arn.as_str(), reason).into())
     }
 
-    /// Decides whether `principal` may do `action` (such as `kms:CreateKey`), which no key's policy decides;
+    /// Decides whether whoever asks may do `action` (such as `kms:CreateKey`), which no key's policy decides;
     /// `resource` is the ARN of an alias, or `*`.
     ///
     /// # Errors
     /// As `permit_key`.
     pub async fn permit_keys(
         &self,
-        principal: &Principal,
+        asking: impl Into<Asking<'_>>,
         action: &str,
         resource: &str,
     ) -> Result<(), KeyFault> {
+        let asking = asking.into();
+        let principal = asking.principal;
         trail::resource(resource);
         let Some(own) = self.own_documents(principal).await? else { return Ok(()) };
-        let given = Context::default();
+        let given = asking.context();
         if let Principal::AssumedRole(_) = principal {
             return Ok(self.permit(principal, action, resource, None, &given).await?);
         }
@@ -142,9 +146,9 @@ fn key_caller(principal: &Principal) -> Caller<'_> {
 }
 
 // Source: "AWS KMS condition keys".
-fn conditions(context: Option<&EncryptionContext>) -> Context {
+fn conditions(asking: Asking<'_>, context: Option<&EncryptionContext>) -> Context {
     let pairs = context.into_iter().flatten();
-    pairs.fold(Context::default(), |given, (name, value)| {
+    pairs.fold(asking.context(), |given, (name, value)| {
         given
             .with(&format!("kms:EncryptionContext:{name}"), value.as_str())
             .with("kms:EncryptionContextKeys", name.as_str())

@@ -4,7 +4,7 @@ use catalog::{KeyName, KeyRow};
 use model::Arn;
 
 use super::KeyFault;
-use crate::{Access, Principal};
+use crate::{Access, Asking};
 
 /// How a request may name a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +44,14 @@ impl Access {
     // The key for a request. Whoever may not do this with any key does not learn whether there is one.
     pub(super) async fn named_key(
         &self,
-        principal: &Principal,
+        asking: Asking<'_>,
         action: &str,
         reference: &str,
         naming: Naming,
     ) -> Result<KeyRow, KeyFault> {
         match self.find_key(reference, naming).await {
             Err(KeyFault::NotFound(text)) => {
-                self.permit_keys(principal, action, &self.would_be(reference)).await?;
+                self.permit_keys(asking, action, &self.would_be(reference)).await?;
                 Err(KeyFault::NotFound(text))
             }
             found => found,

@@ -69,7 +69,10 @@ impl Fixture {
     }
 
     async fn allow_role(&self, document: &str) {
-        self.catalog.put_role_policy("Export", "p", document, 10_240).await.unwrap();
+        self.catalog
+            .put_identity_policy(catalog::Identity::Role("Export"), "p", document, 10_240)
+            .await
+            .unwrap();
     }
 
     async fn set_policy(&self, statements: &[String]) {

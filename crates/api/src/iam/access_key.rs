@@ -1,5 +1,6 @@
 //! Access keys of users; without a `UserName` they are the caller's own.
 
+use model::{Error, ErrorKind};
 use wire::query::Xml;
 
 use super::Iam;
@@ -37,6 +38,24 @@ pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
         }
     });
     write_end(&mut xml, marker.as_deref());
+    Ok(xml)
+}
+
+/// A key that nobody has used yet has no date, and `N/A` for the rest.
+pub(super) async fn last_used(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let id = input.access_key_id()?;
+    let missing = || Error::new(ErrorKind::NotFound, format!("The Access Key with id {id} cannot be found."));
+    let found = iam.catalog.access_key_use(id).await?.ok_or_else(missing)?;
+    let mut xml = Xml::new();
+    xml.value("UserName", &found.user);
+    xml.element("AccessKeyLastUsed", |xml| {
+        if let Some((used_ms, _)) = &found.last {
+            xml.time("LastUsedDate", *used_ms);
+        }
+        let service = found.last.as_ref().map_or("N/A", |(_, service)| service);
+        xml.value("ServiceName", service);
+        xml.value("Region", found.last.as_ref().map_or("N/A", |_| iam.realm.region.as_str()));
+    });
     Ok(xml)
 }
 

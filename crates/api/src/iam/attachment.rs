@@ -9,53 +9,20 @@ use crate::reply::Answer;
 
 const ENTITIES: [&str; 5] = ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"];
 
-pub(super) async fn attach_to_role(iam: &Iam, input: &Input) -> Answer<Xml> {
-    iam.catalog.attach_policy(input.role_name()?, input.policy_arn()?).await?;
+pub(super) async fn attach(iam: &Iam, input: &Input) -> Answer<Xml> {
+    iam.catalog.attach_policy(input.identity()?, input.policy_arn()?).await?;
     Ok(Xml::new())
 }
 
-pub(super) async fn attach_to_user(iam: &Iam, input: &Input) -> Answer<Xml> {
-    iam.catalog.attach_user_policy(input.user_name()?, input.policy_arn()?).await?;
+pub(super) async fn detach(iam: &Iam, input: &Input) -> Answer<Xml> {
+    iam.catalog.detach_policy(input.identity()?, input.policy_arn()?).await?;
     Ok(Xml::new())
 }
 
-pub(super) async fn attach_to_group(iam: &Iam, input: &Input) -> Answer<Xml> {
-    iam.catalog.attach_group_policy(input.group_name()?, input.policy_arn()?).await?;
-    Ok(Xml::new())
-}
-
-pub(super) async fn detach_from_group(iam: &Iam, input: &Input) -> Answer<Xml> {
-    iam.catalog.detach_group_policy(input.group_name()?, input.policy_arn()?).await?;
-    Ok(Xml::new())
-}
-
-pub(super) async fn list_of_group(iam: &Iam, input: &Input) -> Answer<Xml> {
-    let policies = iam.catalog.attached_group_policies(input.group_name()?, input.page()?).await?;
-    attached(input, policies)
-}
-
-pub(super) async fn detach_from_role(iam: &Iam, input: &Input) -> Answer<Xml> {
-    iam.catalog.detach_policy(input.role_name()?, input.policy_arn()?).await?;
-    Ok(Xml::new())
-}
-
-pub(super) async fn detach_from_user(iam: &Iam, input: &Input) -> Answer<Xml> {
-    iam.catalog.detach_user_policy(input.user_name()?, input.policy_arn()?).await?;
-    Ok(Xml::new())
-}
-
-pub(super) async fn list_of_role(iam: &Iam, input: &Input) -> Answer<Xml> {
-    let policies = iam.catalog.attached_policies(input.role_name()?, input.page()?).await?;
-    attached(input, policies)
-}
-
-pub(super) async fn list_of_user(iam: &Iam, input: &Input) -> Answer<Xml> {
-    let policies = iam.catalog.attached_user_policies(input.user_name()?, input.page()?).await?;
-    attached(input, policies)
-}
-
-fn attached(input: &Input, mut policies: Vec<(String, String)>) -> Answer<Xml> {
-    let marker = cut(&mut policies, input.page()?, |(name, _)| name);
+pub(super) async fn list(iam: &Iam, input: &Input) -> Answer<Xml> {
+    let page = input.page()?;
+    let mut policies = iam.catalog.attached_policies(input.identity()?, page).await?;
+    let marker = cut(&mut policies, page, |(name, _)| name);
     let mut xml = Xml::new();
     xml.element("AttachedPolicies", |xml| {
         for (name, arn) in &policies {

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use access::Principal;
+use catalog::Identity;
 use catalog::role::Names;
 use model::{Arn, Error};
 use wire::query::{Form, Xml};
 
 use super::fault;
 use super::operation::Operation;
+use super::permission::Subject;
 use crate::call::Call;
 use crate::reply::{Answer, Failure};
 
@@ -19,6 +21,7 @@ pub(super) struct Input {
     pub source_ip: Option<IpAddr>,
     /// Whether the caller bears keys of a session.
     pub is_temporary: bool,
+    subject: Subject,
 }
 
 const NAME_PATTERN: &str = r"Member must satisfy regular expression pattern: [\w+=,.@-]+";
@@ -36,7 +39,8 @@ impl Input {
             return Err(fault("InvalidInput", text));
         }
         let (principal, source_ip) = (call.principal.clone(), call.source_ip);
-        Ok(Input { form, principal, source_ip, is_temporary: call.is_temporary })
+        let (is_temporary, subject) = (call.is_temporary, operation.subject);
+        Ok(Input { form, principal, source_ip, is_temporary, subject })
     }
 
     /// A name of at most `length_max` characters.
@@ -58,6 +62,15 @@ impl Input {
 
     pub fn group_name(&self) -> Answer<&str> {
         self.name("GroupName", 128)
+    }
+
+    /// The user, group or role that the operation is about.
+    pub fn identity(&self) -> Answer<Identity<'_>> {
+        Ok(match self.subject {
+            Subject::Role => Identity::Role(self.role_name()?),
+            Subject::Group => Identity::Group(self.group_name()?),
+            _ => Identity::User(self.user_name()?),
+        })
     }
 
     /// The name, of at most `length_max` characters, and the path that something is to have; those that it has where

@@ -3,7 +3,7 @@
 //! Source: the service models of IAM (2010-05-08) and STS (2011-06-15).
 
 #[rustfmt::skip]
-pub(super) static IAM: [&str; 109] = [
+pub(super) static IAM: [&str; 108] = [
     "AcceptDelegationRequest", "AddClientIDToOpenIDConnectProvider", "AddRoleToInstanceProfile",
     "AssociateDelegationRequest", "ChangePassword",
     "CreateAccountAlias", "CreateDelegationRequest", "CreateInstanceProfile",
@@ -18,7 +18,7 @@ pub(super) static IAM: [&str; 109] = [
     "DisableOrganizationsRootSessions", "DisableOutboundWebIdentityFederation", "EnableMFADevice",
     "EnableOrganizationsRootCredentialsManagement", "EnableOrganizationsRootSessions",
     "EnableOutboundWebIdentityFederation", "GenerateCredentialReport", "GenerateOrganizationsAccessReport",
-    "GenerateServiceLastAccessedDetails", "GetAccessKeyLastUsed", "GetAccountAuthorizationDetails",
+    "GenerateServiceLastAccessedDetails", "GetAccountAuthorizationDetails",
     "GetAccountPasswordPolicy", "GetAccountSummary", "GetContextKeysForCustomPolicy",
     "GetContextKeysForPrincipalPolicy", "GetCredentialReport", "GetDelegationRequest",
     "GetHumanReadableSummary", "GetInstanceProfile", "GetLoginProfile", "GetMFADevice",

@@ -7,8 +7,7 @@ use wire::query::Xml;
 use super::input::Input;
 use super::permission::Subject;
 use super::{
-    Iam, access_key, attachment, caller, group, group_policy, policy, role, role_policy, simulation, sts,
-    tag, user, user_policy,
+    Iam, access_key, attachment, caller, group, inline_policy, policy, role, simulation, sts, tag, user,
 };
 use crate::reply::Answer;
 
@@ -77,7 +76,7 @@ macro_rules! iam {
     };
 }
 
-pub(super) static OPERATIONS: [Operation; 70] = [
+pub(super) static OPERATIONS: [Operation; 71] = [
     iam!(
         "CreateRole",
         NewRole,
@@ -88,10 +87,10 @@ pub(super) static OPERATIONS: [Operation; 70] = [
     iam!("ListRoles", Roles, role::list, ["PathPrefix", "Marker", "MaxItems"]),
     iam!("DeleteRole", Role, role::delete, ["RoleName"]),
     iam!("UpdateAssumeRolePolicy", Role, role::update_trust, ["RoleName", "PolicyDocument"]),
-    iam!("PutRolePolicy", Role, role_policy::put, ["RoleName", "PolicyName", "PolicyDocument"]),
-    iam!("GetRolePolicy", Role, role_policy::get, ["RoleName", "PolicyName"]),
-    iam!("ListRolePolicies", Role, role_policy::list, ["RoleName", "Marker", "MaxItems"]),
-    iam!("DeleteRolePolicy", Role, role_policy::delete, ["RoleName", "PolicyName"]),
+    iam!("PutRolePolicy", Role, inline_policy::put, ["RoleName", "PolicyName", "PolicyDocument"]),
+    iam!("GetRolePolicy", Role, inline_policy::get, ["RoleName", "PolicyName"]),
+    iam!("ListRolePolicies", Role, inline_policy::list, ["RoleName", "Marker", "MaxItems"]),
+    iam!("DeleteRolePolicy", Role, inline_policy::delete, ["RoleName", "PolicyName"]),
     iam!(
         "CreatePolicy",
         NewPolicy,
@@ -108,12 +107,12 @@ pub(super) static OPERATIONS: [Operation; 70] = [
         ["Scope", "OnlyAttached", "PathPrefix", "PolicyUsageFilter", "Marker", "MaxItems"]
     ),
     iam!("DeletePolicy", Policy, policy::delete, ["PolicyArn"]),
-    iam!("AttachRolePolicy", Role, attachment::attach_to_role, ["RoleName", "PolicyArn"]),
-    iam!("DetachRolePolicy", Role, attachment::detach_from_role, ["RoleName", "PolicyArn"]),
+    iam!("AttachRolePolicy", Role, attachment::attach, ["RoleName", "PolicyArn"]),
+    iam!("DetachRolePolicy", Role, attachment::detach, ["RoleName", "PolicyArn"]),
     iam!(
         "ListAttachedRolePolicies",
         Role,
-        attachment::list_of_role,
+        attachment::list,
         ["RoleName", "PathPrefix", "Marker", "MaxItems"]
     ),
     iam!(
@@ -129,17 +128,18 @@ pub(super) static OPERATIONS: [Operation; 70] = [
     iam!("CreateAccessKey", UserOrCaller, access_key::create, ["UserName"]),
     iam!("ListAccessKeys", UserOrCaller, access_key::list, ["UserName", "Marker", "MaxItems"]),
     iam!("UpdateAccessKey", UserOrCaller, access_key::update, ["UserName", "AccessKeyId", "Status"]),
+    iam!("GetAccessKeyLastUsed", KeysUser, access_key::last_used, ["AccessKeyId"]),
     iam!("DeleteAccessKey", UserOrCaller, access_key::delete, ["UserName", "AccessKeyId"]),
-    iam!("PutUserPolicy", User, user_policy::put, ["UserName", "PolicyName", "PolicyDocument"]),
-    iam!("GetUserPolicy", User, user_policy::get, ["UserName", "PolicyName"]),
-    iam!("ListUserPolicies", User, user_policy::list, ["UserName", "Marker", "MaxItems"]),
-    iam!("DeleteUserPolicy", User, user_policy::delete, ["UserName", "PolicyName"]),
-    iam!("AttachUserPolicy", User, attachment::attach_to_user, ["UserName", "PolicyArn"]),
-    iam!("DetachUserPolicy", User, attachment::detach_from_user, ["UserName", "PolicyArn"]),
+    iam!("PutUserPolicy", User, inline_policy::put, ["UserName", "PolicyName", "PolicyDocument"]),
+    iam!("GetUserPolicy", User, inline_policy::get, ["UserName", "PolicyName"]),
+    iam!("ListUserPolicies", User, inline_policy::list, ["UserName", "Marker", "MaxItems"]),
+    iam!("DeleteUserPolicy", User, inline_policy::delete, ["UserName", "PolicyName"]),
+    iam!("AttachUserPolicy", User, attachment::attach, ["UserName", "PolicyArn"]),
+    iam!("DetachUserPolicy", User, attachment::detach, ["UserName", "PolicyArn"]),
     iam!(
         "ListAttachedUserPolicies",
         User,
-        attachment::list_of_user,
+        attachment::list,
         ["UserName", "PathPrefix", "Marker", "MaxItems"]
     ),
     iam!("UpdateRole", Role, role::update, ["RoleName", "Description", "MaxSessionDuration"]),
@@ -171,16 +171,16 @@ pub(super) static OPERATIONS: [Operation; 70] = [
     iam!("AddUserToGroup", Group, group::add_user, ["GroupName", "UserName"]),
     iam!("RemoveUserFromGroup", Group, group::remove_user, ["GroupName", "UserName"]),
     iam!("ListGroupsForUser", User, group::list_of_user, ["UserName", "Marker", "MaxItems"]),
-    iam!("PutGroupPolicy", Group, group_policy::put, ["GroupName", "PolicyName", "PolicyDocument"]),
-    iam!("GetGroupPolicy", Group, group_policy::get, ["GroupName", "PolicyName"]),
-    iam!("ListGroupPolicies", Group, group_policy::list, ["GroupName", "Marker", "MaxItems"]),
-    iam!("DeleteGroupPolicy", Group, group_policy::delete, ["GroupName", "PolicyName"]),
-    iam!("AttachGroupPolicy", Group, attachment::attach_to_group, ["GroupName", "PolicyArn"]),
-    iam!("DetachGroupPolicy", Group, attachment::detach_from_group, ["GroupName", "PolicyArn"]),
+    iam!("PutGroupPolicy", Group, inline_policy::put, ["GroupName", "PolicyName", "PolicyDocument"]),
+    iam!("GetGroupPolicy", Group, inline_policy::get, ["GroupName", "PolicyName"]),
+    iam!("ListGroupPolicies", Group, inline_policy::list, ["GroupName", "Marker", "MaxItems"]),
+    iam!("DeleteGroupPolicy", Group, inline_policy::delete, ["GroupName", "PolicyName"]),
+    iam!("AttachGroupPolicy", Group, attachment::attach, ["GroupName", "PolicyArn"]),
+    iam!("DetachGroupPolicy", Group, attachment::detach, ["GroupName", "PolicyArn"]),
     iam!(
         "ListAttachedGroupPolicies",
         Group,
-        attachment::list_of_group,
+        attachment::list,
         ["GroupName", "PathPrefix", "Marker", "MaxItems"]
     ),
     iam!(

@@ -18,6 +18,8 @@ pub(super) enum Subject {
     User,
     /// The user that is named, or the caller.
     UserOrCaller,
+    /// The user whose access key is named.
+    KeysUser,
     /// The users below a path.
     Users,
     /// The user that is named, under its old name and its new one.
@@ -104,6 +106,7 @@ async fn resource(iam: &Iam, input: &Input, subject: Subject) -> Answer<Resource
         Subject::Anything => Resource { arn: "*".into(), shown: "*".into(), tags: Vec::new() },
         Subject::UserOrCaller if input.is_root_itself() => Resource::new(&realm.root()),
         Subject::UserOrCaller => user(iam, input.user_name_or_own()?).await?,
+        Subject::KeysUser => keys_user(iam, input.access_key_id()?).await?,
         Subject::Role => role(iam, input.role_name()?).await?,
         Subject::Policy => policy(iam, input.policy_arn()?).await?,
         Subject::Users => Resource::new(&realm.user(input.page()?.path_prefix, "")),
@@ -116,6 +119,13 @@ async fn user(iam: &Iam, name: &str) -> Answer<Resource> {
     let found = iam.catalog.user(name).await?.map(|user| (user.arn, user.tags));
     let (arn, tags) = found.unwrap_or_else(|| (iam.realm.user("/", name), Vec::new()));
     Ok(Resource { arn: arn.to_string(), shown: format!("user {name}"), tags })
+}
+
+// Who may ask of no user's keys does not learn which there are.
+async fn keys_user(iam: &Iam, key: &str) -> Answer<Resource> {
+    let found = iam.catalog.access_key_use(key).await?;
+    let arn = found.map_or_else(|| iam.realm.user("/", "*").to_string(), |found| found.user_arn);
+    Ok(Resource { arn, shown: format!("access key {key}"), tags: Vec::new() })
 }
 
 async fn group(iam: &Iam, name: &str) -> Answer<Resource> {

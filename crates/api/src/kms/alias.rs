@@ -1,6 +1,6 @@
 //! Aliases: names for keys that may move from one key to another.
 
-use access::Principal;
+use access::Asking;
 use access::key::Naming;
 use model::Arn;
 use serde::{Deserialize, Serialize};
@@ -56,14 +56,14 @@ pub struct Entry {
     last_updated_date: Seconds,
 }
 
-pub async fn create(kms: &Kms, caller: &Principal, input: Set) -> Answer<()> {
+pub async fn create(kms: &Kms, caller: Asking<'_>, input: Set) -> Answer<()> {
     let alias = permitted(kms, caller, "kms:CreateAlias", &input.alias_name).await?;
     let key = kms.access.key(caller, "kms:CreateAlias", &input.target_key_id, Naming::Key).await?;
     stays(&key)?;
     Ok(kms.catalog.create_alias(&input.alias_name, &key.id, &alias).await?)
 }
 
-pub async fn update(kms: &Kms, caller: &Principal, input: Set) -> Answer<()> {
+pub async fn update(kms: &Kms, caller: Asking<'_>, input: Set) -> Answer<()> {
     let alias = permitted(kms, caller, "kms:UpdateAlias", &input.alias_name).await?;
     kms.access.key(caller, "kms:UpdateAlias", &input.alias_name, Naming::KeyOrAlias).await?;
     let key = kms.access.key(caller, "kms:UpdateAlias", &input.target_key_id, Naming::Key).await?;
@@ -71,13 +71,13 @@ pub async fn update(kms: &Kms, caller: &Principal, input: Set) -> Answer<()> {
     Ok(kms.catalog.set_alias(&input.alias_name, &key.id, &alias).await?)
 }
 
-pub async fn delete(kms: &Kms, caller: &Principal, input: Delete) -> Answer<()> {
+pub async fn delete(kms: &Kms, caller: Asking<'_>, input: Delete) -> Answer<()> {
     let alias = permitted(kms, caller, "kms:DeleteAlias", &input.alias_name).await?;
     kms.access.key(caller, "kms:DeleteAlias", &input.alias_name, Naming::KeyOrAlias).await?;
     Ok(kms.catalog.delete_alias(&input.alias_name, &alias).await?)
 }
 
-pub async fn list(kms: &Kms, caller: &Principal, input: List) -> Answer<Listed> {
+pub async fn list(kms: &Kms, caller: Asking<'_>, input: List) -> Answer<Listed> {
     kms.permit(caller, "kms:ListAliases", "*").await?;
     let key = match &input.key_id {
         Some(reference) => Some(kms.access.find_key(reference, Naming::Key).await?.id),
@@ -97,7 +97,7 @@ pub async fn list(kms: &Kms, caller: &Principal, input: List) -> Answer<Listed> 
 }
 
 // The alias's ARN, for a caller whose own policies allow the action on it.
-async fn permitted(kms: &Kms, caller: &Principal, action: &str, name: &str) -> Answer<Arn> {
+async fn permitted(kms: &Kms, caller: Asking<'_>, action: &str, name: &str) -> Answer<Arn> {
     match name.strip_prefix("alias/") {
         Some(rest) if rest.starts_with("aws/") => {
             Err(fault("InvalidAliasNameException", "The prefix alias/aws/ is reserved."))

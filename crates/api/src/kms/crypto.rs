@@ -1,6 +1,6 @@
 //! What keys do: encrypt, decrypt, make data keys.
 
-use access::Principal;
+use access::Asking;
 use access::key::EncryptionContext;
 use model::{Arn, Error};
 use serde::{Deserialize, Serialize};
@@ -130,7 +130,7 @@ pub struct Drawn {
     plaintext: Blob,
 }
 
-pub async fn encrypt(kms: &Kms, caller: &Principal, input: Encrypt) -> Answer<Encrypted> {
+pub async fn encrypt(kms: &Kms, caller: Asking<'_>, input: Encrypt) -> Answer<Encrypted> {
     check_algorithm(input.encryption_algorithm.as_deref())?;
     let text = input.plaintext.checked("Plaintext", PLAINTEXT_MAX)?;
     let context = input.encryption_context.unwrap_or_default();
@@ -139,7 +139,7 @@ pub async fn encrypt(kms: &Kms, caller: &Principal, input: Encrypt) -> Answer<En
     Ok(Encrypted { ciphertext_blob: Blob(ciphertext), key_id, encryption_algorithm: ALGORITHM })
 }
 
-pub async fn decrypt(kms: &Kms, caller: &Principal, input: Decrypt) -> Answer<Decrypted> {
+pub async fn decrypt(kms: &Kms, caller: Asking<'_>, input: Decrypt) -> Answer<Decrypted> {
     check_algorithm(input.encryption_algorithm.as_deref())?;
     let ciphertext = input.ciphertext_blob.checked("CiphertextBlob", CIPHERTEXT_MAX)?;
     let context = input.encryption_context.unwrap_or_default();
@@ -148,7 +148,7 @@ pub async fn decrypt(kms: &Kms, caller: &Principal, input: Decrypt) -> Answer<De
     Ok(Decrypted { key_id: opened.key, plaintext: Blob(opened.plaintext), encryption_algorithm: ALGORITHM })
 }
 
-pub async fn re_encrypt(kms: &Kms, caller: &Principal, input: ReEncrypt) -> Answer<ReEncrypted> {
+pub async fn re_encrypt(kms: &Kms, caller: Asking<'_>, input: ReEncrypt) -> Answer<ReEncrypted> {
     check_algorithm(input.source_encryption_algorithm.as_deref())?;
     check_algorithm(input.destination_encryption_algorithm.as_deref())?;
     let ciphertext = input.ciphertext_blob.checked("CiphertextBlob", CIPHERTEXT_MAX)?;
@@ -169,20 +169,20 @@ pub async fn re_encrypt(kms: &Kms, caller: &Principal, input: ReEncrypt) -> Answ
     })
 }
 
-pub async fn generate_data_key(kms: &Kms, caller: &Principal, input: Generate) -> Answer<Generated> {
+pub async fn generate_data_key(kms: &Kms, caller: Asking<'_>, input: Generate) -> Answer<Generated> {
     generate(kms, caller, "kms:GenerateDataKey", input).await
 }
 
 pub async fn generate_data_key_without_plaintext(
     kms: &Kms,
-    caller: &Principal,
+    caller: Asking<'_>,
     input: Generate,
 ) -> Answer<Generated> {
     let made = generate(kms, caller, "kms:GenerateDataKeyWithoutPlaintext", input).await?;
     Ok(Generated { plaintext: None, ..made })
 }
 
-async fn generate(kms: &Kms, caller: &Principal, action: &str, input: Generate) -> Answer<Generated> {
+async fn generate(kms: &Kms, caller: Asking<'_>, action: &str, input: Generate) -> Answer<Generated> {
     let size = match (input.number_of_bytes, input.key_spec.as_deref()) {
         (Some(bytes), None) => bytes,
         (None, Some("AES_256")) => 32,
@@ -198,7 +198,7 @@ async fn generate(kms: &Kms, caller: &Principal, action: &str, input: Generate) 
     })
 }
 
-pub async fn generate_random(kms: &Kms, caller: &Principal, input: Random) -> Answer<Drawn> {
+pub async fn generate_random(kms: &Kms, caller: Asking<'_>, input: Random) -> Answer<Drawn> {
     kms.permit(caller, "kms:GenerateRandom", "*").await?;
     let size = input.number_of_bytes.ok_or_else(|| Error::invalid("NumberOfBytes is required."))?;
     let mut bytes = vec![0; size];

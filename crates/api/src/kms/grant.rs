@@ -1,6 +1,6 @@
 //! Grants: a principal may use a key beside what its policy says, until the grant is taken back.
 
-use access::Principal;
+use access::Asking;
 use access::key::{EncryptionContext, Naming, is_one_of, usable};
 use catalog::{GrantRow, KeyRow};
 use model::{Arn, Error, ErrorKind};
@@ -125,7 +125,7 @@ pub struct Retire {
 }
 
 /// A named grant that is there already, alike in all, is given once more.
-pub async fn create(kms: &Kms, caller: &Principal, input: Create) -> Answer<Created> {
+pub async fn create(kms: &Kms, caller: Asking<'_>, input: Create) -> Answer<Created> {
     let key = kms.access.key(caller, "kms:CreateGrant", &input.key_id, Naming::Key).await?;
     usable(&key)?;
     let (context_subset, context_equals) = input
@@ -138,7 +138,7 @@ pub async fn create(kms: &Kms, caller: &Principal, input: Create) -> Answer<Crea
         token: kms.clock.base32(128),
         grantee: principal(&input.grantee_principal)?,
         retiring: input.retiring_principal.as_deref().map(principal).transpose()?,
-        issuing: caller.arn().clone(),
+        issuing: caller.principal.arn().clone(),
         operations: input.operations,
         context_subset,
         context_equals,
@@ -153,7 +153,7 @@ pub async fn create(kms: &Kms, caller: &Principal, input: Create) -> Answer<Crea
     Ok(Created { grant_token: grant.token, grant_id: grant.id })
 }
 
-pub async fn list_grants(kms: &Kms, caller: &Principal, input: List) -> Answer<Listed> {
+pub async fn list_grants(kms: &Kms, caller: Asking<'_>, input: List) -> Answer<Listed> {
     let key = kms.access.key(caller, "kms:ListGrants", &input.key_id, Naming::Key).await?;
     let mut rows = all(kms, &key).await?;
     rows.retain(|row| row.id.as_str() > input.page.after());
@@ -163,7 +163,7 @@ pub async fn list_grants(kms: &Kms, caller: &Principal, input: List) -> Answer<L
     Ok(Listed { grants: rows.into_iter().map(|row| entry(&key, row)).collect(), end })
 }
 
-pub async fn revoke(kms: &Kms, caller: &Principal, input: Revoke) -> Answer<()> {
+pub async fn revoke(kms: &Kms, caller: Asking<'_>, input: Revoke) -> Answer<()> {
     let key = kms.access.key(caller, "kms:RevokeGrant", &input.key_id, Naming::Key).await?;
     let grant = kms.catalog.grant(&input.grant_id).await?;
     let grant = grant.filter(|grant| grant.key_id == key.id).ok_or_else(|| missing(&input.grant_id))?;
@@ -171,7 +171,7 @@ pub async fn revoke(kms: &Kms, caller: &Principal, input: Revoke) -> Answer<()> 
 }
 
 /// The retiring principal may, the grantee where it was granted, and who may by policy.
-pub async fn retire(kms: &Kms, caller: &Principal, input: Retire) -> Answer<()> {
+pub async fn retire(kms: &Kms, caller: Asking<'_>, input: Retire) -> Answer<()> {
     let name = match (input.grant_token, &input.key_id, input.grant_id) {
         (Some(token), None, None) => token,
         (None, Some(_), Some(id)) => id,
@@ -182,9 +182,9 @@ pub async fn retire(kms: &Kms, caller: &Principal, input: Retire) -> Answer<()> 
     if key.id != grant.key_id {
         return Err(missing(&name));
     }
-    let is_retiring = grant.retiring.as_ref().is_some_and(|arn| is_one_of(caller, arn));
+    let is_retiring = grant.retiring.as_ref().is_some_and(|arn| is_one_of(caller.principal, arn));
     let is_granted = grant.operations.iter().any(|operation| operation == "RetireGrant")
-        && is_one_of(caller, &grant.grantee);
+        && is_one_of(caller.principal, &grant.grantee);
     if !is_retiring && !is_granted {
         kms.access.permit_key(caller, "kms:RetireGrant", &key, None).await?;
     }

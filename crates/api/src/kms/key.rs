@@ -1,7 +1,7 @@
 //! Keys: made, shown, turned on and off, deleted after a while.
 
 use access::key::{Naming, usable};
-use access::{KeyFault, Principal};
+use access::{Asking, KeyFault};
 use catalog::KeyRow;
 use model::Arn;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ pub struct Rotation {
     key_rotation_enabled: bool,
 }
 
-pub async fn create(kms: &Kms, caller: &Principal, input: Create) -> Answer<Described> {
+pub async fn create(kms: &Kms, caller: Asking<'_>, input: Create) -> Answer<Described> {
     kms.permit(caller, "kms:CreateKey", "*").await?;
     let tags = tag::of_new(input.tags.unwrap_or_default())?;
     if !tags.is_empty() {
@@ -154,12 +154,12 @@ fn refuse_other(member: &str, asked: Option<&str>, offered: &str) -> Answer<()> 
     }
 }
 
-pub async fn describe(kms: &Kms, caller: &Principal, input: ByKey) -> Answer<Described> {
+pub async fn describe(kms: &Kms, caller: Asking<'_>, input: ByKey) -> Answer<Described> {
     let key = kms.access.key(caller, "kms:DescribeKey", &input.key_id, Naming::KeyOrAlias).await?;
     Ok(Described { key_metadata: metadata(kms, key) })
 }
 
-pub async fn list(kms: &Kms, caller: &Principal, page: PageInput) -> Answer<Listed> {
+pub async fn list(kms: &Kms, caller: Asking<'_>, page: PageInput) -> Answer<Listed> {
     kms.permit(caller, "kms:ListKeys", "*").await?;
     let mut rows = kms.catalog.keys(page.after(), page.rows()).await?;
     let end = page.cut(&mut rows, |row| &row.id);
@@ -167,21 +167,21 @@ pub async fn list(kms: &Kms, caller: &Principal, page: PageInput) -> Answer<List
     Ok(Listed { keys, end })
 }
 
-pub async fn enable(kms: &Kms, caller: &Principal, input: ByKey) -> Answer<()> {
+pub async fn enable(kms: &Kms, caller: Asking<'_>, input: ByKey) -> Answer<()> {
     turn(kms, caller, "kms:EnableKey", &input.key_id, true).await
 }
 
-pub async fn disable(kms: &Kms, caller: &Principal, input: ByKey) -> Answer<()> {
+pub async fn disable(kms: &Kms, caller: Asking<'_>, input: ByKey) -> Answer<()> {
     turn(kms, caller, "kms:DisableKey", &input.key_id, false).await
 }
 
-async fn turn(kms: &Kms, caller: &Principal, action: &str, key: &str, enabled: bool) -> Answer<()> {
+async fn turn(kms: &Kms, caller: Asking<'_>, action: &str, key: &str, enabled: bool) -> Answer<()> {
     let key = kms.access.key(caller, action, key, Naming::Key).await?;
     stays(&key)?;
     Ok(kms.catalog.set_key_state(&key, enabled, None).await?)
 }
 
-pub async fn schedule_deletion(kms: &Kms, caller: &Principal, input: Schedule) -> Answer<Scheduled> {
+pub async fn schedule_deletion(kms: &Kms, caller: Asking<'_>, input: Schedule) -> Answer<Scheduled> {
     let key = kms.access.key(caller, "kms:ScheduleKeyDeletion", &input.key_id, Naming::Key).await?;
     stays(&key)?;
     let pending_window_in_days = input.pending_window_in_days.unwrap_or(30);
@@ -196,7 +196,7 @@ pub async fn schedule_deletion(kms: &Kms, caller: &Principal, input: Schedule) -
 }
 
 /// The key comes back turned off.
-pub async fn cancel_deletion(kms: &Kms, caller: &Principal, input: ByKey) -> Answer<Cancelled> {
+pub async fn cancel_deletion(kms: &Kms, caller: Asking<'_>, input: ByKey) -> Answer<Cancelled> {
     let key = kms.access.key(caller, "kms:CancelKeyDeletion", &input.key_id, Naming::Key).await?;
     if key.deletion_ms.is_none() {
         return Err(super::fault(
@@ -208,14 +208,14 @@ pub async fn cancel_deletion(kms: &Kms, caller: &Principal, input: ByKey) -> Ans
     Ok(Cancelled { key_id: key.arn })
 }
 
-pub async fn update_description(kms: &Kms, caller: &Principal, input: UpdateDescription) -> Answer<()> {
+pub async fn update_description(kms: &Kms, caller: Asking<'_>, input: UpdateDescription) -> Answer<()> {
     let key = kms.access.key(caller, "kms:UpdateKeyDescription", &input.key_id, Naming::Key).await?;
     stays(&key)?;
     Ok(kms.catalog.set_key_description(&key, &input.description).await?)
 }
 
 /// Keys are never rotated here.
-pub async fn rotation(kms: &Kms, caller: &Principal, input: ByKey) -> Answer<Rotation> {
+pub async fn rotation(kms: &Kms, caller: Asking<'_>, input: ByKey) -> Answer<Rotation> {
     let key = kms.access.key(caller, "kms:GetKeyRotationStatus", &input.key_id, Naming::Key).await?;
     Ok(Rotation { key_id: key.arn, key_rotation_enabled: false })
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use access::Principal;
+use access::Asking;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,7 +17,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = Answer<Bytes>> + Send + 'a>>;
 pub(super) struct Operation {
     pub name: &'static str,
     pub input: &'static Structure,
-    pub run: for<'a> fn(&'a Kms, &'a Principal, Value) -> Running<'a>,
+    pub run: for<'a> fn(&'a Kms, Asking<'a>, Value) -> Running<'a>,
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Operation> {

@@ -1,6 +1,6 @@
 //! Key policies: each key has one, called `default`.
 
-use access::Principal;
+use access::Asking;
 use access::key::{Naming, keeps_policy_open};
 use access::policy::Document;
 use model::{Arn, Error, ErrorKind, Realm};
@@ -53,13 +53,13 @@ pub struct Listed {
     truncated: bool,
 }
 
-pub async fn get(kms: &Kms, caller: &Principal, input: Get) -> Answer<Got> {
+pub async fn get(kms: &Kms, caller: Asking<'_>, input: Get) -> Answer<Got> {
     let key = kms.access.key(caller, "kms:GetKeyPolicy", &input.key_id, Naming::Key).await?;
     check_name(input.policy_name.as_deref())?;
     Ok(Got { policy: key.policy, policy_name: NAME })
 }
 
-pub async fn put(kms: &Kms, caller: &Principal, input: Put) -> Answer<()> {
+pub async fn put(kms: &Kms, caller: Asking<'_>, input: Put) -> Answer<()> {
     let key = kms.access.key(caller, "kms:PutKeyPolicy", &input.key_id, Naming::Key).await?;
     check_name(input.policy_name.as_deref())?;
     let bypass = input.bypass_policy_lockout_safety_check.unwrap_or(false);
@@ -67,7 +67,7 @@ pub async fn put(kms: &Kms, caller: &Principal, input: Put) -> Answer<()> {
     Ok(kms.catalog.set_key_policy(&key, &input.policy).await?)
 }
 
-pub async fn list(kms: &Kms, caller: &Principal, input: ByKey) -> Answer<Listed> {
+pub async fn list(kms: &Kms, caller: Asking<'_>, input: ByKey) -> Answer<Listed> {
     kms.access.key(caller, "kms:ListKeyPolicies", &input.key_id, Naming::Key).await?;
     Ok(Listed { policy_names: [NAME], truncated: false })
 }
@@ -76,10 +76,10 @@ pub async fn list(kms: &Kms, caller: &Principal, input: ByKey) -> Answer<Listed>
 ///
 /// # Errors
 /// MalformedPolicyDocumentException; also when the caller could not change the policy again, unless `bypass`.
-pub fn check(caller: &Principal, text: &str, key: &Arn, bypass: bool) -> Answer<()> {
+pub fn check(caller: Asking<'_>, text: &str, key: &Arn, bypass: bool) -> Answer<()> {
     let malformed = |text: &str| fault("MalformedPolicyDocumentException", text);
     let policy = Document::parse_key_policy(text).map_err(|e| malformed(e.message()))?;
-    match bypass || keeps_policy_open(&policy, caller, key) {
+    match bypass || keeps_policy_open(&policy, caller.principal, key) {
         true => Ok(()),
         false => {
             Err(malformed("The new key policy will not allow you to update the key policy in the future."))

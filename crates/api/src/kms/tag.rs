@@ -1,6 +1,6 @@
 //! Tags of keys.
 
-use access::Principal;
+use access::Asking;
 use access::key::Naming;
 use model::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ pub fn of_new(tags: Vec<Tag>) -> Answer<Vec<(String, String)>> {
     if pairs.len() as i64 > TAGS_MAX { Err(too_many()) } else { Ok(pairs) }
 }
 
-pub async fn tag(kms: &Kms, caller: &Principal, input: TagInput) -> Answer<()> {
+pub async fn tag(kms: &Kms, caller: Asking<'_>, input: TagInput) -> Answer<()> {
     let key = kms.access.key(caller, "kms:TagResource", &input.key_id, Naming::Key).await?;
     stays(&key)?;
     let tags = of_new(input.tags)?;
@@ -93,13 +93,13 @@ pub async fn tag(kms: &Kms, caller: &Principal, input: TagInput) -> Answer<()> {
     }
 }
 
-pub async fn untag(kms: &Kms, caller: &Principal, input: Untag) -> Answer<()> {
+pub async fn untag(kms: &Kms, caller: Asking<'_>, input: Untag) -> Answer<()> {
     let key = kms.access.key(caller, "kms:UntagResource", &input.key_id, Naming::Key).await?;
     stays(&key)?;
     Ok(kms.catalog.delete_tags(&key.arn, &input.tag_keys).await?)
 }
 
-pub async fn list_tags(kms: &Kms, caller: &Principal, input: List) -> Answer<Listed> {
+pub async fn list_tags(kms: &Kms, caller: Asking<'_>, input: List) -> Answer<Listed> {
     let key = kms.access.key(caller, "kms:ListResourceTags", &input.key_id, Naming::Key).await?;
     let mut rows = kms.catalog.tags(&key.arn).await?;
     rows.retain(|(key, _)| key.as_str() > input.page.after());

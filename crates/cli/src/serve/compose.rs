@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::bucket::EmbeddedS3;
-use access::key::check_master;
-use access::{Access, RootKey, S3Endpoint, SealingKey, ServiceSettings};
+use access::{Access, RootKey, S3Endpoint, SealingKey, ServiceSettings, master_key};
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
 use http_body_util::BodyExt;
@@ -58,8 +57,7 @@ pub async fn compose(
     let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };
-    let master = folder.master_key(&*clock)?;
-    check_master(&catalog, &master).await?;
+    let master = master_key(folder, &catalog, &*clock).await?;
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
     let is_plain = settings.is_plain_at_rest;
@@ -132,10 +130,20 @@ fn elsewhere(services: &ServiceSettings) -> Vec<(&'static str, &'static str)> {
 
 fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
     let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
+    let (asked, users) = (s3.clone(), access.clone());
     Doors {
         credential: Box::new(move |access_key_id, token| {
             let access = access.clone();
             Box::pin(async move { access.credential(access_key_id, token).await })
+        }),
+        key_used: Box::new(move |access_key_id, service| {
+            if let Some(writing) = users.note_use(access_key_id, service) {
+                tokio::spawn(async move {
+                    if let Err(cause) = writing.await {
+                        warn!("the use of an access key was not noted: {}", cause.chain());
+                    }
+                });
+            }
         }),
         personalize: Box::new(move |call| {
             let api = api.clone();
@@ -154,6 +162,10 @@ fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s
             Box::pin(
                 async move { s3.call(Some(principal), id, request).await.map(|body| body.boxed_unsync()) },
             )
+        }),
+        s3_preflight: Box::new(move |parts, id| {
+            let s3 = asked.clone();
+            Box::pin(async move { s3.preflight(&parts, id).await.map(|body| body.boxed_unsync()) })
         }),
     }
 }
@@ -191,6 +203,18 @@ impl House {
             warn!("the audit log was not closed in good order: {cause}");
         }
     }
+}
+
+async fn master_key(folder: &Folder, catalog: &Catalog, clock: &dyn Clock) -> Result<SealingKey> {
+    let master = match folder.master_key()? {
+        Some(master) => master,
+        None => {
+            master_key::refuse_lost(catalog, &folder.master_key_file().display().to_string()).await?;
+            folder.make_master_key(clock)?
+        }
+    };
+    master_key::check(catalog, &master, clock).await?;
+    Ok(master)
 }
 
 async fn open_log(folder: &Path, catalog: &Catalog, settings: LogSettings) -> Result<Log> {

@@ -12,7 +12,7 @@ use access::{Peer, Principal, Unauthenticated};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -42,6 +42,12 @@ pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
 pub type StreamDoor =
     Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
 
+/// A browser's question, without a signature, about a bucket: the request's head and its id.
+pub type PreflightDoor = Box<dyn Fn(Parts, String) -> Answering<AnswerBody> + Send + Sync>;
+
+/// Told which access key a verified request bore, and for which service.
+pub type KeyUsed = Box<dyn Fn(&str, &str) + Send + Sync>;
+
 /// The secret and the bearer of an access key id, given the token that came with it.
 pub type Credentials = Box<dyn for<'a> Fn(&'a str, Option<&'a str>) -> LookingUp<'a> + Send + Sync>;
 
@@ -52,10 +58,12 @@ pub type LookingUp<'a> =
 /// What stands behind the dispatcher.
 pub struct Doors {
     pub credential: Credentials,
+    pub key_used: KeyUsed,
     pub personalize: CallDoor,
     pub iam: CallDoor,
     pub kms: CallDoor,
     pub s3: StreamDoor,
+    pub s3_preflight: PreflightDoor,
 }
 
 /// Takes every request of a server.
@@ -165,10 +173,7 @@ impl Dispatch {
             return whole(closing(unsigned::protocol(&parts).fault(&too_large_a_head(), id)));
         }
         let claimed = match sigv4::scope(&parts) {
-            Ok(None) => {
-                let preflight = self.cors.preflight(&parts);
-                return whole(preflight.unwrap_or_else(|| unsigned::answer(&parts, id)));
-            }
+            Ok(None) => return self.unsigned(parts, id).await,
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
             Ok(Some(scope)) => {
                 trail::claim(&scope.access_key_id, &scope.service);
@@ -189,6 +194,16 @@ impl Dispatch {
             _ => self.call(&mut parts, claimed, body, id).await,
         };
         answered.unwrap_or_else(|fault| whole(closing(protocol.fault(&fault, id))))
+    }
+
+    async fn unsigned(&self, parts: Parts, id: &str) -> Response<AnswerBody> {
+        if let Some(answer) = self.cors.preflight(&parts) {
+            return whole(answer);
+        }
+        if parts.method == Method::OPTIONS && parts.headers.contains_key(ORIGIN) {
+            return (self.doors.s3_preflight)(parts, id.to_owned()).await;
+        }
+        whole(unsigned::answer(&parts, id))
     }
 
     async fn claimed(
@@ -225,7 +240,7 @@ impl Dispatch {
         let body = Watched { body: Paced::new(body, self.client_timeout), is_read: is_read.clone() };
         let verified = sigv4::verify(parts, &claimed.credential, &self.rules(), body.boxed());
         let body = verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
-        trail::caller(claimed.principal.arn().as_str());
+        self.verified(&claimed);
         let asks_first = parts.headers.contains_key(EXPECT);
         let request = Request::from_parts(parts.clone(), body);
         let response = (self.doors.s3)(claimed.principal, id.to_owned(), request).await;
@@ -260,7 +275,7 @@ impl Dispatch {
         }
         let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
         verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
-        trail::caller(claimed.principal.arn().as_str());
+        self.verified(&claimed);
         let door = match claimed.scope.service.as_str() {
             "personalize" => &self.doors.personalize,
             "kms" => &self.doors.kms,
@@ -279,6 +294,11 @@ impl Dispatch {
             body,
         };
         Ok(whole(door(call).await))
+    }
+
+    fn verified(&self, claimed: &Claimed) {
+        trail::caller(claimed.principal.arn().as_str());
+        (self.doors.key_used)(&claimed.scope.access_key_id, &claimed.scope.service);
     }
 
     fn rules(&self) -> Rules<'_> {

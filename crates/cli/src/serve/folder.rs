@@ -131,23 +131,33 @@ impl Folder {
         Ok(RootKey { access_key_id: key.access_key_id, secret_access_key: key.secret_access_key })
     }
 
-    /// The key under which keys of KMS, secrets of users and session tokens are sealed: 32 random bytes, made at the first
-    /// start.
+    pub fn master_key_file(&self) -> PathBuf {
+        self.path.join(MASTER_KEY)
+    }
+
+    /// The key under which records, keys of KMS, secrets of users and session tokens are sealed; `None` where the file is
+    /// not there.
     ///
     /// # Errors
     /// `Unavailable` when the disk refuses; `Corrupt` when the file has another size.
-    pub fn master_key(&self, clock: &dyn Clock) -> Result<SealingKey> {
-        let file = self.path.join(MASTER_KEY);
+    pub fn master_key(&self) -> Result<Option<SealingKey>> {
+        let file = self.master_key_file();
         let bytes = match fs::read(&file) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-                let key = SealingKey::random(clock);
-                write(&self.path, MASTER_KEY, key.as_bytes())?;
-                return Ok(key);
-            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.unavailable(|| format!("read {}", file.display()))?,
         };
         let damaged = || Error::corrupt(format!("{} does not hold a key of 32 bytes", file.display()));
-        SealingKey::from_slice(&bytes).ok_or_else(damaged)
+        SealingKey::from_slice(&bytes).ok_or_else(damaged).map(Some)
+    }
+
+    /// Makes that key: 32 random bytes.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses.
+    pub fn make_master_key(&self, clock: &dyn Clock) -> Result<SealingKey> {
+        let key = SealingKey::random(clock);
+        write(&self.path, MASTER_KEY, key.as_bytes())?;
+        Ok(key)
     }
 
     /// Tells other commands where the server is, and by which key it is entered.

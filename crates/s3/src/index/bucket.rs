@@ -15,6 +15,10 @@ pub struct Bucket {
     pub policy: Option<String>,
     /// The default encryption of its objects, as JSON.
     pub encryption: Option<String>,
+    /// The rules for pages of other origins, as JSON.
+    pub cors: Option<String>,
+    /// As JSON; `None` where there are none.
+    pub tags: Option<String>,
 }
 
 impl Index {
@@ -28,7 +32,7 @@ impl Index {
     /// # Errors
     /// `NoSuchBucket`.
     pub async fn bucket(&self, name: &str) -> S3Result<Bucket> {
-        sqlx::query("SELECT name, created_ms, policy, encryption FROM bucket WHERE name = ?")
+        sqlx::query("SELECT name, created_ms, policy, encryption, cors, tags FROM bucket WHERE name = ?")
             .bind(name)
             .fetch_optional(&self.reader)
             .await
@@ -40,7 +44,7 @@ impl Index {
     /// Up to `limit` buckets behind `after` whose names begin with `prefix`, by name.
     pub async fn buckets(&self, prefix: &str, after: &str, limit: i64) -> S3Result<Vec<Bucket>> {
         let rows = sqlx::query(
-            "SELECT name, created_ms, policy, encryption FROM bucket
+            "SELECT name, created_ms, policy, encryption, cors, tags FROM bucket
              WHERE name > ?2 AND substr(name, 1, length(?1)) = ?1 ORDER BY name LIMIT ?3",
         )
         .bind(prefix)
@@ -84,26 +88,43 @@ impl Index {
     /// # Errors
     /// `NoSuchBucket`.
     pub async fn set_policy(&self, name: &str, policy: Option<&str>) -> S3Result<()> {
-        let query = sqlx::query("UPDATE bucket SET policy = ? WHERE name = ?");
-        let done =
-            query.bind(policy).bind(name).execute(&self.writer).await.doing("change the bucket's policy")?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(no_such_bucket()) }
+        self.set("UPDATE bucket SET policy = ? WHERE name = ?", name, policy).await
     }
-}
 
-impl Index {
     /// # Errors
     /// `NoSuchBucket`.
     pub async fn set_encryption(&self, name: &str, encryption: Option<&str>) -> S3Result<()> {
-        let query = sqlx::query("UPDATE bucket SET encryption = ? WHERE name = ?");
-        let done = query.bind(encryption).bind(name).execute(&self.writer).await;
-        let done = done.doing("change the bucket's encryption")?;
+        self.set("UPDATE bucket SET encryption = ? WHERE name = ?", name, encryption).await
+    }
+
+    /// # Errors
+    /// `NoSuchBucket`.
+    pub async fn set_cors(&self, name: &str, rules: Option<&str>) -> S3Result<()> {
+        self.set("UPDATE bucket SET cors = ? WHERE name = ?", name, rules).await
+    }
+
+    /// # Errors
+    /// `NoSuchBucket`.
+    pub async fn set_tags(&self, name: &str, tags: Option<&str>) -> S3Result<()> {
+        self.set("UPDATE bucket SET tags = ? WHERE name = ?", name, tags).await
+    }
+
+    async fn set(&self, change: &'static str, name: &str, value: Option<&str>) -> S3Result<()> {
+        let done = sqlx::query(change).bind(value).bind(name).execute(&self.writer).await;
+        let done = done.doing("change the bucket")?;
         if done.rows_affected() == 1 { Ok(()) } else { Err(no_such_bucket()) }
     }
 }
 
 fn read(row: SqliteRow) -> Bucket {
-    Bucket { name: row.get(0), created_ms: row.get(1), policy: row.get(2), encryption: row.get(3) }
+    Bucket {
+        name: row.get(0),
+        created_ms: row.get(1),
+        policy: row.get(2),
+        encryption: row.get(3),
+        cors: row.get(4),
+        tags: row.get(5),
+    }
 }
 
 pub fn no_such_bucket() -> s3s::S3Error {

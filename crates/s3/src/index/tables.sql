@@ -1,10 +1,12 @@
--- The tables of the object store's index, version 2. Keys are bytes, so that they sort as S3 sorts them.
+-- The tables of the object store's index, version 3. Keys are bytes, so that they sort as S3 sorts them.
 
 CREATE TABLE bucket (
     name       TEXT PRIMARY KEY,
     created_ms INTEGER NOT NULL,
     policy     TEXT,
-    encryption TEXT
+    encryption TEXT,
+    cors       TEXT,
+    tags       TEXT
 ) STRICT;
 
 CREATE TABLE object (
@@ -60,4 +62,4 @@ CREATE TABLE part (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX part_blob ON part (blob);
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -87,10 +87,3 @@ pub async fn location(
     let location_constraint = (region != "us-east-1").then(|| BucketLocationConstraint::from(region));
     answer(GetBucketLocationOutput { location_constraint })
 }
-
-pub async fn versioning(
-    _: &Backend,
-    _: S3Request<GetBucketVersioningInput>,
-) -> S3Result<S3Response<GetBucketVersioningOutput>> {
-    answer(GetBucketVersioningOutput::default())
-}

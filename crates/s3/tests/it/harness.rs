@@ -156,7 +156,7 @@ impl Store {
             created_ms: 0,
         };
         self.catalog.create_role(&row).await.unwrap();
-        self.catalog.put_role_policy(name, "p", policy, 10_000).await.unwrap();
+        self.catalog.put_identity_policy(catalog::Identity::Role(name), "p", policy, 10_000).await.unwrap();
         self.session_of(&role, "job")
     }
 

@@ -50,7 +50,11 @@ pub(super) fn recover(disk: &dyn Disk, segment_bytes: u64) -> Result<Opened> {
     for (&start, &next) in finished.iter().zip(&starts[1..]) {
         found.read_finished(disk, start, next)?;
     }
-    let segment = found.read_last(disk, last)?;
+    let (header, segment) = found.read_last(disk, last)?;
+    let segment = match header {
+        Header::Older => found.begin_behind(disk, &segment, segment_bytes)?,
+        _ => segment,
+    };
     Ok(found.opened(segment))
 }
 
@@ -95,7 +99,7 @@ impl Found {
     fn read_finished(&mut self, disk: &dyn Disk, start: u64, next: u64) -> Result<()> {
         let (file, bytes) = read(disk, start)?;
         self.index.open_segment(start, file);
-        if !header_is_whole(&bytes, start)? {
+        if read_header(&bytes, start)? == Header::Damaged {
             return Err(damaged(start, 0));
         }
         let prefix = self.read_frames(&bytes, start);
@@ -109,10 +113,11 @@ impl Found {
         )))
     }
 
-    fn read_last(&mut self, disk: &dyn Disk, start: u64) -> Result<Segment> {
+    fn read_last(&mut self, disk: &dyn Disk, start: u64) -> Result<(Header, Segment)> {
         let (file, mut bytes) = read(disk, start)?;
         self.index.open_segment(start, Arc::clone(&file));
-        let headed = header_is_whole(&bytes, start)?;
+        let header = read_header(&bytes, start)?;
+        let headed = header != Header::Damaged;
         if !headed {
             check_torn(&bytes, start, 0)?;
             self.recovered.dropped_bytes = used(&bytes) as u64;
@@ -128,7 +133,14 @@ impl Found {
         mend(&*file, &bytes, &prefix, headed, clean)
             .unavailable(|| format!("make log segment {} durable", segment::name(start)))?;
         let allocated = if clean { bytes.len() } else { prefix.end } as u64;
-        Ok(Segment { start, end: start + prefix.end as u64, allocated, file })
+        Ok((header, Segment { start, end: start + prefix.end as u64, allocated, file }))
+    }
+
+    // An earlier release, started once more, must not meet frames in here that it can't read: it refuses the next segment.
+    fn begin_behind(&mut self, disk: &dyn Disk, last: &Segment, segment_bytes: u64) -> Result<Segment> {
+        let segment = Segment::create(disk, last.end, segment_bytes).map_err(not_begun)?;
+        self.index.open_segment(segment.start, Arc::clone(&segment.file));
+        Ok(segment)
     }
 
     fn read_frames(&mut self, bytes: &[u8], start: u64) -> Prefix {
@@ -163,14 +175,13 @@ fn read(disk: &dyn Disk, start: u64) -> Result<(Arc<dyn DiskFile>, Vec<u8>)> {
     read().unavailable(|| format!("read log segment {}", segment::name(start)))
 }
 
-fn header_is_whole(bytes: &[u8], start: u64) -> Result<bool> {
+fn read_header(bytes: &[u8], start: u64) -> Result<Header> {
     match segment::check_header(bytes, start) {
-        Header::Whole => Ok(true),
-        Header::Damaged => Ok(false),
         Header::OtherVersion(version) => Err(Error::corrupt(format!(
             "log segment {} has format {version}, which this release does not read; start the release that wrote it",
             segment::name(start)
         ))),
+        header => Ok(header),
     }
 }
 

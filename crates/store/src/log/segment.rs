@@ -8,7 +8,10 @@ use crate::disk::{Disk, DiskFile, is_full};
 
 pub(super) const HEADER: usize = 32;
 const MAGIC: &[u8; 8] = b"LADE LOG";
-const VERSION: u32 = 1;
+/// What is written: frames may be sealed.
+const VERSION: u32 = 2;
+/// No frame is sealed; a release that knows of no others would cut sealed ones off as torn.
+const OLDER: u32 = 1;
 
 /// The ending of a segment that is being made; it holds no frame before it bears its real name.
 pub(super) const UNFINISHED: &str = ".log.new";
@@ -29,6 +32,8 @@ pub(super) fn start_of(file_name: &str) -> Option<u64> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Header {
     Whole,
+    /// Written by an earlier release: what is read here, but no place for what is written here.
+    Older,
     /// Written by another release, which alone can read the frames.
     OtherVersion(u32),
     Damaged,
@@ -57,6 +62,7 @@ pub(super) fn check_header(bytes: &[u8], start: u64) -> Header {
     }
     match u32_at(header, 8) {
         VERSION => Header::Whole,
+        OLDER => Header::Older,
         other => Header::OtherVersion(other),
     }
 }
@@ -195,7 +201,8 @@ mod tests {
     #[test]
     fn a_header_tells_another_release_from_damage() {
         assert_eq!(check_header(&header(77), 77), Header::Whole);
-        assert_eq!(check_header(&header_of(77, 2), 77), Header::OtherVersion(2));
+        assert_eq!(check_header(&header_of(77, 1), 77), Header::Older);
+        assert_eq!(check_header(&header_of(77, 3), 77), Header::OtherVersion(3));
         assert_eq!(check_header(&header(77), 78), Header::Damaged);
     }
 }

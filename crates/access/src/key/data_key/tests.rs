@@ -44,7 +44,7 @@ impl Fixture {
             created_ms: 0,
         };
         catalog.create_role(&role).await.unwrap();
-        catalog.put_role_policy("Sealer", "p", USE, 10_240).await.unwrap();
+        catalog.put_identity_policy(catalog::Identity::Role("Sealer"), "p", USE, 10_240).await.unwrap();
         let group = realm.dataset_group("g");
         let master = SealingKey::new([7; 32]);
         let access = Access::new(catalog.clone(), clock.clone(), realm, root, s3, master);
@@ -114,7 +114,7 @@ async fn a_disabled_key_is_out_of_use_when_it_is_asked_for_again() {
     assert!(text.contains("Insufficient privileges for KMS key") && text.contains("is disabled"), "{text}");
     f.catalog.set_key_state(&f.key, true, None).await.unwrap();
     assert!(f.keys(1).await.is_ok());
-    f.catalog.delete_role_policy("Sealer", "p").await.unwrap();
+    f.catalog.delete_identity_policy(catalog::Identity::Role("Sealer"), "p").await.unwrap();
     f.clock.advance_ms(KEPT_MS);
     assert!(f.keys(1).await.unwrap_err().message().contains("kms:Decrypt"));
 }

@@ -41,7 +41,11 @@ pub fn dispatch() -> Dispatch {
         })
     });
     let (personalize, iam, kms) = (named("personalize"), named("iam"), named("kms"));
-    let doors = Doors { credential, personalize, iam, kms, s3 };
+    let key_used: KeyUsed = Box::new(|_, _| {});
+    let s3_preflight: PreflightDoor = Box::new(|parts, _| {
+        Box::pin(async move { whole(Response::new(Bytes::from(format!("asked {}", parts.uri.path())))) })
+    });
+    let doors = Doors { credential, key_used, personalize, iam, kms, s3, s3_preflight };
     let clock = Arc::new(SimulatedClock::new(fixture["now_ms"].as_i64().unwrap(), 1));
     let cors = Cors { origins: vec!["https://shop.example".into()] };
     Dispatch {

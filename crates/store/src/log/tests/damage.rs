@@ -197,14 +197,38 @@ async fn damage_that_came_later_is_seen_when_a_frame_is_read() {
 async fn a_newer_format_is_refused_and_untouched() {
     let disk = SimulatedDisk::default();
     written(&disk, 1, "record").await;
-    let mut bytes = disk.bytes(FIRST);
-    bytes[8] = 2;
-    let crc = crc32c::crc32c(&bytes[..28]);
-    bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+    let bytes = of_version(3, disk.bytes(FIRST));
     let disk = SimulatedDisk::with(&[(FIRST, &bytes)]);
     let refused = on(&disk).err().unwrap();
-    assert!(refused.message().contains("has format 2"), "{}", refused.message());
+    assert!(refused.message().contains("has format 3"), "{}", refused.message());
     assert_eq!(disk.bytes(FIRST), bytes);
+}
+
+/// The same segment, as another release would have begun it.
+fn of_version(version: u8, mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[8] = version;
+    let crc = crc32c::crc32c(&bytes[..28]);
+    bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn what_an_earlier_release_wrote_is_read_and_nothing_is_added_to_it() {
+    let disk = SimulatedDisk::default();
+    let borders = written(&disk, 2, "record").await;
+    for (about, frames, cut) in [("whole", 2, 0), ("torn", 1, 3), ("empty", 0, usize::MAX)] {
+        let mut bytes = of_version(1, disk.bytes(FIRST));
+        bytes.truncate(borders[2].saturating_sub(cut).max(segment::HEADER));
+        let disk = SimulatedDisk::with(&[(FIRST, &bytes)]);
+        let (log, recovered) = on(&disk).unwrap();
+        assert_eq!(recovered.frames, frames, "{about}");
+        drop(log);
+        assert_eq!(disk.bytes(FIRST), bytes[..borders[frames as usize]], "{about}");
+        goes_on_with(&disk, frames as usize, about).await;
+        let files = disk.files();
+        let versions: Vec<u8> = files.iter().map(|(_, bytes)| bytes[8]).collect();
+        assert_eq!((versions, files[0].1.len()), (vec![1, 2], borders[frames as usize]), "{about}");
+    }
 }
 
 #[tokio::test]
