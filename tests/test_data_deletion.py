@@ -5,6 +5,7 @@ import os
 import random
 import re
 import secrets
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from collections import Counter
 import pyarrow.parquet as parquet
 import pytest
 
+from support.lade import job as lade_job
 from support.schemas import INTERACTIONS, ITEMS, USERS
 from support.server import Server
 from support.workshop import Workshop, unique, wait
@@ -303,6 +305,52 @@ def test_an_export_from_before_keeps_its_snapshot_and_the_job_waits_for_it(own_s
     assert (ended["status"], ended["numDeleted"]) == ("COMPLETED", 3), ended
     assert places_of(own_server, gone) == []
     assert users_in(workshop.export(group.interactions, "PUT")) == {stays, back}
+
+
+def test_a_job_ends_with_evidence_that_nothing_is_left(own_server):
+    workshop = Workshop(own_server.endpoint)
+    group = workshop.make_group(users=USERS, interactions=INTERACTIONS, tracker=True)
+    gone, stays = person("gone"), person("stays")
+    workshop.import_csv(group.users, f"USER_ID,AGE,GENDER\n{gone},1,F\n{stays},2,M\n")
+    workshop.put_event(group.tracking_id, gone, "i1", "click", 1)
+    workshop.put_event(group.tracking_id, stays, "i1", "click", 1)
+    arn = start(workshop, group, workshop.upload(listing(gone, person("unknown"))))
+    assert end_of(workshop, arn)["status"] == "COMPLETED"
+    evidence = lade_job(own_server.endpoint, arn)["evidence"]
+    assert evidence.pop("checkedAt").startswith("20")
+    assert evidence.pop("segmentsRead") >= 1
+    assert evidence == {"usersChecked": 2, "runsRead": 2, "recordsFound": 0}
+    assert places_of(own_server, gone) == []
+
+
+def test_a_job_that_finds_a_listed_user_again_fails_and_says_where(own_server):
+    workshop = Workshop(own_server.endpoint)
+    group = workshop.make_group(users=USERS)
+    gone = person("gone")
+    workshop.import_csv(group.users, f"USER_ID,AGE,GENDER\n{gone},1,F\nother,2,M\n")
+    location = workshop.upload(listing(gone))
+    stall(own_server)
+    export = workshop.start_export(group.users, "ALL")
+    arn = start(workshop, group, location)
+    until(lambda: has_deleted(own_server), "records are deleted")
+    assert is_waiting(workshop, arn)
+    own_server.kill()
+    # The run that the export still reads comes back to life.
+    with sqlite3.connect(own_server.data_dir / "catalog.db") as catalog:
+        objects = [row[0] for row in catalog.execute("SELECT object FROM run WHERE listed = 0")]
+        assert len(objects) == 1
+        catalog.execute("UPDATE run SET listed = 1")
+    own_server.start()
+    workshop = workshop.at(own_server.endpoint)
+    workshop.read_export(export)
+    ended = end_of(workshop, arn)
+    assert ended["status"] == "FAILED" and objects[0] in ended["failureReason"], ended
+    assert str(own_server.data_dir) not in ended["failureReason"]
+    evidence = lade_job(own_server.endpoint, arn)["evidence"]
+    assert (evidence["recordsFound"], evidence["foundIn"]) == (1, [f"run {objects[0]}"])
+    # To run it again helps.
+    assert delete(workshop, group, gone) == 1
+    assert places_of(own_server, gone) == []
 
 
 def test_jobs_of_one_group_run_in_their_order(workshop):

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 /// What every operation starts from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Call {
     pub principal: Principal,
     /// Where the caller is, as far as this is known.

@@ -1,5 +1,7 @@
 //! Dataset import jobs: CreateDatasetImportJob, DescribeDatasetImportJob, ListDatasetImportJobs.
 
+mod options;
+
 use access::{Errand, S3Location};
 use catalog::{DatasetRow, ImportRequest, JobKind, JobRow, NewJob};
 use model::{Arn, Error, ImportMode, Result};
@@ -11,6 +13,7 @@ use crate::paging::{PageOfDataset, Pager};
 use crate::reply::{Answer, Seconds, already_exists, not_found};
 use crate::tag::{self, Tag};
 use crate::{dataset, metric_attribution, probe, shapes};
+use options::Options;
 
 static DATA_SOURCE: Structure = Structure::new(&[required("dataLocation", shapes::s3_location())]);
 // The service model does not require the role; without one there is nothing to read the bucket as.
@@ -101,7 +104,9 @@ pub struct Listed {
 /// # Errors
 /// `NotFound`, `InUse` and `Invalid` for the dataset, the place, the files and the report; `AlreadyExists`.
 pub async fn create(api: &Api, input: Create) -> Answer<Created> {
-    let tags = tag::of_new(input.tags)?;
+    let mut options = Options::default();
+    let tags = tag::with_options(input.tags, |key, value| options.take(key, value))?;
+    options.check(input.publish_attribution_metrics_to_s3 == Some(true))?;
     let arn = api.realm.import_job(&input.job_name);
     let import_mode = input.import_mode.unwrap_or(ImportMode::Full);
     let dataset = dataset::active(api, &input.dataset_arn).await?;
@@ -125,6 +130,8 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
         data_location: input.data_source.data_location,
         import_mode,
         publish_attribution_metrics_to_s3: input.publish_attribution_metrics_to_s3,
+        tolerance: options.tolerance,
+        validate_only: options.validate_only,
     };
     let (name, subject_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
     api.catalog

@@ -1,14 +1,17 @@
 //! The door of Personalize: finds the operation, checks, asks for permission, does it, answers.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use access::{Access, trail};
 use bytes::Bytes;
 use catalog::Catalog;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 use model::{Clock, Error, ErrorKind, Realm, Result};
+use store::Objects;
 use store::log::Log;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tracing::{debug, error};
 use wire::error::Fault;
 use wire::protocol::{Protocol, json11, rest_json};
@@ -18,6 +21,9 @@ use crate::call::Call;
 use crate::events::rate::Rates;
 use crate::events::request::read_tree;
 use crate::events::targets::Targets;
+use crate::lade::Pieces;
+use crate::lade::event::STREAMS_MAX;
+use crate::lade::user::ReadUser;
 use crate::operation::{Asked, Handler, Operation, by_path, by_target};
 use crate::paging::PagingKey;
 use crate::reply::{self, Answer, Failure};
@@ -27,6 +33,7 @@ use crate::{events, lade, permission, shapes};
 pub struct ApiParts {
     pub catalog: Catalog,
     pub log: Arc<Log>,
+    pub objects: Objects,
     pub access: Arc<Access>,
     pub clock: Arc<dyn Clock>,
     pub realm: Realm,
@@ -38,6 +45,7 @@ pub struct ApiParts {
 pub struct Api {
     pub(crate) catalog: Catalog,
     pub(crate) log: Arc<Log>,
+    pub(crate) objects: Objects,
     pub(crate) access: Arc<Access>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) realm: Realm,
@@ -45,16 +53,50 @@ pub struct Api {
     pub(crate) paging: PagingKey,
     pub(crate) targets: Targets,
     pub(crate) rates: Rates,
+    /// Places for callers that watch.
+    pub(crate) watchers: Arc<Semaphore>,
+    is_closing: AtomicBool,
+    pub(crate) user_reader: OnceLock<ReadUser>,
 }
 
 const TARGET_PREFIX: &str = "AmazonPersonalize.";
 
 impl Api {
     pub fn new(parts: ApiParts) -> Api {
-        let ApiParts { catalog, log, access, clock, realm, bell } = parts;
+        let ApiParts { catalog, log, objects, access, clock, realm, bell } = parts;
         let paging = PagingKey::new(&realm);
         let (targets, rates) = Default::default();
-        Api { catalog, log, access, clock, realm, bell, paging, targets, rates }
+        let (watchers, is_closing) = (Arc::new(Semaphore::new(STREAMS_MAX)), AtomicBool::new(false));
+        Api {
+            watchers,
+            is_closing,
+            user_reader: OnceLock::new(),
+            catalog,
+            log,
+            objects,
+            access,
+            clock,
+            realm,
+            bell,
+            paging,
+            targets,
+            rates,
+        }
+    }
+
+    /// Says who reads the records of a user, once there is somebody.
+    pub fn set_user_reader(&self, reader: ReadUser) {
+        // The first one stays.
+        drop(self.user_reader.set(reader));
+    }
+
+    /// Sends away who watches: the server stops.
+    pub fn close_streams(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
     }
 
     /// Forgets what puts have learnt about datasets; for whoever changes a dataset behind this door's back.
@@ -74,6 +116,29 @@ impl Api {
             Ok(body) => rest_json(StatusCode::OK, body, &call.request_id),
             Err(failure) => protocol.fault(&failure.fault(protocol), &call.request_id),
         }
+    }
+
+    /// Answers a call whose answer may be long, piece by piece; `None` for all others, which `call` answers.
+    pub async fn stream(self: &Arc<Self>, call: &Call) -> Option<Response<Pieces>> {
+        let path = Some(call.path.as_str()).filter(|_| !call.headers.contains_key("x-amz-target"));
+        let asked = lade::long_by_path(&call.method, path?)?;
+        trail::operation(asked.name());
+        let answer = lade::open(self, &asked, call).await;
+        report(asked.name(), call, &answer);
+        Some(match answer {
+            Ok(pieces) => {
+                let head = rest_json(StatusCode::OK, Bytes::new(), &call.request_id);
+                let mut response = head.map(|_| pieces);
+                let kind = HeaderValue::from_static(asked.content_type());
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response
+            }
+            Err(failure) => {
+                let protocol = Protocol::RestJson;
+                let refused = protocol.fault(&failure.fault(protocol), &call.request_id);
+                refused.map(|body| Box::pin(futures_util::stream::iter([Ok(body)])) as Pieces)
+            }
+        })
     }
 
     async fn answer(&self, asked: Asked, call: &Call) -> Answer<Bytes> {
@@ -151,7 +216,7 @@ impl Asked {
 }
 
 // Bodies, names and values of records stay out of the log. The line that a call has comes from whoever answers it.
-fn report(operation: &str, call: &Call, answer: &Answer<Bytes>) {
+fn report<T>(operation: &str, call: &Call, answer: &Answer<T>) {
     let request_id = call.request_id.as_str();
     match answer {
         Ok(_) => debug!(request_id, operation, "done: {operation}"),

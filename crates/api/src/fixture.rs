@@ -5,6 +5,7 @@ mod store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ::store::Objects;
 use ::store::log::{Log, LogSettings};
 use access::{Access, Principal, RoleSession, RootKey, S3Endpoint, SealingKey};
 use bytes::Bytes;
@@ -44,6 +45,7 @@ impl Fixture {
         let sequencer = Arc::new(move |count| Ok(sequence.fetch_add(count, Ordering::Relaxed)));
         let settings = LogSettings { segment_bytes: 1 << 20, ..LogSettings::default() };
         let (log, _) = Log::open(&folder.path().join("log"), settings, sequencer).unwrap();
+        let objects = Objects::open(&folder.path().join("runs")).unwrap();
         let (log, bell) = (Arc::new(log), Arc::new(Notify::new()));
         let realm = Realm { region: "us-east-1".into(), account: "000000000000".into() };
         let store = Store::start().await;
@@ -55,6 +57,7 @@ impl Fixture {
         let api = Api::new(ApiParts {
             catalog: catalog.clone(),
             log: log.clone(),
+            objects,
             access,
             clock: clock.clone(),
             realm: realm.clone(),

@@ -1,9 +1,18 @@
 //! What this server offers beyond the service, under `/lade/v1/`: signed and permitted like the service's own
 //! operations, each by the permission of the one that it is nearest to.
 
+mod delivery;
+pub mod event;
 pub mod job;
+mod rejects;
+pub mod user;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http::Method;
 use model::{Arn, Error, ErrorKind};
 use percent_encoding::percent_decode_str;
@@ -14,6 +23,66 @@ use crate::reply::{self, Answer};
 
 const ROOT: &str = "/lade/";
 const JOBS: &str = "/lade/v1/jobs";
+const EVENTS: &str = "/lade/v1/events";
+const USER_RECORDS: &str = "/lade/v1/user-records";
+const DELIVERIES: &str = "/lade/v1/deliveries";
+
+/// What is answered piece by piece.
+pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// What a request under `/lade/` asks for whose answer may be long.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AskedLong {
+    Rejects(String),
+    Events,
+    UserRecords,
+}
+
+impl AskedLong {
+    /// For the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            AskedLong::Rejects(_) => "GetJobRejects",
+            AskedLong::Events => "WatchJobs",
+            AskedLong::UserRecords => "GetUserRecords",
+        }
+    }
+
+    /// What the answer is, once it is one.
+    pub fn content_type(&self) -> &'static str {
+        match self {
+            AskedLong::Rejects(_) | AskedLong::UserRecords => "text/csv; charset=utf-8",
+            AskedLong::Events => "text/event-stream",
+        }
+    }
+}
+
+/// As `by_path`, for what is answered piece by piece.
+pub fn long_by_path(method: &Method, path: &str) -> Option<AskedLong> {
+    if (method, path) == (&Method::GET, EVENTS) {
+        return Some(AskedLong::Events);
+    }
+    if (method, path) == (&Method::POST, USER_RECORDS) {
+        return Some(AskedLong::UserRecords);
+    }
+    let rest = path.strip_prefix(JOBS).and_then(|rest| rest.strip_prefix('/'));
+    let job = rest.and_then(|rest| rest.strip_suffix("/rejects.csv")).filter(|_| method == Method::GET)?;
+    let arn = percent_decode_str(job).decode_utf8().ok().filter(|arn| !arn.is_empty())?;
+    Some(AskedLong::Rejects(arn.into_owned()))
+}
+
+/// Answers a request under `/lade/` piece by piece.
+pub async fn open(api: &Arc<Api>, asked: &AskedLong, call: &Call) -> Answer<Pieces> {
+    match asked {
+        AskedLong::Rejects(arn) => {
+            let arn = read_arn(arn)?;
+            job::authorize(api, call, &arn).await?;
+            rejects::open(api, &arn, call.query.as_deref()).await
+        }
+        AskedLong::Events => event::watch(api, call).await,
+        AskedLong::UserRecords => user::read(api, call).await,
+    }
+}
 
 /// What a request under `/lade/` asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +90,7 @@ pub enum Asked {
     ListJobs,
     DescribeJob(String),
     CancelJob(String),
+    ListDeliveries,
     Unknown,
 }
 
@@ -31,6 +101,7 @@ impl Asked {
             Asked::ListJobs => "ListJobs",
             Asked::DescribeJob(_) => "DescribeJob",
             Asked::CancelJob(_) => "CancelJob",
+            Asked::ListDeliveries => "ListDeliveries",
             Asked::Unknown => "unknown",
         }
     }
@@ -40,6 +111,9 @@ impl Asked {
 pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     if !path.starts_with(ROOT) {
         return None;
+    }
+    if (method, path) == (&Method::GET, DELIVERIES) {
+        return Some(Asked::ListDeliveries);
     }
     let Some(rest) = path.strip_prefix(JOBS) else { return Some(Asked::Unknown) };
     let asked = match (method, rest.strip_prefix('/')) {
@@ -67,6 +141,7 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::ListJobs => reply::body(&job::list(api, call, job::read_query(call.query.as_deref())?).await?),
         Asked::DescribeJob(arn) => reply::body(&job::describe(api, call, &read_arn(&arn)?).await?),
         Asked::CancelJob(arn) => reply::body(&job::cancel(api, call, &read_arn(&arn)?).await?),
+        Asked::ListDeliveries => reply::body(&delivery::list(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())
@@ -94,6 +169,14 @@ mod tests {
             assert_eq!(cancelled, Some(Asked::CancelJob(ARN.to_owned())));
         }
         assert_eq!(by_path(&Method::GET, JOBS), Some(Asked::ListJobs));
+    }
+
+    #[test]
+    fn rows_that_were_left_out_are_found_below_their_job() {
+        let path = format!("{JOBS}/{ARN}/rejects.csv");
+        assert_eq!(long_by_path(&Method::GET, &path), Some(AskedLong::Rejects(ARN.to_owned())));
+        assert_eq!(long_by_path(&Method::POST, &path), None);
+        assert_eq!(long_by_path(&Method::GET, &format!("{JOBS}/rejects.csv")), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 22] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -19,6 +19,8 @@ const TABLES: [&str; 20] = [
     run::TABLES,
     job::TABLES,
     job::claim::TABLES,
+    job::reject::TABLES,
+    job::event::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,

@@ -6,12 +6,16 @@ pub(crate) mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
+pub(crate) mod event;
+pub(crate) mod reject;
 mod snapshot;
 mod upload;
 
 pub use cancel::cancellation;
 pub(crate) use dataset_update::read_note;
 pub use dataset_update::{DatasetUpdate, UpdateRequest};
+pub use event::{Delivery, JobEvent};
+pub use reject::{RejectFile, Rejects};
 
 use model::error::{Error, Result};
 use model::status::Status;
@@ -70,6 +74,20 @@ pub struct ImportRequest {
     pub data_location: String,
     pub import_mode: ImportMode,
     pub publish_attribution_metrics_to_s3: Option<bool>,
+    /// How many rows may be left out for what is wrong with them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tolerance: u64,
+    /// Whether everything is read and checked, and nothing imported.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub validate_only: bool,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_false(switch: &bool) -> bool {
+    !*switch
 }
 
 /// What an export job was asked to do.

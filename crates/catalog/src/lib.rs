@@ -28,10 +28,10 @@ pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
 pub use grant::GrantRow;
 pub use identity_policy::Identity;
-pub use job::data_deletion_job::{DeletionPlan, Replacement};
+pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
-    DatasetUpdate, DeletionRequest, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob, Progress,
-    Snapshot, UpdateRequest, cancellation,
+    DatasetUpdate, DeletionRequest, Delivery, ExportRequest, ImportRequest, JobEvent, JobKind, JobRow, Lease,
+    NewJob, Progress, RejectFile, Rejects, Snapshot, UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{

@@ -53,6 +53,12 @@ impl Catalog {
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
+    /// All runs of a dataset whose objects are there: those that make it up now, and those that a job still reads.
+    pub async fn all_runs(&self, dataset_id: i64) -> Result<Vec<RunRow>> {
+        let query = sqlx::query("SELECT * FROM run WHERE dataset_id = ? ORDER BY id").bind(dataset_id);
+        query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
+    }
+
     /// The runs that a job's snapshot pinned, oldest first.
     pub async fn pinned_runs(&self, job_arn: &model::Arn) -> Result<Vec<RunRow>> {
         let query =
@@ -141,7 +147,12 @@ impl Catalog {
 
     /// The names of all objects that a row names, listed or pinned.
     pub async fn named_objects(&self) -> Result<Vec<String>> {
-        sqlx::query_scalar("SELECT object FROM run").fetch_all(self.pool()).await.map_err(failed)
+        let query = sqlx::query_scalar(
+            "SELECT object FROM run UNION ALL SELECT object FROM reject_file
+             UNION ALL SELECT json_extract(plan, '$.list.object') FROM job WHERE kind = 'DELETION'
+             AND json_extract(plan, '$.list.object') IS NOT NULL",
+        );
+        query.fetch_all(self.pool()).await.map_err(failed)
     }
 }
 
@@ -178,7 +189,7 @@ pub(crate) async fn insert(
     .map(drop)
 }
 
-fn read(row: &SqliteRow) -> Result<RunRow> {
+pub(crate) fn read(row: &SqliteRow) -> Result<RunRow> {
     let number = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned).map_err(failed);
     Ok(RunRow {
         id: row.try_get("id").map_err(failed)?,

@@ -1,11 +1,15 @@
 //! `lade export`: creates an export job, as any client would, and follows it to its end.
 
+mod user;
+
+use std::path::Path;
 use std::process::ExitCode;
 
 use model::error::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::client::server::Choice;
+use crate::import::rejects;
 use crate::job::watch;
 use crate::serve;
 
@@ -15,16 +19,20 @@ use crate::serve;
   lade export arn:aws:personalize:us-east-1:000000000000:dataset/shop/INTERACTIONS s3://my-bucket/out/ \\
       --role-arn arn:aws:iam::000000000000:role/Export --mode ALL")]
 pub struct Args {
-    /// ARN of the dataset
+    /// ARN of the dataset; with --user also of a dataset group
     dataset_arn: String,
 
     /// Folder for the export, s3://BUCKET/PREFIX/; its files go to PREFIX/NAME/
-    #[arg(value_name = "S3_PATH")]
-    path: String,
+    #[arg(value_name = "S3_PATH", required_unless_present = "user")]
+    path: Option<String>,
 
     /// Role that may write there
-    #[arg(long, value_name = "ARN")]
-    role_arn: String,
+    #[arg(long, value_name = "ARN", required_unless_present = "user")]
+    role_arn: Option<String>,
+
+    /// Write the records of this user alone, at once, to a local folder given for S3_PATH or to standard output
+    #[arg(long, value_name = "USER_ID", conflicts_with_all = ["role_arn", "kms_key_arn", "name", "tags", "no_wait", "json"])]
+    user: Option<String>,
 
     /// Which records: those of imports (BULK), those put one by one (PUT), or both
     #[arg(long, default_value = "ALL", ignore_case = true, value_parser = ["ALL", "BULK", "PUT"])]
@@ -62,7 +70,10 @@ pub struct NewJob {
 }
 
 pub fn run(args: Args) -> ExitCode {
-    args.more.create("Export", args.input())
+    match &args.user {
+        Some(user) => user::run(&args.more.server, &args.dataset_arn, user, args.path.as_deref()),
+        None => args.more.create("Export", args.input()),
+    }
 }
 
 impl Args {
@@ -81,15 +92,27 @@ impl Args {
 impl NewJob {
     /// Creates a job and follows it; `kind` is `Import` or `Export`.
     pub fn create(&self, kind: &str, input: Value) -> ExitCode {
-        let done = serve::runtime().and_then(|runtime| runtime.block_on(self.create_and_follow(kind, input)));
+        self.create_and_save(kind, input, None)
+    }
+
+    /// As `create`, and saves the rows that an import left out.
+    pub fn create_and_save(&self, kind: &str, input: Value, rejects: Option<&Path>) -> ExitCode {
+        let done = serve::runtime()
+            .and_then(|runtime| runtime.block_on(self.create_and_follow(kind, input, rejects)));
         done.unwrap_or_else(|error| crate::failed(&error))
     }
 
-    async fn create_and_follow(&self, kind: &str, mut input: Value) -> Result<ExitCode> {
+    async fn create_and_follow(
+        &self,
+        kind: &str,
+        mut input: Value,
+        rejects: Option<&Path>,
+    ) -> Result<ExitCode> {
         let client = self.server.client("PERSONALIZE")?;
         input["jobName"] = json!(self.name(kind));
-        let tags: Vec<Value> =
-            self.tags.iter().map(|(key, value)| json!({ "tagKey": key, "tagValue": value })).collect();
+        // What a command chooses by itself comes before what is given.
+        let mut tags = input["tags"].as_array().cloned().unwrap_or_default();
+        tags.extend(self.tags.iter().map(|(key, value)| json!({ "tagKey": key, "tagValue": value })));
         input["tags"] = json!(tags);
         let created = client.personalize(&format!("CreateDataset{kind}Job"), input).await?;
         let arn = created[format!("dataset{kind}JobArn")].as_str().map(str::to_owned);
@@ -101,7 +124,11 @@ impl NewJob {
         if self.no_wait {
             return watch::tell(&client.job(&arn).await?, true);
         }
-        watch::until_ended(&client, &arn, self.json).await
+        let followed = watch::until_ended(&client, &arn, self.json).await;
+        match rejects {
+            Some(file) => rejects::save(&client, &arn, file).await.and(followed),
+            None => followed,
+        }
     }
 
     fn name(&self, kind: &str) -> String {

@@ -1,5 +1,8 @@
 //! `lade import`: creates an import job, as any client would, and follows it to its end.
 
+pub mod rejects;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -31,12 +34,24 @@ pub struct Args {
     #[arg(long)]
     publish_attribution_metrics: bool,
 
+    /// Leave out up to so many rows that are wrong, instead of failing for the first
+    #[arg(long, value_name = "ROWS")]
+    tolerance: Option<u64>,
+
+    /// Read and check everything, and import nothing
+    #[arg(long)]
+    validate_only: bool,
+
+    /// File for the rows that were left out: once mended, it can be imported
+    #[arg(long, value_name = "FILE", conflicts_with = "no_wait")]
+    rejects: Option<PathBuf>,
+
     #[command(flatten)]
     more: NewJob,
 }
 
 pub fn run(args: Args) -> ExitCode {
-    args.more.create("Import", args.input())
+    args.more.create_and_save("Import", args.input(), args.rejects.as_deref())
 }
 
 impl Args {
@@ -48,6 +63,10 @@ impl Args {
         if self.publish_attribution_metrics {
             input["publishAttributionMetricsToS3"] = json!(true);
         }
+        let tag = |key: &str, value: String| json!({ "tagKey": key, "tagValue": value });
+        let tolerance = self.tolerance.map(|rows| tag("lade:tolerance", rows.to_string()));
+        let validate_only = self.validate_only.then(|| tag("lade:validate-only", "true".to_owned()));
+        input["tags"] = tolerance.into_iter().chain(validate_only).collect();
         input
     }
 }

@@ -28,6 +28,8 @@ pub struct Members {
     pub failure_reason: Option<String>,
     pub location: String,
     pub mode: Option<String>,
+    pub validate_only: Option<bool>,
+    pub rejects: Option<Rejects>,
     pub files: Option<Vec<File>>,
     pub ledger: Option<AnyLedger>,
 }
@@ -48,6 +50,35 @@ pub struct File {
     pub bytes: u64,
 }
 
+/// The rows that an import found wrong.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejects {
+    pub count: u64,
+    pub is_complete: bool,
+    #[serde(default)]
+    pub rows: Option<Vec<Reject>>,
+    #[serde(default)]
+    pub files: Vec<RejectsFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Reject {
+    pub file: String,
+    pub line: u64,
+    pub byte: u64,
+    pub column: Option<String>,
+    pub rule: String,
+}
+
+/// A file of the rows that were left out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct RejectsFile {
+    pub part: usize,
+    pub dialect: String,
+    pub rows: u64,
+}
+
 /// Where every row went, by kind of job.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
@@ -57,7 +88,11 @@ pub enum AnyLedger {
     Import {
         rows_read: u64,
         exact_duplicates: u64,
+        #[serde(default)]
+        rows_rejected: u64,
         rows_kept: u64,
+        /// Of an import that only checked: how many it would have kept.
+        rows_valid: Option<u64>,
     },
     #[serde(rename_all = "camelCase")]
     Deletion {

@@ -13,6 +13,7 @@ mod patience;
 mod slots;
 pub mod tls;
 mod unsigned;
+pub mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use self::size::Size;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
+use crate::serve::webhook::TargetUrl;
 
 /// The settings as flags, environment and file give them; what is not given has a default.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -49,6 +50,10 @@ pub struct Given {
     /// Jobs that run at the same time [default: one for each processor]
     #[arg(long, env = "LADE_JOBS_CONCURRENT", value_name = "N")]
     pub jobs_concurrent: Option<usize>,
+
+    /// Wrong rows that the report of an import tells of [default: 1000]
+    #[arg(long, env = "LADE_REJECTS_TOLD_MAX", value_name = "ROWS")]
+    pub rejects_told_max: Option<usize>,
 
     /// Size above which an export begins another file [default: 512MiB]
     #[arg(long, env = "LADE_FILE_SIZE_MAX", value_name = "SIZE")]
@@ -153,7 +158,22 @@ pub struct Given {
     #[arg(skip = variable("LADE_SERVICE_SECRET_ACCESS_KEY").map(Secret))]
     pub service_secret_access_key: Option<Secret>,
 
+    /// Address that gets a request for each change of a job's state [default: none]
+    #[arg(long, env = "LADE_WEBHOOK_URL", value_name = "URL")]
+    pub webhook_url: Option<String>,
+
+    /// File with the secret that requests to the webhook are signed with
+    #[arg(long, env = "LADE_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
+
+    /// File with the authorities to trust at the webhook's address (PEM) [default: those of the system]
+    #[arg(long, env = "LADE_WEBHOOK_CA", value_name = "FILE")]
+    pub webhook_ca: Option<PathBuf>,
+
     /// File and environment only: flags are there for all to see.
+    #[arg(skip = variable("LADE_WEBHOOK_SECRET").map(Secret))]
+    pub webhook_secret: Option<Secret>,
+
     #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
     pub root_access_key_id: Option<String>,
 
@@ -172,6 +192,14 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Who is told of what becomes of jobs.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    pub url: TargetUrl,
+    pub secret: Secret,
+    pub ca: Option<PathBuf>,
+}
+
 /// The settings that hold.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -187,6 +215,7 @@ pub struct Settings {
     pub job_memory_bytes: u64,
     pub jobs_memory_bytes: u64,
     pub jobs_concurrent: usize,
+    pub rejects_told_max: usize,
     pub file_size_max_bytes: u64,
     pub flush_after_s: u64,
     pub flush_size_bytes: u64,
@@ -204,6 +233,7 @@ pub struct Settings {
     pub quotas: Quotas,
     /// Whether data of groups without a key of KMS is left plain.
     pub is_plain_at_rest: bool,
+    pub webhook: Option<WebhookSettings>,
     /// Scheme, host and port of each, or `*`.
     pub cors_origins: Vec<String>,
     /// With an empty region where the server's own holds.
@@ -231,7 +261,7 @@ impl Given {
         };
         given.check()?;
         let root_key = given.root_key()?;
-        let tls = given.tls()?;
+        let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
@@ -252,6 +282,7 @@ impl Given {
             job_memory_bytes,
             jobs_memory_bytes,
             jobs_concurrent,
+            rejects_told_max: given.rejects_told_max.unwrap_or(1000),
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
@@ -264,6 +295,7 @@ impl Given {
             public_hosts: given.public_host.into_iter().collect(),
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
             is_plain_at_rest: given.at_rest.as_deref() == Some("plain"),
+            webhook,
             cors_origins: given.cors_origins.unwrap_or_default(),
             services,
         })
@@ -278,6 +310,7 @@ impl Given {
             job_memory: self.job_memory.or(below.job_memory),
             jobs_memory: self.jobs_memory.or(below.jobs_memory),
             jobs_concurrent: self.jobs_concurrent.or(below.jobs_concurrent),
+            rejects_told_max: self.rejects_told_max.or(below.rejects_told_max),
             file_size_max: self.file_size_max.or(below.file_size_max),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
             flush_size: self.flush_size.or(below.flush_size),
@@ -306,6 +339,10 @@ impl Given {
                 .or(below.service_secret_access_key_file),
             service_access_key_id: self.service_access_key_id.or(below.service_access_key_id),
             service_secret_access_key: self.service_secret_access_key.or(below.service_secret_access_key),
+            webhook_url: self.webhook_url.or(below.webhook_url),
+            webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
+            webhook_ca: self.webhook_ca.or(below.webhook_ca),
+            webhook_secret: self.webhook_secret.or(below.webhook_secret),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
         }
@@ -343,6 +380,9 @@ impl Given {
             Given { file_size_max: Some(m), .. } if m.bytes < 1 << 20 => {
                 wrong("file_size_max", "at least 1MiB")
             }
+            Given { rejects_told_max: Some(n), .. } if !(1..=10_000).contains(n) => {
+                wrong("rejects_told_max", "from 1 to 10000")
+            }
             Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
             Given { audit_log_size_max: Some(m), .. } if m.bytes < 64 << 10 => {
                 wrong("audit_log_size_max", "at least 64KiB")
@@ -368,6 +408,31 @@ impl Given {
             })),
             _ => Err(Error::invalid("give tls_certificate and tls_key together, or neither")),
         }
+    }
+
+    fn webhook(&self) -> Result<Option<WebhookSettings>> {
+        let Some(url) = &self.webhook_url else { return Ok(None) };
+        let wrong = || {
+            let text = "the setting webhook_url must be an address such as https://hooks.example/lade";
+            Error::invalid(text)
+        };
+        let url = TargetUrl::parse(url).ok_or_else(wrong)?;
+        let secret = match (&self.webhook_secret, &self.webhook_secret_file) {
+            (Some(secret), None) => secret.clone(),
+            (None, Some(file)) => {
+                let reading = || format!("read the webhook's secret in {}", file.display());
+                Secret(std::fs::read_to_string(file).unavailable(reading)?.trim_end().to_owned())
+            }
+            _ => {
+                return Err(Error::invalid(
+                    "give webhook_secret or webhook_secret_file with webhook_url, one of them",
+                ));
+            }
+        };
+        if secret.0.len() < 16 {
+            return Err(Error::invalid("the webhook's secret must have at least 16 characters"));
+        }
+        Ok(Some(WebhookSettings { url, secret, ca: self.webhook_ca.clone() }))
     }
 
     fn root_key(&self) -> Result<Option<(String, Secret)>> {

@@ -45,6 +45,11 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Whether nobody can tell where records begin from there on.
+    pub fn ends_file(self) -> bool {
+        matches!(self, Rule::UnclosedQuote | Rule::RecordTooLong { .. })
+    }
+
     fn is_about_bytes(self) -> bool {
         matches!(
             self,
@@ -71,6 +76,11 @@ impl fmt::Display for Violation {
 impl std::error::Error for Violation {}
 
 impl Violation {
+    /// What is wrong, without its place, such as `"cheap" is not a decimal number`.
+    pub fn what(&self) -> String {
+        What(self).to_string()
+    }
+
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = &self.value_shortened;
         match self.rule {
@@ -92,6 +102,15 @@ impl Violation {
                 write!(f, "{value:?} has more than {characters_max} characters")
             }
         }
+    }
+}
+
+/// A violation without its place.
+struct What<'a>(&'a Violation);
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
     }
 }
 
@@ -147,6 +166,7 @@ mod tests {
             )
         );
         let wrong = violation(Some("PRICE"), "cheap", Rule::NotDecimal);
+        assert_eq!(wrong.what(), "\"cheap\" is not a decimal number");
         assert_eq!(
             failure_reason("in/a.csv", &wrong),
             "Input csv has rows that do not conform to the dataset schema. Please ensure all required data \

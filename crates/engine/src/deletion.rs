@@ -42,7 +42,7 @@ pub fn read_list(
     target: &Target<'_>,
     progress: &Progress,
 ) -> Result<RunFile> {
-    write_run(&Layout::of_user_ids(), Header::match_columns_only, files, target, None, progress)
+    write_run(&Layout::of_user_ids(), Header::match_columns_only, files, target, None, progress).1
 }
 
 /// Writes what is left of a run to `object`; `None`, and no object, when nothing of it goes.
@@ -72,6 +72,25 @@ pub fn remove(
         }
     }
     Ok(None)
+}
+
+/// How many records of a run would have to go.
+///
+/// # Errors
+/// As `remove`.
+pub fn count(
+    objects: &Objects,
+    layout: &Layout,
+    run: &Input,
+    doomed: &Doomed,
+    progress: &Progress,
+) -> Result<u64> {
+    let mut filter = Filter::open(objects, layout, run, doomed, progress)?;
+    let mut found = 0;
+    while let Some(seen) = filter.next()? {
+        found += seen.deleted;
+    }
+    Ok(found)
 }
 
 fn write_rest(objects: &Objects, object: &str, layout: &Layout, mut filter: Filter<'_>) -> Result<Remainder> {

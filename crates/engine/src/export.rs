@@ -6,6 +6,7 @@ mod file;
 mod part;
 pub mod pool;
 mod unit;
+pub mod user;
 
 use model::error::{Error, Result};
 use model::manifest::Ledger;

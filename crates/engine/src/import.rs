@@ -3,7 +3,9 @@
 mod buffer;
 mod chunk;
 mod gather;
+mod left_out;
 mod read;
+mod rejects;
 
 use std::io::Read;
 
@@ -18,7 +20,9 @@ use crate::Progress;
 use crate::in_order::{self, Ahead, Give, Output};
 use crate::metrics::Aggregator;
 use gather::gather;
+pub use left_out::RejectsFile;
 use read::Numbering;
+pub use rejects::{Reject, Rejecting, Rejects};
 
 /// A file to be read, opened with the permission to do so.
 pub struct SourceFile {
@@ -39,9 +43,15 @@ pub struct Target<'a> {
     pub threads: usize,
     /// How much of a file is read at once; the threads hold two of these each.
     pub chunk_bytes: usize,
+    pub rejecting: Rejecting,
 }
 
 impl Target<'_> {
+    // Begins as the run's object does: both go with the attempt.
+    fn rejects_object(&self) -> String {
+        format!("{}-rejects", self.object.trim_end_matches(".parquet"))
+    }
+
     // A thread fills one row group while another waits for its turn.
     fn writers(&self) -> usize {
         self.threads.min(self.memory_bytes / (2 * ROW_GROUP_BYTES)).max(1)
@@ -63,16 +73,20 @@ const FIRST: Arrivals = Arrivals { sequence_min: 0, sequence_max: 0, copies: 1 }
 /// Reads all files, checks every record, and writes one run; its sequence numbers count from 0 in file order, then
 /// in row order. Shows every record to `metrics` where there are some.
 ///
+/// Rows that break a rule come beside it, whether they were left out or the import failed for them: the same ones for
+/// any number of threads.
+///
 /// # Errors
-/// `Invalid` for the first record that breaks a rule, with the sentence for the job's `failureReason` naming file,
-/// line and column; nothing stays behind. `Unavailable` when a read or write fails. Those of `metrics`.
+/// `Invalid` for the first record that breaks a rule where more do than are tolerated, with the sentence for the job's
+/// `failureReason` naming file, line and column; nothing stays behind. `Unavailable` when a read or write fails. Those
+/// of `metrics`.
 pub fn import(
     layout: &Layout,
     files: impl IntoIterator<Item = Result<SourceFile>>,
     target: &Target<'_>,
     metrics: Option<&mut Aggregator>,
     progress: &Progress,
-) -> Result<RunFile> {
+) -> (Rejects, Result<RunFile>) {
     write_run(layout, Header::match_columns, files, target, metrics, progress)
 }
 
@@ -83,9 +97,11 @@ pub(crate) fn write_run(
     target: &Target<'_>,
     metrics: Option<&mut Aggregator>,
     progress: &Progress,
-) -> Result<RunFile> {
-    let (sources, numbering) = gather(layout, matching, files, target, metrics, progress)?;
-    write(layout, &sources, &numbering, target, progress)
+) -> (Rejects, Result<RunFile>) {
+    let (rejects, gathered) = gather(layout, matching, files, target, metrics, progress);
+    let written =
+        gathered.and_then(|(sources, numbering)| write(layout, &sources, &numbering, target, progress));
+    (rejects, written)
 }
 
 // Ranges of the hash are merged and encoded beside each other, and appended in their order.

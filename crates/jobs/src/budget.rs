@@ -92,6 +92,7 @@ mod tests {
 
     fn budget(jobs_concurrent: usize, job_mib: usize, total_mib: usize) -> Budget {
         Budget::new(&Settings {
+            rejects_told_max: 10,
             jobs_concurrent,
             job_memory_bytes: job_mib * MIB,
             jobs_memory_bytes: total_mib * MIB,

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use access::remedy::READING;
 use access::source::{Depth, Source};
 use access::{Errand, S3Location};
-use catalog::{DatasetRow, DeletionPlan, JobRow, Lease, Replacement, RunRow};
+use catalog::{DatasetRow, DeletionList, DeletionPlan, JobRow, Lease, Replacement, RunRow};
 use engine::Progress;
 use engine::deletion::{Doomed, read_list, remove};
-use engine::import::{CHUNK_BYTES, Target};
-use model::error::{Error, ErrorKind, Result};
-use seal::{DataKeys, SealingKey};
+use engine::import::{CHUNK_BYTES, Rejecting, Target};
+use model::error::{Context, Error, ErrorKind, Result};
+use store::RunFile;
 use tokio::runtime::Handle;
 use tracing::info;
 
+use crate::evidence::{self, Evidence};
 use crate::upkeep::{carry, clear_objects, flush_before, input, trim_log};
 use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, lease, new_run};
 
@@ -28,46 +29,57 @@ pub async fn run(
         None => {
             let attempt = parts.clock.hex(16);
             parts.catalog.begin_attempt(&attempt).await?;
-            let deleted = delete(parts, job, lease, &attempt, progress).await;
+            let planned = delete_and_plan(parts, job, lease, &attempt, progress).await;
+            // The list of users outlives its attempt: the plan names it.
             attempt::end(parts, &attempt).await;
-            parts.catalog.set_deleted(lease, deleted?, lease::so_far(progress, None)).await?
+            planned?
         }
     };
-    clear_away(parts, job, lease, &plan).await
+    clear_away(parts, job, lease, &plan, progress).await
 }
 
-/// Takes the records out of all datasets of the group; gives the log position before which frames may still hold them.
+async fn delete_and_plan(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    attempt: &str,
+    progress: &Arc<Progress>,
+) -> Result<DeletionPlan> {
+    let (position, list) = delete(parts, job, lease, attempt, progress).await?;
+    let scratch = evidence::scratch_folders(parts)?;
+    parts.catalog.set_deleted(lease, position, Some(list), scratch, lease::so_far(progress, None)).await
+}
+
+/// Takes the records out of all datasets of the group; gives the log position before which frames may still hold them,
+/// and the list of users.
 async fn delete(
     parts: &Arc<Parts>,
     job: &JobRow,
     lease: &Lease,
     attempt: &str,
     progress: &Arc<Progress>,
-) -> Result<u64> {
+) -> Result<(u64, DeletionList)> {
     let before = parts.catalog.begin_deletion(lease).await?;
     // Frames that are being carried to the log's end arrive there before the border; from here on none of the group are.
     drop(parts.flushing.lock().await);
     // What has a smaller number lies before this position or in a run, also what is being written at this moment.
     let position = parts.log.rotate().await?;
-    // The list is read in this attempt alone, so nobody else needs its key.
-    let key = SealingKey::random(&*parts.clock);
-    let keys = DataKeys::sealing(key.clone(), parts.clock.clone());
-    let list = list_users(&parts.with_keys(keys), job, attempt, progress).await?;
-    let doomed = Doomed { list, before };
-    let datasets = parts.catalog.all_datasets().await?;
-    let of_users = |d: &&DatasetRow| d.group_arn == job.subject_arn && d.dataset_type.is_of_users();
+    let keys = evidence::list_keys(parts, job).await?;
+    let list = list_users(&parts.with_keys(keys.clone()), job, attempt, progress).await?;
+    let doomed = Doomed { list: list.object.clone(), before };
+    let datasets = evidence::datasets_of_users(parts, job).await?;
     let mut rows = progress.rows();
-    for dataset in datasets.iter().filter(of_users) {
+    for dataset in &datasets {
         rows += parts.catalog.runs(dataset.id).await?.iter().map(|row| row.run.rows).sum::<u64>();
     }
     progress.expect_rows(rows);
-    for dataset in datasets.iter().filter(of_users) {
+    for dataset in &datasets {
         flush_before(parts, dataset.id, position).await?;
         let parts = parts.of_dataset(dataset).await?;
-        let parts = parts.with_keys(parts.objects.keys().clone().and_opening(key.clone()));
+        let parts = parts.with_keys(evidence::and_opening(parts.objects.keys().clone(), &keys));
         delete_from(&parts, lease, attempt, dataset.id, &doomed, progress).await?;
     }
-    Ok(position)
+    Ok((position, DeletionList { object: list.object, users: list.rows, before }))
 }
 
 /// Reads the files of the job into an object of sorted ids, which no row names and which goes with the attempt.
@@ -76,7 +88,7 @@ async fn list_users(
     job: &JobRow,
     attempt: &str,
     progress: &Arc<Progress>,
-) -> Result<String> {
+) -> Result<RunFile> {
     let request = job.deletion_request()?;
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
@@ -92,11 +104,11 @@ async fn list_users(
         };
         let memory_bytes = parts.settings.job_memory_bytes;
         let threads = parts.settings.threads;
-        let (objects, chunk_bytes) = (&parts.objects, CHUNK_BYTES);
-        let target = Target { objects, object, scratch, memory_bytes, threads, chunk_bytes };
+        let (objects, chunk_bytes, rejecting) = (&parts.objects, CHUNK_BYTES, Rejecting::FIRST);
+        let target = Target { objects, object, scratch, memory_bytes, threads, chunk_bytes, rejecting };
         read_list(source.files.iter().map(open), &target, &progress)
     });
-    read.await.map(|list| list.object).map_err(explain_denial(&place.bucket, READING))
+    read.await.map_err(explain_denial(&place.bucket, READING))
 }
 
 /// Writes what is left of each run beside it and puts it in its place: all runs of the dataset, or none.
@@ -158,6 +170,7 @@ pub async fn clear_away(
     job: &JobRow,
     lease: &Lease,
     plan: &DeletionPlan,
+    progress: &Arc<Progress>,
 ) -> Result<Outcome> {
     // A segment goes as a whole, so the frames of all groups have to leave it.
     for dataset in parts.catalog.all_datasets().await? {
@@ -177,6 +190,40 @@ pub async fn clear_away(
     if parts.log.start() < plan.log_position {
         return Ok(Outcome::Waiting);
     }
-    parts.catalog.finish_deletion(lease).await?;
+    if evidence::is_scratch_awaited(parts, plan)? {
+        return Ok(Outcome::Waiting);
+    }
+    if let Some(list) = &plan.list {
+        prove(parts, job, lease, list, progress).await?;
+    }
+    let done = lease::so_far(progress, None);
+    parts.catalog.finish_deletion(lease, catalog::Progress { rows_total: done.rows_done, ..done }).await?;
     Ok(Outcome::Ended)
+}
+
+/// Writes down the evidence, and lets the list of users go.
+async fn prove(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    list: &DeletionList,
+    progress: &Arc<Progress>,
+) -> Result<()> {
+    let unreadable = || "the evidence of a data deletion job can't be read".to_owned();
+    let found: Evidence = match &job.report {
+        // An earlier attempt got this far; the list may be gone since.
+        Some(report) => serde_json::from_str(report).corrupt(unreadable)?,
+        None => {
+            let found = evidence::gather(parts, job, lease, list, progress).await?;
+            let report = serde_json::to_string(&found)
+                .map_err(|e| Error::internal("write the evidence of a deletion").caused_by(e))?;
+            parts.catalog.set_evidence(lease, &report).await?;
+            found
+        }
+    };
+    parts.objects.delete(&list.object)?;
+    if found.records_found > 0 {
+        return Err(Error::corrupt(evidence::reason(&found)));
+    }
+    Ok(())
 }

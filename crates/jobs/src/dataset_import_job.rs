@@ -7,10 +7,10 @@ use access::remedy::READING;
 use access::source::{Depth, Source};
 use access::{Bucket, Errand, S3Location, bucket};
 use bytes::{Buf, Bytes};
-use catalog::{JobRow, Lease};
+use catalog::{ImportRequest, JobRow, Lease};
 use csv::Dialect;
 use engine::Progress;
-use engine::import::{CHUNK_BYTES, SourceFile, Target, import};
+use engine::import::{CHUNK_BYTES, Rejecting, Rejects, SourceFile, Target, import};
 use model::error::{Error, Result};
 use model::{Layout, Origin};
 use store::RunFile;
@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::metric_attribution::{self, Finished, Report};
-use crate::{Parts, attempt, blocking, dataset_of, explain_denial, lease, new_run};
+use crate::{Parts, attempt, blocking, dataset_of, explain_denial, lease, new_run, rejects};
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.import_request()?;
@@ -35,8 +35,16 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let report = metric_attribution::begin(parts, job, lease, &layout, progress).await?;
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
-    let written = read_and_sort(parts, &attempt, layout.clone(), bucket, source, report, progress).await;
-    let listed = match written {
+    let place_of = (&attempt[..], rejecting(parts, &request));
+    let read = read_and_sort(parts, place_of, layout.clone(), bucket, source, report, progress).await;
+    let kept = match read {
+        Ok((found, written)) => {
+            let kept = rejects::keep(parts, job, lease, &found).await;
+            kept.and(written).map(|(file, report)| (file, found.count, report))
+        }
+        Err(cause) => Err(cause),
+    };
+    let listed = match kept {
         Ok(done) => publish_and_list(parts, job, lease, &layout, done, progress).await,
         Err(cause) => Err(explain_denial(&place.bucket, READING)(cause)),
     };
@@ -52,15 +60,22 @@ fn enough(layout: &Layout, file: &RunFile, interactions_min: u64) -> Result<()> 
     Err(Error::invalid(format!("Dataset import job has fewer than {interactions_min} interactions.")))
 }
 
+fn rejecting(parts: &Parts, request: &ImportRequest) -> Rejecting {
+    Rejecting { tolerated: request.tolerance, told_max: parts.settings.rejects_told_max }
+}
+
+/// What was read, and what of it was wrong.
+type Checked = (Rejects, Result<(RunFile, Option<Finished>)>);
+
 async fn read_and_sort(
     parts: &Arc<Parts>,
-    attempt: &str,
+    (attempt, rejecting): (&str, Rejecting),
     layout: Layout,
     bucket: Bucket,
     source: Source,
     mut report: Option<Report>,
     progress: &Arc<Progress>,
-) -> Result<(RunFile, Option<Finished>)> {
+) -> Result<Checked> {
     let (parts, progress) = (parts.clone(), progress.clone());
     let object = format!("{attempt}-0.parquet");
     let scratch = parts.scratch.join(attempt);
@@ -73,10 +88,11 @@ async fn read_and_sort(
             report.as_ref().map_or(job_memory_bytes, |_| Report::sort_memory_bytes(job_memory_bytes));
         let threads = parts.settings.threads;
         let (objects, chunk_bytes) = (&parts.objects, CHUNK_BYTES);
-        let target = Target { objects, object, scratch, memory_bytes, threads, chunk_bytes };
+        let target = Target { objects, object, scratch, memory_bytes, threads, chunk_bytes, rejecting };
         let metrics = report.as_mut().map(|report| &mut report.aggregator);
-        let file = import(&layout, files, &target, metrics, &progress)?;
-        Ok((file, report.map(Report::finish).transpose()?))
+        let (rejects, file) = import(&layout, files, &target, metrics, &progress);
+        let written = file.and_then(|file| Ok((file, report.map(Report::finish).transpose()?)));
+        Ok((rejects, written))
     })
     .await
 }
@@ -87,27 +103,37 @@ async fn publish_and_list(
     job: &JobRow,
     lease: &Lease,
     layout: &Layout,
-    (file, report): (RunFile, Option<Finished>),
+    (file, rejected, report): (RunFile, u64, Option<Finished>),
     progress: &Progress,
 ) -> Result<()> {
     enough(layout, &file, parts.catalog.quotas().interactions_min)?;
     if let Some(report) = report {
         report.write().await?;
     }
-    list_run(parts, job, lease, layout, file, progress).await
+    list_run(parts, job, lease, layout, (file, rejected), progress).await
 }
+
+/// Ends the job with the run that was written; `rejected` rows were left out of it.
 
 pub async fn list_run(
     parts: &Parts,
     job: &JobRow,
     lease: &Lease,
     layout: &Layout,
-    file: RunFile,
+    (file, rejected): (RunFile, u64),
     progress: &Progress,
 ) -> Result<()> {
     let request = job.import_request()?;
-    let report = serde_json::json!({ "rowsRead": file.records, "exactDuplicates": file.records - file.rows });
-    info!(job.arn = %job.arn, rows = file.records, distinct = file.rows, size_bytes = file.size_bytes, "imported {} rows", file.records);
+    let report = serde_json::json!({
+        "rowsRead": file.records + rejected, "exactDuplicates": file.records - file.rows, "rowsRejected": rejected,
+    });
+    if request.validate_only {
+        info!(job.arn = %job.arn, rows = file.records, rejected, "checked {} rows, and imported none", file.records);
+        progress.expect_rows(progress.rows());
+        let (report, progress) = (report.to_string(), lease::so_far(progress, None));
+        return parts.catalog.finish_validation(lease, &report, progress).await;
+    }
+    info!(job.arn = %job.arn, rows = file.records, distinct = file.rows, rejected, size_bytes = file.size_bytes, "imported {} rows", file.records);
     let run = new_run(layout, Origin::Bulk, file);
     // A run without records would say nothing; its object is cleared away like any that no row names.
     let runs = if run.rows == 0 { vec![] } else { vec![run] };

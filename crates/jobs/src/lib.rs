@@ -8,14 +8,17 @@ mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
+mod evidence;
 mod lease;
 mod manifest;
 mod metric_attribution;
+mod rejects;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
 mod upkeep;
 mod upload;
+pub mod user_records;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +66,8 @@ pub struct Settings {
     pub jobs_memory_bytes: usize,
     /// How many threads one job works with.
     pub threads: usize,
+    /// How many wrong rows of an import are told of.
+    pub rejects_told_max: usize,
     /// The mean size of exported files stays below this.
     pub file_size_bytes_max: u64,
     /// A dataset's put records are flushed from the log to a run at this age,

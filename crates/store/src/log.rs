@@ -144,6 +144,11 @@ impl Log {
         lock(&self.shared.index).start()
     }
 
+    /// How many segments there are.
+    pub fn segments(&self) -> usize {
+        lock(&self.shared.index).segments()
+    }
+
     /// The position behind the last durable frame: a snapshot that pins it holds every acknowledged call.
     pub fn durable(&self) -> u64 {
         lock(&self.shared.index).durable

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::rejects;
 use crate::call::Call;
 use crate::data_deletion_job;
 use crate::door::Api;
@@ -40,8 +41,11 @@ pub struct Job {
     attempts: i64,
     ledger: Option<Value>,
     files: Option<Value>,
-    /// The rows that an import left out. It takes all or none, and then tells the first wrong row as its reason.
-    rejects: Option<Value>,
+    /// The rows that an import found wrong, whether it failed for them or left them out.
+    rejects: Option<rejects::Shown>,
+    /// That nothing is left of what a data deletion job deleted, or what is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Value>,
     failure_reason: Option<String>,
     cancelled_by: Option<String>,
     role_arn: String,
@@ -49,13 +53,19 @@ pub struct Job {
     location: String,
     /// The mode of an import or export.
     mode: Option<&'static str>,
+    /// How many wrong rows an import may leave out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tolerance: Option<u64>,
+    /// Whether an import only checks, and imports nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validate_only: Option<bool>,
     created_at: Seconds,
     last_updated_at: Seconds,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+pub(super) struct Shown {
     rows_done: u64,
     rows_total: Option<u64>,
     bytes_done: u64,
@@ -95,8 +105,19 @@ const DELETION: Actions = Actions {
 
 /// Shows one job; permission is that to describe it.
 pub async fn describe(api: &Api, call: &Call, arn: &Arn) -> Answer<Job> {
-    authorize_on(api, call, actions(arn)?.describe, arn).await?;
-    Ok(show(find(api, arn).await?)?)
+    authorize(api, call, arn).await?;
+    shown(api, arn).await
+}
+
+/// Asks for the permission to describe a job.
+pub async fn authorize(api: &Api, call: &Call, arn: &Arn) -> Answer<()> {
+    Ok(authorize_on(api, call, actions(arn)?.describe, arn).await?)
+}
+
+async fn shown(api: &Api, arn: &Arn) -> Answer<Job> {
+    let job = find(api, arn).await?;
+    let rejects = if job.kind == JobKind::Import { rejects::of_job(api, &job).await? } else { None };
+    Ok(Job { rejects, ..show(job)? })
 }
 
 /// Ends a job before its time; permission is that to create it.
@@ -108,7 +129,7 @@ pub async fn cancel(api: &Api, call: &Call, arn: &Arn) -> Answer<Job> {
     api.catalog.cancel_job(arn, call.principal.arn()).await?;
     // One that nobody works on is ended by whoever wakes up first.
     api.bell.notify_one();
-    Ok(show(find(api, arn).await?)?)
+    shown(api, arn).await
 }
 
 /// Shows the imports and exports of a dataset, or the jobs of all kinds; permission is that to list each kind.
@@ -123,7 +144,12 @@ pub async fn list(api: &Api, call: &Call, query: Query) -> Answer<Listed> {
     let pager = Pager::open(&api.paging, list, dataset_arn.as_ref(), page)?;
     let rows = api.catalog.all_jobs(dataset_arn.as_ref(), is_open, &pager.page).await?;
     let (rows, next_token) = pager.cut(rows, |row| (row.created_ms, &row.arn));
-    Ok(Listed { jobs: rows.into_iter().map(show).collect::<Result<_>>()?, next_token })
+    let arns: Vec<Arn> = rows.iter().map(|job| job.arn.clone()).collect();
+    let mut jobs = rows.into_iter().map(show).collect::<Result<Vec<_>>>()?;
+    for (arn, found) in api.catalog.reject_counts(&arns).await? {
+        jobs.iter_mut().filter(|job| job.job_arn == arn).for_each(|job| job.rejects = Some((&found).into()));
+    }
+    Ok(Listed { jobs, next_token })
 }
 
 /// Reads the query of a list.
@@ -164,7 +190,7 @@ fn actions(arn: &Arn) -> Answer<&'static Actions> {
     }
 }
 
-async fn find(api: &Api, arn: &Arn) -> Answer<JobRow> {
+pub(super) async fn find(api: &Api, arn: &Arn) -> Answer<JobRow> {
     api.catalog.job(arn).await?.ok_or_else(|| not_found("job", arn))
 }
 
@@ -172,29 +198,38 @@ fn show(job: JobRow) -> Result<Job> {
     let report: Value =
         job.report.as_deref().map_or(Ok(Value::Null), serde_json::from_str).map_err(damaged)?;
     let (location, mode) = request(&job)?;
-    let is_deletion = job.kind == JobKind::Deletion;
+    let (tolerance, validate_only) = asked_of_import(&job)?;
+    let (is_deletion, status) = (job.kind == JobKind::Deletion, word(&job));
     let (group, dataset) =
         if is_deletion { (Some(job.subject_arn), None) } else { (None, Some(job.subject_arn)) };
     Ok(Job {
         kind: job.kind.as_str(),
         dataset_arn: dataset,
         dataset_group_arn: group,
-        status: if is_deletion { data_deletion_job::word(job.status) } else { job.status.as_str() },
-        progress: shown(job.progress),
+        status,
+        progress: so_far(job.progress),
         attempts: job.attempts,
-        ledger: ledger(job.kind, job.status, &report, job.records_deleted),
+        ledger: ledger(job.kind, job.status, &report, job.records_deleted, validate_only == Some(true)),
         files: report.get("files").cloned(),
         rejects: None,
+        evidence: (is_deletion && report.is_object()).then_some(report),
         failure_reason: job.failure_reason,
         cancelled_by: job.cancelled_by,
         role_arn: job.role_arn,
         location,
         mode,
+        tolerance,
+        validate_only,
         created_at: Seconds(job.created_ms),
         last_updated_at: Seconds(job.updated_ms),
         job_name: job.name,
         job_arn: job.arn,
     })
+}
+
+/// A job's state in its own words.
+pub(super) fn word(job: &JobRow) -> &'static str {
+    if job.kind == JobKind::Deletion { data_deletion_job::word(job.status) } else { job.status.as_str() }
 }
 
 fn request(job: &JobRow) -> Result<(String, Option<&'static str>)> {
@@ -212,15 +247,38 @@ fn request(job: &JobRow) -> Result<(String, Option<&'static str>)> {
     })
 }
 
+fn asked_of_import(job: &JobRow) -> Result<(Option<u64>, Option<bool>)> {
+    if job.kind != JobKind::Import {
+        return Ok((None, None));
+    }
+    let request = job.import_request()?;
+    Ok((Some(request.tolerance), Some(request.validate_only)))
+}
+
 // Where every row went; of a job that failed nothing did.
-fn ledger(kind: JobKind, status: Status, report: &Value, records_deleted: u64) -> Option<Value> {
+fn ledger(
+    kind: JobKind,
+    status: Status,
+    report: &Value,
+    records_deleted: u64,
+    validate_only: bool,
+) -> Option<Value> {
     match kind {
         _ if status != Status::Active => None,
         JobKind::Import => {
             let number = |member: &str| report.get(member)?.as_u64();
             let (read, duplicates) = (number("rowsRead")?, number("exactDuplicates")?);
-            let kept = read.saturating_sub(duplicates);
-            Some(json!({ "rowsRead": read, "exactDuplicates": duplicates, "rowsKept": kept }))
+            // Jobs of older versions left out none.
+            let rejected = number("rowsRejected").unwrap_or(0);
+            let right = read.saturating_sub(duplicates + rejected);
+            let (kept, valid) = if validate_only { (0, Some(right)) } else { (right, None) };
+            let mut ledger = json!({
+                "rowsRead": read, "exactDuplicates": duplicates, "rowsRejected": rejected, "rowsKept": kept,
+            });
+            if let Some(valid) = valid {
+                ledger["rowsValid"] = valid.into();
+            }
+            Some(ledger)
         }
         JobKind::Export => report.get("ledger").cloned(),
         JobKind::Deletion => Some(json!({ "recordsDeleted": records_deleted })),
@@ -228,7 +286,7 @@ fn ledger(kind: JobKind, status: Status, report: &Value, records_deleted: u64) -
     }
 }
 
-fn shown(progress: Progress) -> Shown {
+pub(super) fn so_far(progress: Progress) -> Shown {
     let known = |total: u64| (total > 0).then_some(total);
     Shown {
         rows_done: progress.rows_done,

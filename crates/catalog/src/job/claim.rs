@@ -142,7 +142,7 @@ pub(super) async fn end(
     now_ms: i64,
 ) -> Result<()> {
     let done = sqlx::query(
-        "UPDATE job SET status = ?, failure_reason = ?, report = ?, updated_ms = max(updated_ms, ?), plan = NULL,
+        "UPDATE job SET status = ?, failure_reason = ?, report = coalesce(?, report), updated_ms = max(updated_ms, ?), plan = NULL,
          eta_s = NULL
          WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
     )

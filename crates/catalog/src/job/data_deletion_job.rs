@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 
 use super::{
-    DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, claim, insert, parse, text, within_open,
+    DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, claim, insert, parse, reject, text,
+    within_open,
 };
 use crate::{Catalog, NewRun, RunRow, failed, in_use, not_found, run};
 
@@ -27,6 +28,22 @@ pub struct DeletionPlan {
     last_job: i64,
     /// Attempts to write that may hold them.
     attempts: Vec<String>,
+    /// Whose records went, for the evidence that they did; jobs of older versions have none.
+    #[serde(default)]
+    pub list: Option<DeletionList>,
+    /// Folders for sorting that may hold them.
+    #[serde(default)]
+    pub scratch: Vec<String>,
+}
+
+/// Users whose records were deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletionList {
+    /// Kept until the job ends.
+    pub object: String,
+    pub users: u64,
+    /// Records with a smaller sequence number went.
+    pub before: u64,
 }
 
 /// A run without the records that are deleted.
@@ -160,17 +177,22 @@ impl Catalog {
         &self,
         lease: &Lease,
         log_position: u64,
+        list: Option<DeletionList>,
+        scratch: Vec<String>,
         progress: Progress,
     ) -> Result<DeletionPlan> {
         let mut tx = self.write().await?;
         claim::not_cancelled(&mut tx, lease).await?;
         unpin(&mut tx, lease).await?;
+        forget_rejects(&mut tx, lease).await?;
         let last_job = sqlx::query_scalar("SELECT max(number) FROM job").fetch_one(&mut *tx).await;
         let attempts = sqlx::query_scalar("SELECT id FROM attempt").fetch_all(&mut *tx).await;
         let plan = DeletionPlan {
             log_position,
             last_job: last_job.map_err(failed)?,
             attempts: attempts.map_err(failed)?,
+            list,
+            scratch,
         };
         let query = sqlx::query(
             "UPDATE job SET plan = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
@@ -198,9 +220,24 @@ impl Catalog {
         Ok(exports > 0 || plan.attempts.iter().any(|id| attempts.contains(id)))
     }
 
-    /// Ends a job whose records are nowhere any more.
-    pub async fn finish_deletion(&self, lease: &Lease) -> Result<()> {
+    /// Writes down what was found, before anything that it was found with goes.
+    ///
+    /// # Errors
+    /// `InUse` when the lease was lost.
+    pub async fn set_evidence(&self, lease: &Lease, report: &str) -> Result<()> {
         let mut tx = self.write().await?;
+        let query = sqlx::query(
+            "UPDATE job SET report = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+        );
+        let query = query.bind(report).bind(lease.arn.as_str()).bind(lease.fence);
+        claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
+        tx.commit().await.map_err(failed)
+    }
+
+    /// Ends a job whose records are nowhere any more.
+    pub async fn finish_deletion(&self, lease: &Lease, progress: Progress) -> Result<()> {
+        let mut tx = self.write().await?;
+        claim::tell(&mut tx, lease, progress).await?;
         claim::end(&mut tx, lease, Status::Active.as_str(), None, None, self.now_ms()).await?;
         tx.commit().await.map_err(failed)
     }
@@ -252,6 +289,18 @@ async fn hold(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()
 async fn unpin(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
     let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = ?").bind(lease.arn.as_str());
     query.execute(&mut **tx).await.map_err(failed).map(drop)
+}
+
+// Rows that imports left out can't be told apart by their users: none stay.
+async fn forget_rejects(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
+    let query = sqlx::query_scalar(
+        "SELECT dataset.id FROM dataset JOIN job ON job.subject_arn = group_arn WHERE job.arn = ?",
+    );
+    let datasets: Vec<i64> = query.bind(lease.arn.as_str()).fetch_all(&mut **tx).await.map_err(failed)?;
+    for dataset in datasets {
+        reject::forget_rows(tx, dataset).await?;
+    }
+    Ok(())
 }
 
 async fn schema_version(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64) -> Result<Option<i64>> {

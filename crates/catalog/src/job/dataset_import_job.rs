@@ -27,10 +27,23 @@ impl Catalog {
     /// Whether an import job of this dataset has become ACTIVE before.
     pub async fn has_imported(&self, dataset_id: i64) -> Result<bool> {
         let query = sqlx::query_scalar(
-            "SELECT count(*) FROM job WHERE dataset_id = ? AND kind = 'IMPORT' AND status = 'ACTIVE'",
+            "SELECT count(*) FROM job WHERE dataset_id = ? AND kind = 'IMPORT' AND status = 'ACTIVE'
+             AND json_extract(request, '$.validate_only') IS NOT 1",
         );
         let count: i64 = query.bind(dataset_id).fetch_one(self.pool()).await.map_err(failed)?;
         Ok(count > 0)
+    }
+
+    /// Ends a job that was asked to check and to import nothing.
+    ///
+    /// # Errors
+    /// `InUse` when the lease was lost, or the job was cancelled.
+    pub async fn finish_validation(&self, lease: &Lease, report: &str, progress: Progress) -> Result<()> {
+        let mut tx = self.write().await?;
+        claim::not_cancelled(&mut tx, lease).await?;
+        claim::tell(&mut tx, lease, progress).await?;
+        claim::end(&mut tx, lease, Status::Active.as_str(), None, Some(report), self.now_ms()).await?;
+        tx.commit().await.map_err(failed)
     }
 
     /// Lists the runs of an import and ends its job, in one transaction: all of it becomes visible, or nothing.

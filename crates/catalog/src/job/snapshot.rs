@@ -5,7 +5,7 @@ use model::error::Result;
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::{Lease, Snapshot, claim, parse, text};
-use crate::{Catalog, DatasetRow, dataset, failed, not_found};
+use crate::{Catalog, DatasetRow, RunRow, dataset, failed, not_found, run};
 
 impl Catalog {
     /// Pins the state of a dataset for a job that runs; what an earlier attempt pinned stays as it is.
@@ -38,6 +38,27 @@ impl Catalog {
         pin_runs(&mut tx, &lease.arn, dataset.id).await?;
         tx.commit().await.map_err(failed)?;
         Ok(snapshot)
+    }
+
+    /// The state of a dataset at this moment and its runs, oldest first. Nothing keeps them from going.
+    ///
+    /// # Errors
+    /// `NotFound` when the dataset is gone.
+    pub async fn snapshot_now(
+        &self,
+        dataset_id: i64,
+        durable: impl Fn() -> u64 + Send,
+    ) -> Result<(Snapshot, Vec<RunRow>)> {
+        let mut tx = self.write().await?;
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset_id);
+        let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
+        let gone =
+            || model::Error::new(model::ErrorKind::NotFound, "The given dataset does not exist any more.");
+        let dataset = dataset::read(&row.ok_or_else(gone)?)?;
+        let snapshot = take(&mut tx, &dataset, self.sequencer.next(), durable(), self.now_ms()).await?;
+        let query = sqlx::query("SELECT * FROM run WHERE dataset_id = ? AND listed = 1 ORDER BY id");
+        let runs = query.bind(dataset_id).fetch_all(&mut *tx).await.map_err(failed)?;
+        Ok((snapshot, runs.iter().map(run::read).collect::<Result<_>>()?))
     }
 }
 

@@ -134,6 +134,8 @@ async fn what_is_deleted_leaves_no_turn_behind() {
             data_location: "s3://b/k".into(),
             import_mode: ImportMode::Full,
             publish_attribution_metrics_to_s3: None,
+            tolerance: 0,
+            validate_only: false,
         };
         let subject_arn = stage.realm.dataset(group, DatasetType::Items);
         let new = NewJob { subject_arn, ..stage.job(stage.realm.import_job(name), name, request) };

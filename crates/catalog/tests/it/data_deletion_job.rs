@@ -10,7 +10,7 @@ async fn deletions_of_one_group_run_one_after_the_other() {
     let (first, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
     assert_eq!((first.name.as_str(), first.attempts), ("a", 1));
     assert!(stage.catalog.claim(1000).await.unwrap().is_none());
-    stage.catalog.finish_deletion(&lease).await.unwrap();
+    stage.catalog.finish_deletion(&lease, Progress::default()).await.unwrap();
     assert_eq!(stage.catalog.claim(1000).await.unwrap().unwrap().0.name, "b");
 }
 
@@ -74,7 +74,7 @@ async fn runs_are_replaced_all_or_none_and_what_went_is_counted() {
     assert_eq!(stage.catalog.job(&job.arn).await.unwrap().unwrap().records_deleted, 4);
     // What the job reads is not cleared away before it is done with it.
     assert!(stage.catalog.retired_runs().await.unwrap().is_empty());
-    stage.catalog.set_deleted(&lease, 30, Progress::default()).await.unwrap();
+    stage.catalog.set_deleted(&lease, 30, None, vec![], Progress::default()).await.unwrap();
     assert_eq!(stage.catalog.retired_runs().await.unwrap().len(), 2);
 }
 
@@ -88,7 +88,7 @@ async fn a_deletion_waits_for_what_began_before_it_and_for_nothing_later() {
     stage.delete_from_group("a").await;
     assert!(stage.catalog.is_deleting_from(&group).await.unwrap());
     let (_, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
-    let plan = stage.catalog.set_deleted(&lease, 40, Progress::default()).await.unwrap();
+    let plan = stage.catalog.set_deleted(&lease, 40, None, vec![], Progress::default()).await.unwrap();
     assert!(!stage.catalog.is_deleting_from(&group).await.unwrap());
     stage.export("after", 0).await;
     stage.catalog.begin_attempt("later").await.unwrap();
@@ -104,7 +104,7 @@ async fn a_deletion_waits_for_what_began_before_it_and_for_nothing_later() {
     ];
     let (again, lease) = jobs.iter().find(|(job, _)| job.kind == JobKind::Deletion).unwrap();
     assert_eq!(again.deletion_plan().unwrap(), Some(plan));
-    stage.catalog.finish_deletion(lease).await.unwrap();
+    stage.catalog.finish_deletion(lease, Progress::default()).await.unwrap();
     assert_eq!(stage.catalog.job(&again.arn).await.unwrap().unwrap().status, Status::Active);
 }
 

@@ -15,6 +15,8 @@ async fn an_update_waits_for_no_import_and_no_import_for_an_update() {
         data_location: "s3://b/k".into(),
         import_mode: ImportMode::Full,
         publish_attribution_metrics_to_s3: None,
+        tolerance: 0,
+        validate_only: false,
     };
     let import = stage.job(stage.realm.import_job("b"), "b", request);
     assert_eq!(stage.catalog.create_import_job(&import).await.unwrap_err().kind, ErrorKind::InUse);

@@ -7,6 +7,8 @@ mod cancel;
 mod claim;
 mod data_deletion_job;
 mod dataset_update;
+mod event;
+mod reject;
 mod run;
 
 use std::sync::Arc;
@@ -83,6 +85,8 @@ impl Stage {
             data_location: "s3://b/k".into(),
             import_mode: ImportMode::Full,
             publish_attribution_metrics_to_s3: None,
+            tolerance: 0,
+            validate_only: false,
         };
         self.catalog.create_import_job(&self.job(self.realm.import_job(name), name, request)).await.unwrap();
     }

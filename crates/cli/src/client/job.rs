@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::Method;
-use model::error::{Error, Result};
+use http_body_util::BodyExt;
+use model::error::{Context, Error, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -50,6 +51,40 @@ impl Client {
                 _ => return Ok(jobs),
             }
         }
+    }
+
+    /// Reads the rows that an import left out, of one of its headers, piece by piece.
+    pub async fn rejects(&self, arn: &str, part: usize, take: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
+        let path = format!("/lade/v1/jobs/{}/rejects.csv?part={part}", segment(arn));
+        self.read_long(Method::GET, path, Bytes::new(), take).await
+    }
+
+    /// Reads all records of a user in a dataset, as CSV, piece by piece.
+    pub async fn user_records(
+        &self,
+        dataset_arn: &str,
+        user: &str,
+        take: impl FnMut(Bytes) -> Result<()>,
+    ) -> Result<()> {
+        let body = serde_json::json!({ "datasetArn": dataset_arn, "userId": user }).to_string();
+        self.read_long(Method::POST, "/lade/v1/user-records".to_owned(), body.into(), take).await
+    }
+
+    /// Reads an answer that comes piece by piece.
+    pub async fn read_long(
+        &self,
+        method: Method,
+        path: String,
+        body: Bytes,
+        mut take: impl FnMut(Bytes) -> Result<()>,
+    ) -> Result<()> {
+        let reading = || format!("read {path}");
+        let plain = Plain { service: "personalize", method, path: path.clone(), headers: vec![], body };
+        let mut answer = self.open(plain).await?.into_body();
+        while let Some(frame) = answer.frame().await {
+            frame.unavailable(reading)?.into_data().map_or(Ok(()), &mut take)?;
+        }
+        Ok(())
     }
 
     async fn lade(&self, method: Method, path: &str) -> Result<Value> {

@@ -1,6 +1,6 @@
 //! Jobs in words: a line while they run, some lines when they have ended.
 
-use super::{AnyLedger, Job, Members, State};
+use super::{AnyLedger, Job, Members, Rejects, State};
 
 /// One line: what it is, how it stands, how far it is.
 pub fn line(job: &Job) -> String {
@@ -36,6 +36,12 @@ pub fn whole(job: &Job) -> String {
     if let Some(reason) = &m.failure_reason {
         text.push_str(&format!("  {reason}\n"));
     }
+    if m.validate_only == Some(true) {
+        text.push_str("  checks only: nothing is imported\n");
+    }
+    if let Some(rejects) = &m.rejects {
+        text.push_str(&wrong(rejects));
+    }
     if let Some(files) = &m.files {
         let bytes = number(files.iter().map(|file| file.bytes).sum());
         text.push_str(&format!("  {} files, {bytes} bytes\n", files.len()));
@@ -43,6 +49,21 @@ pub fn whole(job: &Job) -> String {
     }
     if let Some(ledger) = &m.ledger {
         text.push_str(&format!("  {}\n", sum(ledger)));
+    }
+    text
+}
+
+// One line for each row that is wrong.
+fn wrong(rejects: &Rejects) -> String {
+    let count = number(rejects.count);
+    let more = if rejects.is_complete { "" } else { "; not all of them are told" };
+    let mut text = format!("  {count} rows are wrong{more}\n");
+    for row in rejects.rows.iter().flatten() {
+        let column = row.column.as_ref().map(|name| format!(", column {name}")).unwrap_or_default();
+        text.push_str(&format!(
+            "    {}, line {}, byte {}{column}: {}\n",
+            row.file, row.line, row.byte, row.rule
+        ));
     }
     text
 }
@@ -59,12 +80,18 @@ pub fn sum(ledger: &AnyLedger) -> String {
             number(l.filtered),
             number(l.written)
         ),
-        AnyLedger::Import { rows_read, exact_duplicates, rows_kept } => format!(
-            "{} read = {} duplicates + {} kept",
-            number(*rows_read),
-            number(*exact_duplicates),
-            number(*rows_kept)
-        ),
+        AnyLedger::Import { rows_read, exact_duplicates, rows_rejected, rows_kept, rows_valid } => {
+            let rejected = match rows_rejected {
+                0 => String::new(),
+                rows => format!("{} rejected + ", number(*rows)),
+            };
+            let rest = match rows_valid {
+                Some(rows) => format!("{} valid", number(*rows)),
+                None => format!("{} kept", number(*rows_kept)),
+            };
+            let (read, duplicates) = (number(*rows_read), number(*exact_duplicates));
+            format!("{read} read = {duplicates} duplicates + {rejected}{rest}")
+        }
         AnyLedger::Deletion { records_deleted } => format!("{} records deleted", number(*records_deleted)),
     }
 }
@@ -129,9 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn wrong_rows_are_told_line_by_line() {
+        let row = json!({"file": "in/a.csv", "line": 7, "byte": 90, "column": "PRICE", "value": "x", "rule": "bad"});
+        let rejects = json!({"count": 3, "isComplete": false, "rows": [row]});
+        let text = whole(&job("CREATE FAILED", json!({ "rejects": rejects })));
+        assert!(text.contains("3 rows are wrong; not all of them are told\n    in/a.csv, line 7, byte 90, column PRICE: bad\n"), "{text}");
+        let listed = job("ACTIVE", json!({"rejects": {"count": 1, "isComplete": true}}));
+        assert!(whole(&listed).contains("1 rows are wrong\n"));
+    }
+
+    #[test]
     fn ledgers_are_told_apart_by_their_members() {
         let import = job("ACTIVE", json!({"ledger": {"rowsRead": 5, "exactDuplicates": 2, "rowsKept": 3}}));
         assert!(whole(&import).contains("5 read = 2 duplicates + 3 kept"));
+        let ledger =
+            json!({"rowsRead": 5, "exactDuplicates": 2, "rowsRejected": 1, "rowsKept": 0, "rowsValid": 2});
+        let checked = whole(&job("ACTIVE", json!({"ledger": ledger, "validateOnly": true})));
+        assert!(
+            checked.contains("checks only") && checked.contains("2 duplicates + 1 rejected + 2 valid"),
+            "{checked}"
+        );
         let deletion = job("COMPLETED", json!({"ledger": {"recordsDeleted": 1000}}));
         assert!(whole(&deletion).contains("1,000 records deleted"));
     }

@@ -3,11 +3,13 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use api::lade::Pieces;
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
 
 /// Any failure of a body.
 pub type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -18,6 +20,11 @@ pub type AnswerBody = UnsyncBoxBody<Bytes, BodyFailure>;
 /// An answer that is in memory as a whole.
 pub fn whole(response: Response<Bytes>) -> Response<AnswerBody> {
     response.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+}
+
+/// A body that comes piece by piece.
+pub fn pieces(pieces: Pieces) -> AnswerBody {
+    StreamBody::new(pieces.map(|piece| piece.map(Frame::data).map_err(BodyFailure::from))).boxed_unsync()
 }
 
 /// A body that keeps `T` until it was sent or given up.

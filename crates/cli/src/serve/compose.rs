@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use access::bucket::EmbeddedS3;
 use access::{Access, RootKey, S3Endpoint, SealingKey, ServiceSettings, master_key};
+use api::lade::Pieces;
+use api::lade::user::ReadUser;
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
 use http_body_util::BodyExt;
@@ -17,14 +19,18 @@ use store::log::{Log, LogSettings, Sequencer};
 use store::{Objects, ScratchFolder};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::answer::{pieces, whole};
 use super::audit::Audit;
 use super::cors::Cors;
 use super::dispatch::{Dispatch, Doors};
 use super::folder::Folder;
-use crate::settings::Settings;
+use super::webhook::{Target, Webhook};
+use crate::settings::{Settings, WebhookSettings};
 
 /// How long jobs may take to let go once the server stops.
 const HAND_BACK: Duration = Duration::from_secs(8);
@@ -38,6 +44,9 @@ pub struct House {
     catalog: Catalog,
     log: Arc<Log>,
     jobs: Option<Jobs>,
+    api: Arc<Api>,
+    /// Ends with the server.
+    telling: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 /// Opens what is in the data folder and starts the work on it; `url` is where the dispatcher will be listening.
@@ -74,6 +83,7 @@ pub async fn compose(
     let api = Arc::new(Api::new(ApiParts {
         catalog: catalog.clone(),
         log: log.clone(),
+        objects: objects.clone(),
         access: access.clone(),
         clock: clock.clone(),
         realm: realm.clone(),
@@ -95,7 +105,9 @@ pub async fn compose(
         client_timeout: settings.client_timeout,
     });
     access.embed(embedded(&dispatch));
-    let jobs = Some(Jobs::start(jobs::Parts {
+    // Before any job changes its state.
+    let telling = tell(settings, &catalog, &clock, realm).await?;
+    let parts = jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
         log: log.clone(),
@@ -106,8 +118,40 @@ pub async fn compose(
         flushing: Arc::default(),
         scratch,
         settings: job_settings(settings),
-    }));
-    Ok(House { dispatch, audit, catalog, log, jobs })
+    };
+    api.set_user_reader(user_reader(Arc::new(parts.clone())));
+    let jobs = Some(Jobs::start(parts));
+    Ok(House { dispatch, audit, catalog, log, jobs, api, telling })
+}
+
+fn user_reader(parts: Arc<jobs::Parts>) -> ReadUser {
+    Box::new(move |dataset, user| {
+        let parts = parts.clone();
+        Box::pin(async move {
+            let received = jobs::user_records::read(&parts, &dataset, user).await?;
+            let next = |mut received: tokio::sync::mpsc::Receiver<_>| async move {
+                let piece = received.recv().await?;
+                Some((piece, received))
+            };
+            Ok(Box::pin(futures_util::stream::unfold(received, next)) as Pieces)
+        })
+    })
+}
+
+/// Begins to tell the webhook, if there is one, of what becomes of jobs.
+async fn tell(
+    settings: &Settings,
+    catalog: &Catalog,
+    clock: &Arc<dyn Clock>,
+    realm: &Realm,
+) -> Result<Option<(CancellationToken, JoinHandle<()>)>> {
+    catalog.set_webhook(settings.webhook.is_some()).await?;
+    let Some(WebhookSettings { url, secret, ca }) = settings.webhook.clone() else { return Ok(None) };
+    let target = Target::open(url, ca.as_deref())?;
+    let (catalog, clock, realm) = (catalog.clone(), clock.clone(), realm.clone());
+    let webhook = Webhook { catalog, clock, realm, target, secret: secret.0.into_bytes() };
+    let stop = CancellationToken::new();
+    Ok(Some((stop.clone(), tokio::spawn(webhook.run(stop)))))
 }
 
 fn services(settings: &Settings, realm: &Realm) -> ServiceSettings {
@@ -147,7 +191,12 @@ fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s
         }),
         personalize: Box::new(move |call| {
             let api = api.clone();
-            Box::pin(async move { api.call(call).await })
+            Box::pin(async move {
+                match api.stream(&call).await {
+                    Some(response) => response.map(pieces),
+                    None => whole(api.call(call).await),
+                }
+            })
         }),
         iam: Box::new(move |call| {
             let iam = iam.clone();
@@ -182,6 +231,7 @@ fn embedded(dispatch: &Arc<Dispatch>) -> EmbeddedS3 {
 impl House {
     /// Hands jobs back, before anything that they work with is closed; until the front closes, clients see their state.
     pub async fn hand_back(&mut self) {
+        self.api.close_streams();
         let Some(jobs) = self.jobs.take() else { return };
         if timeout(HAND_BACK, jobs.stop()).await.is_err() {
             warn!("a job did not let go in time; it is begun again at the next start");
@@ -190,6 +240,12 @@ impl House {
 
     /// Writes what waits and closes the files.
     pub async fn close(self) {
+        if let Some((stop, telling)) = self.telling {
+            stop.cancel();
+            if let Err(cause) = telling.await {
+                warn!("the webhook did not stop in good order: {cause}");
+            }
+        }
         let (log, audit) = (self.log.clone(), self.audit.clone());
         match tokio::task::spawn_blocking(move || log.close()).await {
             Ok(Ok(())) => {}
@@ -265,6 +321,7 @@ fn job_settings(settings: &Settings) -> jobs::Settings {
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         job_memory_bytes: bytes(settings.job_memory_bytes),
         jobs_memory_bytes: bytes(settings.jobs_memory_bytes),
+        rejects_told_max: settings.rejects_told_max,
         file_size_bytes_max: settings.file_size_max_bytes,
         flush_after_s: settings.flush_after_s,
         flush_size_bytes: settings.flush_size_bytes,

@@ -38,6 +38,9 @@ pub type Answering<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
 /// A call of a door that reads bodies whole.
 pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
 
+/// A call of a door that reads bodies whole, and may answer piece by piece.
+pub type LongDoor = Box<dyn Fn(Call) -> Answering<AnswerBody> + Send + Sync>;
+
 /// A call of the S3 door: who, the request's id, and the request.
 pub type StreamDoor =
     Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
@@ -59,7 +62,7 @@ pub type LookingUp<'a> =
 pub struct Doors {
     pub credential: Credentials,
     pub key_used: KeyUsed,
-    pub personalize: CallDoor,
+    pub personalize: LongDoor,
     pub iam: CallDoor,
     pub kms: CallDoor,
     pub s3: StreamDoor,
@@ -276,11 +279,6 @@ impl Dispatch {
         let verified = sigv4::verify_whole(parts, &claimed.credential, &self.rules(), &body);
         verified.map_err(|e| Fault::refusal(&e, claimed.protocol))?;
         self.verified(&claimed);
-        let door = match claimed.scope.service.as_str() {
-            "personalize" => &self.doors.personalize,
-            "kms" => &self.doors.kms,
-            _ => &self.doors.iam,
-        };
         let call = Call {
             principal: claimed.principal,
             source_ip: parts.extensions.get::<Peer>().map(|Peer(address)| *address),
@@ -293,7 +291,11 @@ impl Dispatch {
             headers: std::mem::take(&mut parts.headers),
             body,
         };
-        Ok(whole(door(call).await))
+        Ok(match call.service.as_str() {
+            "personalize" => (self.doors.personalize)(call).await,
+            "kms" => whole((self.doors.kms)(call).await),
+            _ => whole((self.doors.iam)(call).await),
+        })
     }
 
     fn verified(&self, claimed: &Claimed) {

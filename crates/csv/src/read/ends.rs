@@ -8,8 +8,8 @@ use crate::dialect::Dialect;
 
 /// Follows a file from the start of a record on, and knows where the last whole record ended.
 ///
-/// It goes by the rules of the splitter up to the first record that breaks them, and no further: whoever reads the
-/// records comes upon that one first.
+/// It goes by the rules of the splitter, also behind text after a closing quote, where nothing counts until the line
+/// ends; and no further than to a quote that is never closed, or a record that is too long: those end the file.
 #[derive(Clone, Debug)]
 pub struct RecordEnds {
     dialect: Dialect,
@@ -30,6 +30,8 @@ enum State {
     Escape,
     /// Behind a quote within quotes: it closed them, or is the first of a pair.
     Closed,
+    /// Behind text after a closing quote, or a CR that may be such text.
+    Skipping,
 }
 
 impl RecordEnds {
@@ -45,7 +47,7 @@ impl RecordEnds {
 
     /// Looks at the file's next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        if !matches!(self.state, State::Quoted | State::Escape) && memchr(b'"', bytes).is_none() {
+        if matches!(self.state, State::Start | State::Plain) && memchr(b'"', bytes).is_none() {
             return self.push_plain(bytes);
         }
         let (blocks, rest) = bytes.as_chunks();
@@ -66,7 +68,7 @@ impl RecordEnds {
     }
 
     // Quotes that come in turn, opening and closing, need no state machine. Where one stands that opens nothing, or
-    // an escape, the bytes are gone through one by one.
+    // text behind one that closes, or an escape, the bytes are gone through one by one.
     fn push_block(&mut self, block: &Block) {
         let quotes = block::equal(block, b'"');
         let separators = block::either(block, b',', b'\n');
@@ -75,7 +77,11 @@ impl RecordEnds {
         let may_open =
             (separators | closing) << 1 | u64::from(matches!(self.state, State::Start | State::Closed));
         let escapes = if self.dialect == Dialect::Aws { block::equal(block, b'\\') & before } else { 0 };
-        if opening & !may_open != 0 || escapes != 0 || self.state == State::Escape {
+        let behind = closing << 1 | u64::from(self.state == State::Closed);
+        let is_text =
+            behind & !(separators | quotes) != 0 && behind & !(separators | quotes | line_ends(block)) != 0;
+        let is_known = matches!(self.state, State::Start | State::Plain | State::Quoted | State::Closed);
+        if opening & !may_open != 0 || escapes != 0 || is_text || !is_known {
             return block.iter().for_each(|&byte| self.push_byte(byte));
         }
         self.add_lines(block::equal(block, b'\n'), before);
@@ -116,10 +122,17 @@ impl RecordEnds {
                 self.last = self.seen;
                 State::Start
             }
+            (State::Skipping, _) => State::Skipping,
             (_, b',') => State::Start,
+            (State::Closed, _) => State::Skipping,
             (_, _) => State::Plain,
         };
     }
+}
+
+// Every CR with its LF behind it in the same block.
+fn line_ends(block: &Block) -> u64 {
+    block::equal(block, b'\r') & block::equal(block, b'\n') >> 1
 }
 
 // All ones where the quotes before the block are open.
@@ -151,11 +164,21 @@ mod tests {
         ends.last()
     }
 
-    /// Where the splitter has got to before more bytes are needed; `None` when it comes upon a violation.
+    /// Where the splitter has got to before more bytes are needed; `None` when it is within a line that it skips.
     fn split_last(text: &[u8], dialect: Dialect) -> Option<Position> {
         let mut splitter = Splitter::new(dialect, Settings { from: FROM, ..Settings::default() });
         splitter.push(text);
-        while splitter.next_record().ok()?.is_some() {}
+        loop {
+            match splitter.next_record() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                // The line is skipped with the next call.
+                Err(_) => {
+                    let at = (splitter.position().byte - FROM.byte) as usize;
+                    memchr(b'\n', &text[at..])?;
+                }
+            }
+        }
         Some(splitter.position())
     }
 
@@ -169,13 +192,24 @@ mod tests {
         assert_eq!(last_of([&b"\"b\\\"\n"[..]], Dialect::Rfc4180), Position { line: 4, byte: 105 });
     }
 
+    #[test]
+    fn text_behind_a_closing_quote_is_skipped_to_the_end_of_its_line() {
+        let at = |text: &str| last_of([text.as_bytes()], Dialect::Aws).byte - FROM.byte;
+        for more in ["", &"x".repeat(80)] {
+            assert_eq!(at(&format!("\"a\"x{more},\"b\nc")), 8 + more.len() as u64);
+            assert_eq!(at(&format!("\"a\"\r{more}x,\"b\nc")), 9 + more.len() as u64);
+        }
+        assert_eq!(at("\"a\"\r\n\"b\n"), 5);
+    }
+
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let value = prop_oneof![
             4 => "[a-z\\\\]{0,12}",
             1 => "[a-z]{1,3}\"[a-z\"]{0,3}",
             4 => "\"([a-z\n,]|\"\"){0,40}\"",
             1 => "\"([a-z\n,]|\\\\[a-z\\\\\"]|\"\"){0,40}\"",
-            1 => "[a,\"\\\\\n]{0,3}",
+            1 => "[a,\"\\\\\n\r]{0,3}",
+            1 => "\"[a\n]{0,3}\"[a\r]{1,2}",
         ];
         let end = prop_oneof![4 => Just(","), 2 => Just("\n"), 1 => Just("\r\n")];
         prop::collection::vec((value, end).prop_map(|(value, end)| value + end), 0..30)

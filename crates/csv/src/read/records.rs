@@ -86,6 +86,12 @@ impl<'a> Records<'a> {
         if columns.encode_text(&text, out) { Ok(true) } else { Err(columns.violation(&self.record(&found))) }
     }
 
+    /// The place of the byte behind what was given out or refused last; within its line, where that has text after a
+    /// closing quote.
+    pub fn byte(&self) -> u64 {
+        self.rest.as_ref().map_or(self.settings.from.byte + self.at as u64, |rest| rest.position().byte)
+    }
+
     // The next plain record; `None` at the text's end, or where the splitter has to go on.
     fn find(&mut self) -> Option<Found> {
         while self.rest.is_none() && self.at < self.text.len() {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use store::Sorter;
 
 use super::*;
+use crate::import::Rejecting;
 
 const SCHEMA: &str = r#"{"type":"record","name":"Interactions","fields":[{"name":"ITEM_ID","type":"string"},
     {"name":"USER_ID","type":"string"},{"name":"TIMESTAMP","type":"long"}]}"#;
@@ -38,6 +39,7 @@ impl Stage {
             memory_bytes: 1 << 20,
             threads: 2,
             chunk_bytes: 8,
+            rejecting: Rejecting::FIRST,
         };
         read_list([Ok(file)], &target, &Progress::default())
     }

@@ -25,6 +25,20 @@ pub struct OpenFile {
     pub key: String,
     pub dialect: csv::Dialect,
     pub columns: ColumnMap,
+    /// The first row as it stands in the file, with its line's end.
+    pub header: Vec<u8>,
+}
+
+impl OpenFile {
+    /// Whether rows of one file can stand below the header of the other.
+    pub fn reads_as(&self, other: &OpenFile) -> bool {
+        self.dialect == other.dialect && without_line_end(&self.header) == without_line_end(&other.header)
+    }
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Cuts one file into chunks; without a header it is none.
@@ -53,7 +67,7 @@ impl Cutter {
         let mut splitter = Splitter::new(dialect, Settings::default());
         let (mut pending, mut has_ended) = (Vec::new(), false);
         // A file without a header has no columns; the published sentence says so.
-        let header = loop {
+        let (header, from) = loop {
             let before = pending.len();
             has_ended = read_more(&mut source, &key, chunk_bytes, &mut pending)? || has_ended;
             splitter.push(&pending[before..]);
@@ -61,17 +75,23 @@ impl Cutter {
                 splitter.finish();
             }
             match splitter.next_record().map_err(|v| violated(&key, &v))? {
-                Some(record) => break Header::read(&record).map_err(|v| violated(&key, &v))?,
-                None if has_ended => break Header::default(),
+                Some(record) => {
+                    let header = Header::read(&record).map_err(|v| violated(&key, &v))?;
+                    break (header, offset(record.position()));
+                }
+                None if has_ended => break (Header::default(), 0),
                 None => {}
             }
         };
         // The published sentence, and the file's name behind it.
         let columns = matching(&header, layout);
         let columns = columns.map_err(|e| Error::invalid(format!("{e} (file {key})")))?;
-        let (from, read_bytes) = (splitter.position(), pending.len() as u64);
-        pending.drain(..usize::try_from(from.byte).unwrap_or(usize::MAX).min(pending.len()));
-        let file = Arc::new(OpenFile { key, dialect, columns });
+        let (begin, from, read_bytes) = (from, splitter.position(), pending.len() as u64);
+        let mut header: Vec<u8> = pending.drain(..offset(from).min(pending.len())).skip(begin).collect();
+        if !header.ends_with(b"\n") {
+            header.push(b'\n');
+        }
+        let file = Arc::new(OpenFile { key, dialect, columns, header });
         let mut ends = RecordEnds::new(dialect, from);
         ends.push(&pending);
         let buffers = Buffers::new();
@@ -124,6 +144,10 @@ impl Cutter {
         self.read_bytes += (self.pending.len() - before) as u64;
         Ok(())
     }
+}
+
+fn offset(position: Position) -> usize {
+    usize::try_from(position.byte).unwrap_or(usize::MAX)
 }
 
 // Reads as many bytes more as a chunk has; whether the file has ended.

@@ -10,6 +10,7 @@ use store::{Sorter, Sources};
 
 use super::chunk::{Chunk, Cutter};
 use super::read::{Numbering, Reader};
+use super::rejects::{Collector, Rejects};
 use super::{Matching, SourceFile, Target};
 use crate::Progress;
 use crate::metrics::Aggregator;
@@ -20,7 +21,7 @@ type Part = (Closed, Vec<(usize, u64)>);
 /// Reads all files; records come out sorted, and are numbered in the order of files and rows.
 ///
 /// # Errors
-/// The first one in that order, whoever comes upon it.
+/// The first one in that order, whoever comes upon it; beside it what rows are wrong.
 pub fn gather(
     layout: &Layout,
     matching: Matching,
@@ -28,7 +29,27 @@ pub fn gather(
     target: &Target<'_>,
     metrics: Option<&mut Aggregator>,
     progress: &Progress,
-) -> Result<(Sources, Numbering)> {
+) -> (Rejects, Result<(Sources, Numbering)>) {
+    let rejects = Collector::new(target.rejecting, target.objects, &target.rejects_object());
+    let failure = Failure::default();
+    let parts = read_all(layout, matching, files, target, metrics, (&rejects, &failure), progress);
+    let (rejects, outcome) = rejects.finish(failure.into_inner());
+    let numbered = |parts: Vec<Part>| {
+        let (closed, rows): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok((Sources::new(closed, target.writers()), Numbering::new(rows.concat())?))
+    };
+    (rejects, outcome.and(parts).and_then(numbered))
+}
+
+fn read_all(
+    layout: &Layout,
+    matching: Matching,
+    files: impl IntoIterator<Item = Result<SourceFile>>,
+    target: &Target<'_>,
+    metrics: Option<&mut Aggregator>,
+    found: (&Collector<'_>, &Failure),
+    progress: &Progress,
+) -> Result<Vec<Part>> {
     let mut chunks = chunks(layout, matching, files, target.chunk_bytes, progress).fuse();
     // One chunk is not worth a thread.
     let head: Vec<Result<Chunk>> = chunks.by_ref().take(2).collect();
@@ -38,15 +59,13 @@ pub fn gather(
     let threads = if is_small || metrics.is_some() { 1 } else { target.threads };
     let team = Sorter::team(&target.scratch, target.memory_bytes, threads);
     let mut readers: Vec<Reader> = team.into_iter().map(Reader::new).collect();
-    let parts = match readers.pop() {
-        Some(reader) if readers.is_empty() => vec![read_alone(reader, chunks, metrics, progress)?],
+    match readers.pop() {
+        Some(reader) if readers.is_empty() => Ok(vec![read_alone(reader, chunks, metrics, found, progress)?]),
         last => {
             readers.extend(last);
-            read_together(readers, chunks, progress)?
+            read_together(readers, chunks, found, progress)
         }
-    };
-    let (closed, rows): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    Ok((Sources::new(closed, target.writers()), Numbering::new(rows.concat())?))
+    }
 }
 
 // All chunks of all files; ends behind the first error.
@@ -81,29 +100,37 @@ fn read_alone(
     mut reader: Reader,
     chunks: impl Iterator<Item = Result<Chunk>>,
     mut metrics: Option<&mut Aggregator>,
+    (rejects, failure): (&Collector<'_>, &Failure),
     progress: &Progress,
 ) -> Result<Part> {
     for (n, chunk) in chunks.enumerate() {
-        reader.read(n, &chunk?, metrics.as_deref_mut(), progress)?;
+        if rejects.is_beyond(n) {
+            break;
+        }
+        let read = chunk.and_then(|chunk| reader.read(n, &chunk, metrics.as_deref_mut(), rejects, progress));
+        if let Err(cause) = read {
+            failure.note(n, cause);
+            break;
+        }
     }
-    reader.close()
+    if failure.is_before(usize::MAX) || rejects.is_failed() { Err(stopped()) } else { reader.close() }
 }
 
 // This thread cuts; what it finds wrong stands behind all chunks that it gave out.
 fn read_together(
     readers: Vec<Reader>,
     chunks: impl Iterator<Item = Result<Chunk>>,
+    (rejects, failure): (&Collector<'_>, &Failure),
     progress: &Progress,
 ) -> Result<Vec<Part>> {
-    let failure = Failure::default();
     let (give, chunks_given) = sync_channel(1);
     let chunks_given = Mutex::new(chunks_given);
     let parts = std::thread::scope(|scope| {
-        let work = |reader| work(reader, &chunks_given, &failure, progress);
+        let work = |reader| work(reader, &chunks_given, (rejects, failure), progress);
         let threads: Vec<_> = readers.into_iter().map(|reader| scope.spawn(move || work(reader))).collect();
         for (n, chunk) in chunks.enumerate() {
             match chunk {
-                _ if failure.is_before(usize::MAX) => break,
+                _ if failure.is_before(usize::MAX) || rejects.is_beyond(n) => break,
                 Err(cause) => failure.note(n, cause),
                 // The threads are there until this end is dropped.
                 Ok(chunk) => drop(give.send((n, chunk))),
@@ -112,7 +139,6 @@ fn read_together(
         drop(give);
         threads.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
     });
-    failure.into_result()?;
     let ended = |_| Error::internal("a thread of the import ended before its work");
     parts.into_iter().map(|part| part.map_err(ended)?).collect()
 }
@@ -120,7 +146,7 @@ fn read_together(
 fn work(
     mut reader: Reader,
     chunks: &Mutex<Receiver<(usize, Chunk)>>,
-    failure: &Failure,
+    (rejects, failure): (&Collector<'_>, &Failure),
     progress: &Progress,
 ) -> Result<Part> {
     loop {
@@ -128,16 +154,17 @@ fn work(
         let Ok((n, chunk)) = next else { break };
         // A failure of an earlier chunk counts more than one of this.
         if !failure.is_before(n)
-            && let Err(cause) = reader.read(n, &chunk, None, progress)
+            && !rejects.is_beyond(n)
+            && let Err(cause) = reader.read(n, &chunk, None, rejects, progress)
         {
             failure.note(n, cause);
         }
     }
-    if failure.is_before(usize::MAX) {
-        Err(Error::unavailable("the work was stopped"))
-    } else {
-        reader.close()
-    }
+    if failure.is_before(usize::MAX) || rejects.is_failed() { Err(stopped()) } else { reader.close() }
+}
+
+fn stopped() -> Error {
+    Error::unavailable("the work was stopped")
 }
 
 /// The first failure in the order of chunks.
@@ -156,8 +183,7 @@ impl Failure {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|(other, _)| *other < n)
     }
 
-    fn into_result(self) -> Result<()> {
-        let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        first.map_or(Ok(()), |(_, cause)| Err(cause))
+    fn into_inner(self) -> Option<(usize, Error)> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,14 +1,14 @@
 //! Reading a chunk: its records checked by the schema, encoded and sorted.
 
 use csv::value::recycle;
-use csv::{Records, Settings};
+use csv::{Records, Rule, Settings, Violation};
 use model::error::{Error, Result};
 use model::record::Value;
 use store::sort::Closed;
 use store::{Arrivals, Sorter};
 
 use super::chunk::{Chunk, OpenFile};
-use super::violated;
+use super::rejects::{Collector, Wrong};
 use crate::Progress;
 use crate::metrics::Aggregator;
 
@@ -30,33 +30,45 @@ impl Reader {
         Reader { sorter, encoded: Vec::new(), spare: Vec::new(), rows: Vec::new() }
     }
 
-    /// Reads the nth chunk; shows every record to `metrics` where there are some.
+    /// Reads the nth chunk; shows every record to `metrics` where there are some, and every row that breaks a rule to
+    /// `rejects`.
     pub fn read(
         &mut self,
         n: usize,
         chunk: &Chunk,
         mut metrics: Option<&mut Aggregator>,
+        rejects: &Collector<'_>,
         progress: &Progress,
     ) -> Result<()> {
         let (file, settings) = (&chunk.file, Settings { from: chunk.from, ..Settings::default() });
-        let refuse = |violation| violated(&file.key, &violation);
         let mut records = Records::new(file.dialect, settings, &chunk.bytes);
         let first = (n as u64) << ROW_BITS;
-        let mut rows = 0;
+        let (mut rows, mut wrong) = (0, Wrong::default());
+        // Of an import that has failed nothing is wanted but what else is wrong.
+        let is_sorted = !rejects.is_failed();
         loop {
+            let before = records.byte();
             let is_read = match &mut metrics {
                 Some(metrics) => self.show_next(&mut records, file, metrics)?,
-                None => records.encode_next(&file.columns, &mut self.encoded).map_err(refuse)?,
+                None => records.encode_next(&file.columns, &mut self.encoded),
             };
-            if !is_read {
-                break;
+            match is_read {
+                Ok(true) if is_sorted => self.sorter.push(&self.encoded, Arrivals::once(first + rows))?,
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(violation) => {
+                    wrong.add(violation, chunk, before..records.byte(), rejects);
+                    if wrong.ends_file {
+                        break;
+                    }
+                    continue;
+                }
             }
-            self.sorter.push(&self.encoded, Arrivals::once(first + rows))?;
             rows += 1;
         }
         self.rows.push((n, rows));
-        progress.add(rows, chunk.read_bytes);
-        Ok(())
+        progress.add(rows + wrong.count, chunk.read_bytes);
+        rejects.note(n, file, wrong)
     }
 
     // Metrics want the values of each record, which encoding alone never makes.
@@ -65,21 +77,70 @@ impl Reader {
         records: &mut Records<'_>,
         file: &OpenFile,
         metrics: &mut Aggregator,
-    ) -> Result<bool> {
-        let refuse = |violation| violated(&file.key, &violation);
-        let Some(record) = records.next_record().map_err(refuse)? else { return Ok(false) };
+    ) -> Result<Result<bool, Violation>> {
+        let record = match records.next_record() {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(Ok(false)),
+            Err(violation) => return Ok(Err(violation)),
+        };
         let mut values = recycle(std::mem::take(&mut self.spare));
-        file.columns.read_values(&record, &mut values).map_err(refuse)?;
+        if let Err(violation) = file.columns.read_values(&record, &mut values) {
+            return Ok(Err(violation));
+        }
         metrics.push(&values)?;
         self.spare = recycle(values);
-        file.columns.encode(&record, &mut self.encoded).map_err(refuse)?;
-        Ok(true)
+        Ok(file.columns.encode(&record, &mut self.encoded).map(|()| true))
     }
 
     /// What was read, sorted, and the rows of each chunk.
     pub fn close(self) -> Result<(Closed, Vec<(usize, u64)>)> {
         Ok((self.sorter.close()?, self.rows))
     }
+}
+
+impl Wrong {
+    // `place` are bytes of the file: from behind the row before to behind this one, or to where it went wrong.
+    #[cold]
+    fn add(
+        &mut self,
+        violation: Violation,
+        chunk: &Chunk,
+        place: std::ops::Range<u64>,
+        rejects: &Collector<'_>,
+    ) {
+        let rejecting = rejects.rejecting();
+        self.count += 1;
+        self.ends_file = violation.rule.ends_file();
+        let start = place.start.max(self.skipped_to);
+        let end = if violation.rule == Rule::TextAfterQuote { line_end(chunk, place.end) } else { place.end };
+        self.skipped_to = end;
+        if self.count <= rejecting.tolerated && !self.ends_file {
+            self.rows.extend_from_slice(row(chunk, start..end));
+            if !self.rows.ends_with(b"\n") {
+                self.rows.push(b'\n');
+            }
+        }
+        if self.told.len() < rejecting.told_max {
+            self.told.push(violation);
+        }
+    }
+}
+
+// The place behind the line that a place is in.
+fn line_end(chunk: &Chunk, place: u64) -> u64 {
+    let rest = &chunk.bytes[offset(chunk, place)..];
+    place + rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1) as u64
+}
+
+// The row with its line's end, without the blank lines before it.
+fn row(chunk: &Chunk, place: std::ops::Range<u64>) -> &[u8] {
+    let text = &chunk.bytes[offset(chunk, place.start)..offset(chunk, place.end)];
+    let blank = text.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &text[blank..]
+}
+
+fn offset(chunk: &Chunk, place: u64) -> usize {
+    usize::try_from(place - chunk.from.byte).unwrap_or(usize::MAX).min(chunk.bytes.len())
 }
 
 /// The sequence number of each chunk's first record.

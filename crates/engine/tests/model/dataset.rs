@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use csv::{Dialect, Splitter};
 use engine::Progress;
 use engine::export::{Piece, Settings, Source, SourceRun, export};
-use engine::import::{SourceFile, Target, import};
+use engine::import::{Rejecting, SourceFile, Target, import};
 use model::manifest::Ledger;
 use model::record::{Codec, Value};
 use model::{DatasetType, ErrorKind, IngestionMode, Layout, Origin, Schema};
@@ -214,8 +214,9 @@ impl TestDataset {
             memory_bytes: 256 << 20,
             threads,
             chunk_bytes,
+            rejecting: Rejecting::FIRST,
         };
-        import(&self.layout, [Ok(file)], &target, None, &Progress::default())
+        import(&self.layout, [Ok(file)], &target, None, &Progress::default()).1
     }
 
     pub fn flush(&mut self) {

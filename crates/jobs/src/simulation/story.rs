@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
-use catalog::{ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob};
+use catalog::{DeletionList, ExportRequest, ImportRequest, JobKind, JobRow, Lease, NewJob};
 use engine::export::Piece;
-use engine::import::{SourceFile, Target, import};
+use engine::import::{Rejecting, SourceFile, Target, import};
 use engine::{Progress, deletion};
 use model::clock::{Clock, SimulatedClock};
 use model::error::{Error, Result};
@@ -158,6 +158,7 @@ impl Story {
             job_memory_bytes: 8 << 20,
             jobs_memory_bytes: 64 << 20,
             threads: 1,
+            rejects_told_max: 10,
             file_size_bytes_max: [1 << 30, 60][pick(2) as usize],
             flush_after_s: 300,
             flush_size_bytes: 64 << 20,
@@ -411,6 +412,8 @@ impl Story {
             data_location: "s3://b/in".to_owned(),
             import_mode: if is_full { ImportMode::Full } else { ImportMode::Incremental },
             publish_attribution_metrics_to_s3: None,
+            tolerance: 0,
+            validate_only: false,
         };
         let new = self.new_job(|name| realm().import_job(name), dataset_arn(dataset), request);
         let rows = self.rows(6);
@@ -500,6 +503,7 @@ impl Story {
                     None,
                     &Progress::default(),
                 )
+                .1
             })
         };
         let listed = match written.await {
@@ -509,7 +513,7 @@ impl Story {
                     job,
                     lease,
                     &layout(dataset),
-                    file,
+                    (file, 0),
                     &Progress::default(),
                 )
                 .await;
@@ -544,11 +548,18 @@ impl Story {
                 let attempt = parts.clock.hex(16);
                 parts.catalog.begin_attempt(&attempt).await?;
                 let deleted = self.delete_all(parts, job, lease, &attempt, ids, before).await;
+                let planned = match deleted {
+                    Ok((position, list)) => {
+                        let so_far = catalog::Progress::default();
+                        parts.catalog.set_deleted(lease, position, Some(list), vec![], so_far).await
+                    }
+                    Err(cause) => Err(cause),
+                };
                 parts.catalog.end_attempt(&attempt).await?;
-                parts.catalog.set_deleted(lease, deleted?, catalog::Progress::default()).await?
+                planned?
             }
         };
-        data_deletion_job::clear_away(parts, job, lease, &plan).await
+        data_deletion_job::clear_away(parts, job, lease, &plan, &Arc::default()).await
     }
 
     async fn delete_all(
@@ -559,7 +570,7 @@ impl Story {
         attempt: &str,
         ids: &[String],
         before: Option<u64>,
-    ) -> Result<u64> {
+    ) -> Result<(u64, DeletionList)> {
         let border = parts.catalog.begin_deletion(lease).await?;
         let before = before.unwrap_or_else(|| self.arrive());
         let task = Task::Deletion { ids: ids.to_vec(), before: Some(before) };
@@ -574,7 +585,8 @@ impl Story {
                 deletion::read_list([Ok(file(text))], &target(&parts, &attempt, object), &Progress::default())
             })
         };
-        let doomed = deletion::Doomed { list: list.await?.object, before: border };
+        let list = list.await?;
+        let doomed = deletion::Doomed { list: list.object.clone(), before: border };
         let dataset = parts.catalog.dataset(&dataset_arn(0)).await?.expect("it is there");
         flush_before(parts, dataset.id, position).await?;
         let progress = Arc::new(Progress::default());
@@ -582,7 +594,7 @@ impl Story {
         let mut state = self.state();
         state.worlds.iter_mut().for_each(|world| world.delete(0, ids, before));
         state.is_blurred[0] = true;
-        Ok(position)
+        Ok((position, DeletionList { object: list.object, users: list.rows, before: border }))
     }
 
     async fn export(
@@ -785,7 +797,8 @@ fn file(text: String) -> SourceFile {
 fn target<'a>(parts: &'a Parts, attempt: &str, object: String) -> Target<'a> {
     let memory_bytes = parts.settings.job_memory_bytes;
     let scratch = parts.scratch.join(attempt);
-    Target { objects: &parts.objects, object, scratch, memory_bytes, threads: 1, chunk_bytes: 4096 }
+    let (threads, chunk_bytes, rejecting) = (1, 4096, Rejecting::FIRST);
+    Target { objects: &parts.objects, object, scratch, memory_bytes, threads, chunk_bytes, rejecting }
 }
 
 /// The files of an export, in memory.

@@ -98,6 +98,10 @@ impl Index {
         self.segments.get(behind.checked_sub(1)?)
     }
 
+    pub(super) fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
     /// The start of the oldest segment.
     pub(super) fn start(&self) -> u64 {
         self.segments.front().map_or(self.durable, |s| s.start)

@@ -34,7 +34,7 @@ async fn a_job_that_waits_knows_nothing_of_its_end() {
     let whole = json!({"jobArn": arn, "jobName": "j", "type": "IMPORT", "datasetArn": dataset,
         "datasetGroupArn": null, "status": "CREATE PENDING", "progress": progress, "attempts": 0, "ledger": null,
         "files": null, "rejects": null, "failureReason": null, "cancelledBy": null, "roleArn": ROLE,
-        "location": "s3://data/in/a.csv", "mode": "FULL", "createdAt": 1_790_000_000.123,
+        "location": "s3://data/in/a.csv", "mode": "FULL", "tolerance": 0, "validateOnly": false, "createdAt": 1_790_000_000.123,
         "lastUpdatedAt": 1_790_000_000.123});
     assert_eq!((status, job), (200, whole));
 }
@@ -100,9 +100,16 @@ async fn who_may_not_describe_or_create_a_job_may_not_watch_or_cancel_it() {
 }
 
 #[test]
-fn an_import_keeps_what_is_no_duplicate() {
+fn every_row_of_an_import_is_in_its_ledger() {
+    let of =
+        |report: Value, status, validate_only| ledger(JobKind::Import, status, &report, 0, validate_only);
     let report = json!({"rowsRead": 10, "exactDuplicates": 3});
-    let shown = ledger(JobKind::Import, Status::Active, &report, 0);
-    assert_eq!(shown, Some(json!({"rowsRead": 10, "exactDuplicates": 3, "rowsKept": 7})));
-    assert_eq!(ledger(JobKind::Import, Status::CreateFailed, &report, 0), None);
+    let whole = |rejected: u64, kept: u64| json!({"rowsRead": 10, "exactDuplicates": 3, "rowsRejected": rejected, "rowsKept": kept});
+    assert_eq!(of(report.clone(), Status::Active, false), Some(whole(0, 7)));
+    assert_eq!(of(report, Status::CreateFailed, false), None);
+    let report = json!({"rowsRead": 10, "exactDuplicates": 3, "rowsRejected": 2});
+    assert_eq!(of(report.clone(), Status::Active, false), Some(whole(2, 5)));
+    let mut checked = whole(2, 0);
+    checked["rowsValid"] = json!(5);
+    assert_eq!(of(report, Status::Active, true), Some(checked));
 }
