@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_real_store_s_denial_is_mended_in_the_policies_of_whoever_acts() {
-        let said =
-            format!("{START}{REFUSED} (Access Denied)").replace("nightly is", "nightly, assumed by me, is");
+        let user = format!("{START}{REFUSED} (Access Denied)");
+        let said = user.replace("nightly is", "nightly, assumed by me, is");
         let advice = remedy(&said, WRITING);
         assert!(advice.starts_with(" Add this statement to a policy of the role Export: {"), "{advice}");
         assert!(
@@ -205,7 +205,7 @@ mod tests {
             "{advice}"
         );
         let user =
-            said.replace("sts::111122223333:assumed-role/Export/nightly", "iam::111122223333:user/svc/lade");
+            user.replace("sts::111122223333:assumed-role/Export/nightly", "iam::111122223333:user/svc/lade");
         assert!(remedy(&user, WRITING).starts_with(" Add this statement to a policy of the user lade: {"));
     }
 

@@ -125,3 +125,6 @@ impl Access {
 /// The session policy of a session that is only tried.
 const NOTHING: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":["*"],"Resource":["*"]}]}"#;
+
+#[cfg(test)]
+mod tests;
