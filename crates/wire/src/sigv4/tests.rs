@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 
 use super::*;
 
+mod aws_vectors;
 mod chunked;
 mod published;
 mod tampered;

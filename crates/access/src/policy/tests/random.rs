@@ -12,6 +12,7 @@ use crate::Reason;
 use crate::permission::{both, either};
 
 /// Sets of policies; each decides several requests, about what the caller's own policies say, and what the bucket's.
+/// `LADE_POLICY_SETS` plays more of them.
 const SETS: u64 = 65_000;
 const REQUESTS: u64 = 8;
 const THREADS: u64 = 2;
@@ -163,24 +164,26 @@ const ADDRESSES: [&str; 5] = ["10.1.2.3", "192.168.0.1", "2001:db8::7", "::ffff:
 #[test]
 fn random_policies_are_decided_as_a_naive_evaluator_decides() {
     let seed = std::env::var("LADE_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_115);
+    let sets = std::env::var("LADE_POLICY_SETS").ok().and_then(|s| s.parse().ok()).unwrap_or(SETS);
     println!("seed {seed}");
     let seen = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || compare(seed + n))).collect();
+        let threads: Vec<_> =
+            (0..THREADS).map(|n| scope.spawn(move || compare(seed + n, sets / THREADS))).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap())
             .fold([0u64; 3], |all, some| [all[0] + some[0], all[1] + some[1], all[2] + some[2]])
     });
     let pairs: u64 = seen.iter().sum();
-    assert!(pairs >= 1_000_000, "{pairs} pairs");
+    assert!(pairs >= 2 * REQUESTS * (sets / THREADS) * THREADS, "{pairs} pairs");
     assert!(seen.iter().all(|count| *count > pairs / 20), "the cases are lopsided: {seen:?}");
 }
 
 /// How many requests were allowed, denied and not allowed.
-fn compare(seed: u64) -> [u64; 3] {
+fn compare(seed: u64, sets: u64) -> [u64; 3] {
     let chance = Chance(SimulatedClock::new(0, seed));
     let mut seen = [0u64; 3];
-    for set in 0..SETS / THREADS {
+    for set in 0..sets {
         let at = format!("seed {seed} set {set}");
         let own = chance.policies(false);
         let bucket = chance.policies(true);

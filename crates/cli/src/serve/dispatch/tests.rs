@@ -196,3 +196,22 @@ async fn a_page_that_is_let_in_reads_refusals_too() {
     );
     assert!(headers.contains_key("x-amzn-errortype"));
 }
+
+#[tokio::test]
+async fn a_browsers_question_about_a_bucket_goes_to_the_object_store_and_nothing_else_unsigned_does() {
+    let asked = |method: &str, path: &str, origin: Option<&str>| {
+        let mut request = unsigned(method, path);
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+            request.headers_mut().insert("access-control-request-method", "POST".parse().unwrap());
+        }
+        request
+    };
+    let told = answer(asked("OPTIONS", "/bucket/key", Some("https://a.example"))).await;
+    assert_eq!((told.0, told.1.as_str()), (200, "asked /bucket/key"));
+    assert_eq!(answer(asked("OPTIONS", "/events", Some("https://a.example"))).await.0, 403);
+    for (method, origin) in [("OPTIONS", None), ("GET", Some("https://a.example")), ("PUT", Some("*"))] {
+        let told = answer(asked(method, "/bucket/key", origin)).await;
+        assert!(told.0 == 403 && !told.1.contains("asked"), "{method} {}", told.1);
+    }
+}
