@@ -53,7 +53,7 @@ def test_progress_only_rises_and_ends_at_its_total(one_worker, shop, large):
     assert {progress["bytesTotal"] for progress in seen} <= {None, len(large)}
     last = {"rowsDone": ROWS, "rowsTotal": ROWS, "bytesDone": len(large), "bytesTotal": len(large), "etaSeconds": None}
     assert found["progress"] == last
-    assert found["ledger"] == {"rowsRead": ROWS, "exactDuplicates": 0, "rowsKept": ROWS}
+    assert found["ledger"] == {"rowsRead": ROWS, "exactDuplicates": 0, "rowsRejected": 0, "rowsKept": ROWS}
     assert (found["type"], found["datasetArn"], found["attempts"]) == ("IMPORT", group.items, 1)
 
 
