@@ -31,7 +31,7 @@ async fn what_an_attempt_found_takes_the_place_of_what_the_one_before_did() {
     keep(rejects("two")).await.unwrap();
     assert_eq!(stage.catalog.rejects(&job.arn).await.unwrap(), Some(rejects("two")));
     assert_eq!(stage.catalog.named_objects().await.unwrap(), ["two"]);
-    let counts = stage.catalog.reject_counts(&[job.arn.clone()]).await.unwrap();
+    let counts = stage.catalog.reject_counts(std::slice::from_ref(&job.arn)).await.unwrap();
     assert_eq!((counts[0].1.count, &counts[0].1.report), (2, &None));
     keep(Rejects::default()).await.unwrap();
     assert_eq!(stage.catalog.rejects(&job.arn).await.unwrap(), None);
