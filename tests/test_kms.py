@@ -319,3 +319,28 @@ def test_policies_of_a_key_and_of_its_user_see_where_the_request_comes_from(work
     assert may(nothing, [allow("kms:*", IpAddress=here)]) == with_key
     assert may(nothing, [allow("kms:*", NotIpAddress=here)]) == set()
     assert may([allow("kms:*")], [deny("kms:Encrypt", IpAddress=here)]) == everything - {"encrypt"}
+
+
+def test_tags_of_a_key_and_of_a_request_are_conditions(workshop):
+    tag = lambda value: [{"TagKey": "team", "TagValue": value}]
+    ours, theirs = (workshop.kms.create_key(Tags=tag(value))["KeyMetadata"]["Arn"] for value in ("shop", "bank"))
+    untagged = workshop.kms.create_key()["KeyMetadata"]["Arn"]
+    user = workshop.make_user("tagged")
+    uses = lambda arn: user.kms.encrypt(KeyId=arn, Plaintext=b"x")
+    denied = lambda call, *given, **more: refused("AccessDeniedException", lambda: call(*given, **more))
+    workshop.set_policy(user, allow("kms:Encrypt", StringEquals={"aws:ResourceTag/team": "shop"}))
+    uses(ours), denied(uses, theirs), denied(uses, untagged)
+    workshop.set_policy(user, allow("kms:*"), deny("kms:Encrypt", StringEquals={"aws:ResourceTag/team": "bank"}))
+    uses(ours), denied(uses, theirs), uses(untagged)
+    # A key's own policy may ask for its tags as well.
+    owner = {**allow("kms:*"), "Principal": {"AWS": ROOT}}
+    own = {**deny("kms:Encrypt", StringEquals={"aws:ResourceTag/team": "shop"}), "Principal": {"AWS": user.arn}}
+    workshop.kms.put_key_policy(KeyId=ours, PolicyName="default", Policy=policy(owner, own))
+    denied(uses, ours)
+
+    workshop.set_policy(user, allow(["kms:CreateKey", "kms:TagResource"], StringEquals={"aws:RequestTag/team": "shop"}),
+                        allow("kms:UntagResource", **{"ForAllValues:StringEquals": {"aws:TagKeys": ["color"]}}))
+    made = user.kms.create_key(Tags=tag("shop"))["KeyMetadata"]["Arn"]
+    denied(user.kms.create_key, Tags=tag("bank")), denied(user.kms.create_key)
+    user.kms.tag_resource(KeyId=made, Tags=tag("shop")), denied(user.kms.tag_resource, KeyId=made, Tags=tag("bank"))
+    user.kms.untag_resource(KeyId=made, TagKeys=["color"]), denied(user.kms.untag_resource, KeyId=made, TagKeys=["team"])

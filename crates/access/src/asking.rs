@@ -10,16 +10,36 @@ pub struct Asking<'a> {
     pub principal: &'a Principal,
     /// `None` for what the server asks by itself on somebody's behalf.
     pub source_ip: Option<IpAddr>,
+    /// Those that the request sets.
+    tags: &'a [(String, String)],
+    /// The keys of those that it removes.
+    tag_keys: &'a [String],
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    pub fn new(principal: &'a Principal, source_ip: Option<IpAddr>) -> Asking<'a> {
+        Asking { principal, source_ip, tags: &[], tag_keys: &[] }
+    }
+
+    #[must_use]
+    pub fn with_tags(self, tags: &'a [(String, String)]) -> Asking<'a> {
+        Asking { tags, ..self }
+    }
+
+    #[must_use]
+    pub fn without_tags(self, tag_keys: &'a [String]) -> Asking<'a> {
+        Asking { tag_keys, ..self }
+    }
+
     pub(crate) fn context(self) -> Context {
-        Context::from_peer(self.source_ip)
+        let tags = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let context = Context::from_peer(self.source_ip).with_request_tags(tags);
+        self.tag_keys.iter().fold(context, |context, key| context.with("aws:TagKeys", key.as_str()))
     }
 }
 
 impl<'a> From<&'a Principal> for Asking<'a> {
     fn from(principal: &'a Principal) -> Asking<'a> {
-        Asking { principal, source_ip: None }
+        Asking::new(principal, None)
     }
 }

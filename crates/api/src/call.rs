@@ -28,6 +28,6 @@ pub struct Call {
 impl Call {
     /// Who asks for what the operation needs.
     pub fn asking(&self) -> Asking<'_> {
-        Asking { principal: &self.principal, source_ip: self.source_ip }
+        Asking::new(&self.principal, self.source_ip)
     }
 }

@@ -5,7 +5,7 @@ use catalog::grant::GrantRow;
 use model::{Arn, Result};
 
 use super::{EncryptionContext, KeyFault};
-use crate::identity_policy::unreadable;
+use crate::identity_policy::{Documents, unreadable};
 use crate::permission::{assumed, both};
 use crate::policy::{Caller, Context, Decision, Document, Request, decide};
 use crate::{Access, Asking, Denial, Principal, Reason, trail};
@@ -33,10 +33,12 @@ impl Access {
         let principal = asking.principal;
         trail::resource(key.arn.as_str());
         let policy = Document::parse_key_policy(&key.policy).map_err(unreadable)?;
-        let given = conditions(asking, context);
+        let own = self.own_documents(principal).await?;
+        let tags = self.tags_asked_for(principal, &policy, own.as_ref(), key).await?;
+        let pairs = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let given = conditions(asking, context).with_tags("aws:ResourceTag", pairs);
         let ask = |caller| Request::new(caller, action, key.arn.as_str()).given(self.surroundings(), &given);
         let by_key = decide([&policy], &ask(key_caller(principal)));
-        let own = self.own_documents(principal).await?;
         let by_identity = decide(own.iter().flat_map(|d| d.iter()), &ask(principal.caller()));
         let reason = match principal {
             Principal::Root { .. } => match by_key {
@@ -100,6 +102,23 @@ impl Access {
             Decision::NotAllowed => Reason::NoIdentityPolicy,
         };
         Err(Denial::new(principal.arn(), action, resource, reason).into())
+    }
+
+    // The key's tags, where a policy may want to know them.
+    async fn tags_asked_for(
+        &self,
+        principal: &Principal,
+        policy: &Document,
+        own: Option<&Documents>,
+        key: &KeyRow,
+    ) -> Result<Vec<(String, String)>> {
+        let is_narrowed =
+            matches!(principal, Principal::AssumedRole(session) if session.session_policies.is_some());
+        let mut documents = own.into_iter().flat_map(|documents| documents.iter()).chain([policy]);
+        match is_narrowed || documents.any(Document::asks_for_resource_tags) {
+            true => self.catalog.tags(&key.arn).await,
+            false => Ok(Vec::new()),
+        }
     }
 
     async fn is_granted(

@@ -128,10 +128,12 @@ pub struct Rotation {
 }
 
 pub async fn create(kms: &Kms, caller: Asking<'_>, input: Create) -> Answer<Described> {
-    kms.permit(caller, "kms:CreateKey", "*").await?;
-    let tags = tag::of_new(input.tags.unwrap_or_default())?;
+    let tags = tag::of_new(input.tags.unwrap_or_default());
+    let asking = caller.with_tags(tags.as_deref().unwrap_or_default());
+    kms.permit(asking, "kms:CreateKey", "*").await?;
+    let tags = tags?;
     if !tags.is_empty() {
-        kms.permit(caller, "kms:TagResource", "*").await?;
+        kms.permit(caller.with_tags(&tags), "kms:TagResource", "*").await?;
     }
     refuse_other("KeyUsage", input.key_usage.as_deref(), "ENCRYPT_DECRYPT")?;
     refuse_other("KeySpec", input.key_spec.as_deref(), "SYMMETRIC_DEFAULT")?;

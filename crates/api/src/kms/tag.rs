@@ -84,9 +84,11 @@ pub fn of_new(tags: Vec<Tag>) -> Answer<Vec<(String, String)>> {
 }
 
 pub async fn tag(kms: &Kms, caller: Asking<'_>, input: TagInput) -> Answer<()> {
+    let tags = of_new(input.tags);
+    let caller = caller.with_tags(tags.as_deref().unwrap_or_default());
     let key = kms.access.key(caller, "kms:TagResource", &input.key_id, Naming::Key).await?;
     stays(&key)?;
-    let tags = of_new(input.tags)?;
+    let tags = tags?;
     match kms.catalog.set_tags(&key.arn, &tags, TAGS_MAX).await? {
         count if count > TAGS_MAX => Err(too_many()),
         _ => Ok(()),
@@ -94,6 +96,7 @@ pub async fn tag(kms: &Kms, caller: Asking<'_>, input: TagInput) -> Answer<()> {
 }
 
 pub async fn untag(kms: &Kms, caller: Asking<'_>, input: Untag) -> Answer<()> {
+    let caller = caller.without_tags(&input.tag_keys);
     let key = kms.access.key(caller, "kms:UntagResource", &input.key_id, Naming::Key).await?;
     stays(&key)?;
     Ok(kms.catalog.delete_tags(&key.arn, &input.tag_keys).await?)
