@@ -93,6 +93,7 @@ mod tests {
     fn budget(jobs_concurrent: usize, job_mib: usize, total_mib: usize) -> Budget {
         Budget::new(&Settings {
             jobs_concurrent,
+            attempts_max: 1,
             job_memory_bytes: job_mib * MIB,
             jobs_memory_bytes: total_mib * MIB,
             threads: 2,
