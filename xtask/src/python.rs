@@ -31,7 +31,7 @@ fn install(tools: &Tools, venv: &Path, fast: bool) -> bool {
     let bare = |file: &str| requirements(tools, venv, file, &["--no-deps"]);
     let has_java = answer("javac", &["--version"]).is_some();
     clients
-        && (fast || bare("tests/requirements-data.txt"))
+        && (fast || bare("tests/requirements-data.txt") && bare("tests/requirements-stores.txt"))
         && (!has_java || bare("tests/requirements-java.txt"))
 }
 

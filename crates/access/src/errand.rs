@@ -46,26 +46,49 @@ impl<'a> Errand<'a> {
     ///
     /// A bucket may hold objects under keys that nobody names beforehand: keys are then narrowed to use through S3.
     pub fn session_policy(&self) -> String {
+        let mut statements = self.on_bucket();
+        statements.push(self.on_keys());
+        policy(&statements)
+    }
+
+    /// The same for a store that takes no statement about keys.
+    pub fn session_policy_without_keys(&self) -> String {
+        policy(&self.on_bucket())
+    }
+
+    fn on_bucket(&self) -> Vec<Value> {
         let bucket = format!("arn:aws:s3:::{}", self.bucket);
         let objects = format!("{bucket}/{}*", pattern(&self.prefix));
-        let writes = self.needs.contains(&"s3:PutObject");
-        let of_objects =
-            if writes { vec!["s3:PutObject", "s3:AbortMultipartUpload"] } else { vec!["s3:GetObject"] };
-        let of_keys = if writes { vec!["kms:GenerateDataKey", "kms:Decrypt"] } else { vec!["kms:Decrypt"] };
-        let mut statements = vec![allow(&of_objects, &objects)];
+        let actions: &[&str] = match self.writes() {
+            true => &["s3:PutObject", "s3:AbortMultipartUpload"],
+            false => &["s3:GetObject"],
+        };
+        let mut statements = vec![allow(actions, &objects)];
         if self.needs.contains(&"s3:ListBucket") {
             statements.push(allow(&["s3:ListBucket"], &bucket));
         }
-        statements.push(match self.kms_key_arn {
-            Some(key) => allow(&of_keys, key),
-            None => {
-                let mut statement = allow(&of_keys, "*");
-                statement["Condition"] = json!({ "StringLike": { "kms:ViaService": "s3.*" } });
-                statement
-            }
-        });
-        json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
+        statements
     }
+
+    fn on_keys(&self) -> Value {
+        let actions: &[&str] = match self.writes() {
+            true => &["kms:GenerateDataKey", "kms:Decrypt"],
+            false => &["kms:Decrypt"],
+        };
+        let mut statement = allow(actions, self.kms_key_arn.unwrap_or("*"));
+        if self.kms_key_arn.is_none() {
+            statement["Condition"] = json!({ "StringLike": { "kms:ViaService": "s3.*" } });
+        }
+        statement
+    }
+
+    fn writes(&self) -> bool {
+        self.needs.contains(&"s3:PutObject")
+    }
+}
+
+fn policy(statements: &[Value]) -> String {
+    json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
 }
 
 fn allow(actions: &[&str], resource: &str) -> Value {
@@ -115,6 +138,8 @@ mod tests {
             assert!(policy.contains(part), "{policy}");
         }
         let report = Errand::reporting("retail", "out/report.csv").session_policy();
+        let bare = Errand::writing(&place).session_policy_without_keys();
+        assert!(!bare.contains("kms:") && bare.contains("s3:ListBucket"), "{bare}");
         assert!(!report.contains("ListBucket") && report.contains("retail/out/report.csv*"), "{report}");
     }
 
@@ -122,7 +147,7 @@ mod tests {
     fn keys_of_any_kind_fit_into_a_policy() {
         let place = place("s3://retail/a*b?${aws:x}\"\\ü/");
         let policy = Errand::reading(&place).session_policy();
-        assert!(policy.contains(r#""arn:aws:s3:::retail/a*b**{aws:x}****"#), "{policy}");
+        assert!(policy.contains(r#""arn:aws:s3:::retail/a*b**{aws:x}***/*"#), "{policy}");
         let long = S3Location { bucket: "b".repeat(63), key: "/".repeat(1024) };
         let key = format!("arn:aws:kms:us-gov-east-1:111122223333:key/{}", "k".repeat(36));
         assert!(Errand::writing(&long).under(Some(&key)).session_policy().len() < 2048);

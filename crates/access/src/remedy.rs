@@ -3,6 +3,7 @@
 use model::{Arn, Error};
 
 use crate::PERSONALIZE;
+use crate::services::REFUSED;
 
 /// What a job needs to read a bucket's objects. Source: "Giving Amazon Personalize access to Amazon S3 resources".
 pub const READING: &[&str] = &["s3:GetObject", "s3:ListBucket"];
@@ -39,8 +40,8 @@ fn remedy(denial: &str, needs: &[&str]) -> String {
 
 /// A denial in the words of AWS, taken apart; stores that are not ours may give another, or none.
 struct Lack<'a> {
-    /// Without its path: the name of an assumed role's session has none.
-    role: &'a str,
+    /// The role without its path, as the name of an assumed role's session has none; or the user.
+    who: String,
     action: &'a str,
     resource: Arn,
     because: &'a str,
@@ -53,17 +54,23 @@ impl Lack<'_> {
         let (action, rest) = rest.split_once(" on resource: ")?;
         let ends = [" because ", " with an "].map(|word| rest.find(word));
         let (resource, because) = rest.split_at(ends.into_iter().flatten().min()?);
-        let role = caller.split_once(":assumed-role/")?.1.split('/').next()?;
-        Some(Lack { role, action, resource: Arn::parse(resource.trim_matches('"'))?, because })
+        let role = |(_, name): (&str, &str)| Some(format!("the role {}", name.split('/').next()?));
+        let user = |(_, name): (&str, &str)| Some(format!("the user {}", name.rsplit('/').next()?));
+        let who = caller.split_once(":assumed-role/").and_then(role);
+        let who = who.or_else(|| caller.split_once(":user/").and_then(user))?;
+        Some(Lack { who, action, resource: Arn::parse(resource.trim_matches('"'))?, because })
     }
 
     fn remedy(&self, needs: &[&str]) -> Option<String> {
+        if self.because.contains(REFUSED) {
+            return self.remedy_elsewhere(needs);
+        }
         let is_identity = self.because.contains("identity-based policy");
         if !is_identity && !self.because.contains("resource-based policy") {
             return None;
         }
         let place = match self.resource.service() {
-            _ if is_identity => format!("a policy of the role {}", self.role),
+            _ if is_identity => format!("a policy of {}", self.who),
             "s3" => format!("the policy of the bucket {}", self.bucket()),
             "kms" => format!("the policy of the key {}", self.resource),
             _ => return None,
@@ -72,6 +79,20 @@ impl Lack<'_> {
             return Some(format!("Take {} out of what {place} denies.", self.action));
         }
         Some(format!("Add this statement to {place}: {}", self.statement(is_identity, needs)?))
+    }
+
+    // A real service that does not say what it lacks: a permission is the likelier, a deny the other possibility.
+    fn remedy_elsewhere(&self, needs: &[&str]) -> Option<String> {
+        let (who, statement) = (&self.who, self.statement(true, needs)?);
+        let also = match self.resource.service() {
+            "s3" => format!("the policy of the bucket {}", self.bucket()),
+            _ => format!("the policy of the key {}", self.resource),
+        };
+        let action = self.action;
+        Some(format!(
+            "Add this statement to a policy of {who}: {statement}. If it is there, look for what denies {action} in \
+             {also}."
+        ))
     }
 
     // All that the job needs there, so that one statement mends it.
@@ -171,6 +192,21 @@ mod tests {
         let text = START.replace("s3:PutObject", "s3:ListMultipartUploadParts");
         let advice = remedy(&format!("{text}because no identity-based policy allows the action"), WRITING);
         assert!(advice.contains(r#""Action": ["s3:ListMultipartUploadParts"]"#), "{advice}");
+    }
+
+    #[test]
+    fn a_real_store_s_denial_is_mended_in_the_policies_of_whoever_acts() {
+        let user = format!("{START}{REFUSED} (Access Denied)");
+        let said = user.replace("nightly is", "nightly, assumed by me, is");
+        let advice = remedy(&said, WRITING);
+        assert!(advice.starts_with(" Add this statement to a policy of the role Export: {"), "{advice}");
+        assert!(
+            advice.ends_with("look for what denies s3:PutObject in the policy of the bucket out."),
+            "{advice}"
+        );
+        let user =
+            user.replace("sts::111122223333:assumed-role/Export/nightly", "iam::111122223333:user/svc/lade");
+        assert!(remedy(&user, WRITING).starts_with(" Add this statement to a policy of the user lade: {"));
     }
 
     #[test]

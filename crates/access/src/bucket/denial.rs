@@ -7,7 +7,9 @@ impl Bucket {
     pub(super) fn explained(&self, doing: &str, key: &str, said: &str) -> String {
         match &self.acting {
             Some(acting) if !said.contains("is not authorized to perform") => {
-                acting.denial(action(doing), &self.resource(key), said)
+                let action = action(doing);
+                let resource = self.resource(if action == "s3:ListBucket" { "" } else { key });
+                acting.denial(action, &resource, said)
             }
             _ => said.to_owned(),
         }

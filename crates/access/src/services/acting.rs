@@ -1,5 +1,8 @@
 //! As whom a real service sees the requests of jobs, for whoever has to mend a denial.
 
+/// How a denial goes on where the service does not say which policy it is about.
+pub(crate) const REFUSED: &str = "because the service refuses it";
+
 /// A principal of a real service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Acting {
@@ -32,7 +35,7 @@ impl Acting {
         let assumed_by = assumed_by.as_ref().map(|by| format!(", assumed by {by},")).unwrap_or_default();
         format!(
             "User: {principal}{assumed_by} is not authorized to perform: {action} on resource: {resource} \
-             because the service refuses it ({said})"
+             {REFUSED} ({said})"
         )
     }
 }
