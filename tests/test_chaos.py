@@ -4,8 +4,8 @@ A sample by default. More jobs, every point of a kill, an outage of two minutes:
 
     LADE_CHAOS_JOBS=200 LADE_CHAOS_POINTS=all LADE_CHAOS_OUTAGE_S=120 pytest tests/test_chaos.py
 
-`LADE_CHAOS_RATE=20` gives all jobs that rate in percent, `LADE_CHAOS_FAULTS=passing` leaves out redirects and clocks that
-are apart, and `LADE_TEST_SEED` repeats a run.
+`LADE_CHAOS_STORE=seaweedfs` takes SeaweedFS in place of another Lade, `LADE_CHAOS_RATE=20` gives all jobs that rate in
+percent, `LADE_CHAOS_FAULTS=passing` leaves out redirects and clocks that are apart, and `LADE_TEST_SEED` repeats a run.
 """
 
 import json
@@ -25,7 +25,7 @@ from support.chaos import PASSING, REFUSING, Chaos
 from support.clients import Clients
 from support.export import Export
 from support.lade import cancel, job as lade_job
-from support.policies import allow
+from support.policies import EXPORT, allow
 from support.schemas import ITEMS, ITEMS_NULLABLE, column_names
 from support.server import Server
 from support.workshop import Workshop
@@ -36,6 +36,7 @@ POINTS = os.environ.get("LADE_CHAOS_POINTS") or (2 if FAST else 4)
 OUTAGE_S = float(os.environ.get("LADE_CHAOS_OUTAGE_S") or 4)
 SEED = int(os.environ.get("LADE_TEST_SEED") or random.randrange(1 << 32))
 RATES = [int(os.environ["LADE_CHAOS_RATE"])] if os.environ.get("LADE_CHAOS_RATE") else [1, 5, 10, 20, 30]
+STORE = os.environ.get("LADE_CHAOS_STORE")
 FAULTS = PASSING if os.environ.get("LADE_CHAOS_FAULTS") == "passing" else PASSING + REFUSING
 JOB_S = 300
 WORKERS = 8
@@ -51,32 +52,48 @@ class RemoteWorkshop(Workshop):
         self.s3 = s3
         super().__init__(endpoint)
 
+    def make_bucket(self, prefix, actions=EXPORT, policy=None):
+        # A policy for the service is of use to embedded buckets alone.
+        return super().make_bucket(prefix, policy="")
+
     def at(self, endpoint):
         again = super().at(endpoint)
         again.s3 = self.s3
         return again
 
 
+def another_lade(folder):
+    """A store, its owner's client, and the keys of a user who may do what the documentation gives to a job's role."""
+    store = Server(folder).start()
+    owner = Clients(store.endpoint)
+    policy = {"Version": "2012-10-17", "Statement": [allow(["s3:PutObject", "s3:GetObject", "s3:ListBucket"])]}
+    owner.iam.create_user(UserName="jobs")
+    owner.iam.put_user_policy(UserName="jobs", PolicyName="p", PolicyDocument=json.dumps(policy))
+    key = owner.iam.create_access_key(UserName="jobs")["AccessKey"]
+    return store, owner.s3, (key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def seaweedfs(folder):
+    from support.seaweedfs import ADMIN, SeaweedFS
+
+    store = SeaweedFS(folder, "unused", {}).start()
+    return store, store.s3, ADMIN
+
+
 class House:
     """A store, the proxy before it, and a server whose jobs see nothing but the proxy."""
 
     def __init__(self, folder):
-        self.store = Server(folder / "store").start()
-        owner = Clients(self.store.endpoint)
-        name = owner.iam.create_user(UserName="jobs")["User"]["UserName"]
-        policy = {"Version": "2012-10-17",
-                  "Statement": [allow(["s3:PutObject", "s3:GetObject", "s3:ListBucket"], "*")]}
-        owner.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
-        self.key = owner.iam.create_access_key(UserName=name)["AccessKey"]
-        self.s3, self.folder = owner.s3, folder
+        self.folder = folder
+        self.store, self.s3, self.key = (seaweedfs if STORE == "seaweedfs" else another_lade)(folder / "store")
         self.chaos = Chaos(self.store.endpoint, SEED, faults=FAULTS).__enter__()
 
     def server(self, name, **settings):
         """A server that is to be stopped by whoever asked for it."""
         return Server(self.folder / name, env={
             "LADE_S3_ENDPOINT": self.chaos.endpoint,
-            "LADE_SERVICE_ACCESS_KEY_ID": self.key["AccessKeyId"],
-            "LADE_SERVICE_SECRET_ACCESS_KEY": self.key["SecretAccessKey"],
+            "LADE_SERVICE_ACCESS_KEY_ID": self.key[0],
+            "LADE_SERVICE_SECRET_ACCESS_KEY": self.key[1],
             "LADE_FILE_SIZE_MAX": "1MiB", **settings,
         }).start()
 
@@ -89,7 +106,7 @@ class House:
 
     def end(self):
         self.chaos.__exit__()
-        self.store.kill()
+        self.store.stop()
 
 
 @pytest.fixture(scope="module")
