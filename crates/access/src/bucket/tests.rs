@@ -79,8 +79,9 @@ fn listing(objects: &[(&str, u64, &str)], next: Option<&str>) -> String {
     let next =
         next.map(|n| format!("<NextContinuationToken>{n}</NextContinuationToken>")).unwrap_or_default();
     let body = format!(
-        "<ListBucketResult><IsTruncated>{}</IsTruncated>{next}{contents}</ListBucketResult>",
-        !next.is_empty()
+        "<ListBucketResult><IsTruncated>{}</IsTruncated>{next}{contents}<KeyCount>{}</KeyCount></ListBucketResult>",
+        !next.is_empty(),
+        objects.len()
     );
     answer("200 OK", "", &body)
 }
@@ -209,9 +210,9 @@ async fn a_completion_whose_answer_was_lost_is_found_by_listing() {
 async fn a_completion_is_asked_for_again_while_nobody_can_look_it_up() {
     let parts = [PartTag { number: 1, etag: "\"p\"".into(), crc64nvme: 2 }];
     let gone = error("404 Not Found", "NoSuchUpload", "gone");
-    let cut_off = listing(&[("a", 1, "x"), ("k", 5, "abc-1")], None)
-        .replace("</IsTruncated>", "</IsTruncated><KeyCount>3</KeyCount>");
-    let (bucket, _serving) = store(vec![gone, with_length(&cut_off)]).await;
+    let listed = listing(&[("a", 1, "x"), ("k", 5, "abc-1")], None);
+    let cut_off = listed.split("<Contents><Key>k").next().unwrap();
+    let (bucket, _serving) = store(vec![gone, with_length(cut_off)]).await;
     let error = bucket.complete("k", "id", &parts, 2, 5).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
 }
@@ -231,13 +232,22 @@ async fn a_completion_that_is_refused_after_it_was_done_is_done() {
 #[tokio::test]
 async fn a_list_that_ends_too_early_is_an_error() {
     let whole = listing(&[("a", 1, "x"), ("b", 2, "y")], None);
-    for cut in ["<Contents><Key>b", "<Contents><Key>a", "</IsTruncated>"] {
-        let (head, body) = whole.split_once("\r\n\r\n").unwrap();
-        let body = body.replace("<IsTruncated>", "<KeyCount>2</KeyCount><IsTruncated>");
-        let body = &body[..body.find(cut).unwrap()];
-        let (bucket, _serving) = store(vec![with_length(&format!("{head}\r\n\r\n{body}"))]).await;
+    for cut in ["<KeyCount>", "<Contents><Key>b", "<Contents><Key>a", "<IsTruncated>"] {
+        let body = &whole[..whole.find(cut).unwrap()];
+        let (bucket, _serving) = store(vec![with_length(body)]).await;
         let listed = bucket.list("", true).await;
         assert_eq!(listed.as_ref().map_err(|e| e.kind), Err(ErrorKind::Unavailable), "{body}: {listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_may_count_folders_or_not() {
+    let folder = "<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes><KeyCount>";
+    let whole = listing(&[("a", 1, "x"), ("b", 2, "y")], None).replace("<KeyCount>", folder);
+    let counted = whole.replace("<KeyCount>2", "<KeyCount>3");
+    let (bucket, _serving) = store(vec![with_length(&whole), with_length(&counted)]).await;
+    for _ in 0..2 {
+        assert_eq!(bucket.list("", true).await.unwrap().len(), 2);
     }
 }
 
@@ -288,7 +298,8 @@ async fn bytes_that_were_changed_on_the_way_are_asked_for_again() {
 #[tokio::test]
 async fn an_error_in_an_answer_of_200_is_an_error() {
     let parts = [PartTag { number: 1, etag: "\"p\"".into(), crc64nvme: 2 }];
-    let (bucket, _serving) = store(vec![error("200 OK", "InvalidPart", "no such part")]).await;
+    let (bucket, _serving) =
+        store(vec![error("200 OK", "InvalidPart", "no such part"), listing(&[], None)]).await;
     let error = bucket.complete("k", "id", &parts, 2, 5).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(error.message().ends_with("no such part"), "{error}");
