@@ -49,7 +49,7 @@ class Workshop(Clients):
 
     def at(self, endpoint):
         """The same buckets and roles at the address that a restarted server answers at."""
-        again = object.__new__(Workshop)
+        again = object.__new__(type(self))
         Clients.__init__(again, endpoint)
         for name in ("source", "target", "import_role", "export_role"):
             setattr(again, name, getattr(self, name))

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Config, ResponseChecksumValidation};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
 use base64::Engine;
@@ -99,6 +100,9 @@ impl Bucket {
             let call =
                 call.set_delimiter(delimiter_slash.then(|| "/".to_owned())).set_continuation_token(token);
             let page = call.send().await.map_err(|e| self.fault(e, "list", prefix))?;
+            if !is_whole(&page) {
+                return Err(Error::unavailable(format!("the list of {} ended too early", self.at(prefix))));
+            }
             entries.extend(page.contents().iter().filter_map(|object| {
                 let size = u64::try_from(object.size()?).ok()?;
                 let etag = object.e_tag().unwrap_or_default().to_owned();
@@ -187,6 +191,15 @@ impl Bucket {
 /// A checksum as headers hold it: base64 of its eight bytes, the highest first.
 fn crc_text(crc: u64) -> String {
     STANDARD.encode(crc.to_be_bytes())
+}
+
+/// Whether a page holds as much as it says: whoever reads one that was cut off does not miss what is gone.
+///
+/// All stores count the keys of a page, but not all of them what is common to several.
+fn is_whole(page: &ListObjectsV2Output) -> bool {
+    let (keys, prefixes) = (page.contents().len(), page.common_prefixes().len());
+    let said = page.key_count.and_then(|count| usize::try_from(count).ok());
+    page.is_truncated.is_some() && said.is_some_and(|said| said == keys || said == keys + prefixes)
 }
 
 fn head_of(output: &GetObjectOutput, length: u64) -> ObjectHead {

@@ -55,6 +55,10 @@ pub struct Given {
     #[arg(long, env = "LADE_REJECTS_TOLD_MAX", value_name = "ROWS")]
     pub rejects_told_max: Option<usize>,
 
+    /// Attempts after which a job is given up whose store or disk fails [default: 720, about an hour]
+    #[arg(long, env = "LADE_JOB_ATTEMPTS_MAX", value_name = "N")]
+    pub job_attempts_max: Option<u32>,
+
     /// Size above which an export begins another file [default: 512MiB]
     #[arg(long, env = "LADE_FILE_SIZE_MAX", value_name = "SIZE")]
     pub file_size_max: Option<Size>,
@@ -216,6 +220,7 @@ pub struct Settings {
     pub jobs_memory_bytes: u64,
     pub jobs_concurrent: usize,
     pub rejects_told_max: usize,
+    pub job_attempts_max: i64,
     pub file_size_max_bytes: u64,
     pub flush_after_s: u64,
     pub flush_size_bytes: u64,
@@ -283,6 +288,7 @@ impl Given {
             jobs_memory_bytes,
             jobs_concurrent,
             rejects_told_max: given.rejects_told_max.unwrap_or(1000),
+            job_attempts_max: given.job_attempts_max.unwrap_or(720).into(),
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
@@ -311,6 +317,7 @@ impl Given {
             jobs_memory: self.jobs_memory.or(below.jobs_memory),
             jobs_concurrent: self.jobs_concurrent.or(below.jobs_concurrent),
             rejects_told_max: self.rejects_told_max.or(below.rejects_told_max),
+            job_attempts_max: self.job_attempts_max.or(below.job_attempts_max),
             file_size_max: self.file_size_max.or(below.file_size_max),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
             flush_size: self.flush_size.or(below.flush_size),

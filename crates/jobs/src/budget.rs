@@ -94,6 +94,7 @@ mod tests {
         Budget::new(&Settings {
             rejects_told_max: 10,
             jobs_concurrent,
+            attempts_max: 1,
             job_memory_bytes: job_mib * MIB,
             jobs_memory_bytes: total_mib * MIB,
             threads: 2,

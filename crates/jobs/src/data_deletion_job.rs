@@ -100,7 +100,7 @@ async fn list_users(
     let (object, scratch) = (format!("{attempt}-list.parquet"), parts.scratch.join(attempt));
     let read = blocking(move || {
         let open = |file: &access::bucket::ObjectEntry| {
-            dataset_import_job::open(&bucket, &file.key, &file.etag, source.is_exported, &handle)
+            dataset_import_job::open(&bucket, file, source.is_exported, &progress, &handle)
         };
         let memory_bytes = parts.settings.job_memory_bytes;
         let threads = parts.settings.threads;

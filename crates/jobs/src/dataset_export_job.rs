@@ -14,6 +14,7 @@ use model::manifest::Ledger;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::patience::{insist, unless_stopped};
 use crate::snapshot::{Tail, open_source};
 use crate::upload::{Uploaded, Uploader};
 use crate::{Parts, blocking, dataset_of, explain_denial, lease, manifest, upload};
@@ -27,12 +28,33 @@ const GROUP_BYTES: usize = 4 << 20;
 
 /// All that is needed to make an export visible; once it is stored, the job only goes forward.
 #[derive(Serialize, Deserialize)]
-struct Plan {
+pub struct Plan {
     files: Vec<Uploaded>,
     manifest_key: String,
     /// Absent where the job was asked for none.
     manifest: Option<String>,
     report: String,
+}
+
+impl Plan {
+    /// The plan of a job that is completing.
+    pub fn of(job: Option<&JobRow>) -> Result<Option<Plan>> {
+        let text = job.and_then(|job| job.plan.as_ref());
+        text.map(|text| serde_json::from_str(text))
+            .transpose()
+            .corrupt(|| "an export's plan can't be read".to_owned())
+    }
+
+    /// What all keys begin with.
+    pub fn folder(&self) -> &str {
+        self.manifest_key.strip_suffix(MANIFEST).unwrap_or_default()
+    }
+
+    /// All that becomes visible, in that order.
+    pub fn keys(&self) -> Vec<String> {
+        let manifest = self.manifest.as_ref().map(|_| self.manifest_key.clone());
+        self.files.iter().map(|file| file.key.clone()).chain(manifest).collect()
+    }
 }
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
@@ -52,15 +74,15 @@ async fn export_to(
     progress: &Arc<Progress>,
     (bucket, place): (&Bucket, &S3Location),
 ) -> Result<()> {
-    let plan = match &job.plan {
-        Some(plan) => serde_json::from_str(plan).corrupt(|| "an export's plan can't be read".to_owned())?,
+    let plan = match Plan::of(Some(job))? {
+        Some(plan) => plan,
         None => {
-            upload::abandon(parts, job).await;
+            unless_stopped(progress, upload::abandon(parts, job, bucket)).await?;
             let stem = format!("{}{}/", place.prefix(), job.name);
             upload_all(parts, job, lease, progress, bucket, &stem).await?
         }
     };
-    complete(parts, lease, bucket, &plan).await
+    complete(parts, lease, progress, bucket, &plan).await
 }
 
 // The store names the key where it is the key that can't be used.
@@ -93,7 +115,7 @@ async fn upload_all(
     let key_stem = format!("{folder}{}", snapshot.layout.dataset_type.as_str());
     let uploader = Uploader { parts: parts.clone(), lease: lease.clone(), bucket: bucket.clone(), key_stem };
     // The uploads' error comes first: a merge whose pieces nobody takes any more only says that it was stopped.
-    let (ledger, uploaded) = tokio::join!(merging, uploader.run(received));
+    let (ledger, uploaded) = tokio::join!(merging, unless_stopped(progress, uploader.run(received)));
     let (uploaded, ledger) = (uploaded?, ledger?);
     let plan = plan(job, &snapshot, folder, uploaded, ledger)?;
     let text =
@@ -154,28 +176,23 @@ fn plan(
 }
 
 /// Makes everything visible: the files in one burst, then the manifest, then the job.
-async fn complete(parts: &Parts, lease: &Lease, bucket: &Bucket, plan: &Plan) -> Result<()> {
-    let mut visible: Vec<&str> = Vec::new();
+async fn complete(
+    parts: &Parts,
+    lease: &Lease,
+    progress: &Progress,
+    bucket: &Bucket,
+    plan: &Plan,
+) -> Result<()> {
     for file in &plan.files {
-        let done =
-            bucket.complete(&file.key, &file.upload_id, &file.part_tags(), file.crc64nvme, file.bytes).await;
-        done.map_err(|cause| left_over(cause, bucket, &visible))?;
-        visible.push(&file.key);
+        let tags = file.part_tags();
+        insist(progress, || bucket.complete(&file.key, &file.upload_id, &tags, file.crc64nvme, file.bytes))
+            .await?;
     }
     if let Some(manifest) = &plan.manifest {
         let body = Bytes::from(manifest.clone());
-        let put = bucket.put(&plan.manifest_key, body, "application/json", Default::default(), None).await;
-        put.map_err(|cause| left_over(cause, bucket, &visible))?;
+        let put =
+            || bucket.put(&plan.manifest_key, body.clone(), "application/json", Default::default(), None);
+        insist(progress, put).await?;
     }
     parts.catalog.finish_export(lease, &plan.report).await
-}
-
-// A fault that passes is tried again; one that does not leaves files behind, and whoever reads the reason must know which.
-fn left_over(cause: Error, bucket: &Bucket, visible: &[&str]) -> Error {
-    if cause.kind == ErrorKind::Unavailable || visible.is_empty() {
-        return cause;
-    }
-    let keys: Vec<String> = visible.iter().map(|key| format!("s3://{}/{key}", bucket.name())).collect();
-    Error::new(cause.kind, format!("{} Already visible: {}.", cause.message(), keys.join(", ")))
-        .caused_by(cause)
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use access::bucket::ObjectEntry;
 use access::remedy::READING;
 use access::source::{Depth, Source};
 use access::{Bucket, Errand, S3Location, bucket};
@@ -18,6 +19,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::metric_attribution::{self, Finished, Report};
+use crate::patience::unless_stopped;
 use crate::{Parts, attempt, blocking, dataset_of, explain_denial, lease, new_run, rejects};
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
@@ -28,7 +30,7 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let place =
         S3Location::parse(&request.data_location).ok_or_else(|| Error::invalid("Invalid Data location."))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &Errand::reading(&place)).await?;
-    let source = Source::find(&bucket, &place.key, Depth::FirstLevel)
+    let source = unless_stopped(progress, Source::find(&bucket, &place.key, Depth::FirstLevel))
         .await
         .map_err(explain_denial(&place.bucket, READING))?;
     progress.expect_bytes(source.size_bytes());
@@ -82,7 +84,7 @@ async fn read_and_sort(
     let handle = Handle::current();
     blocking(move || {
         let files =
-            source.files.iter().map(|file| open(&bucket, &file.key, &file.etag, source.is_exported, &handle));
+            source.files.iter().map(|file| open(&bucket, file, source.is_exported, &progress, &handle));
         let job_memory_bytes = parts.settings.job_memory_bytes;
         let memory_bytes =
             report.as_ref().map_or(job_memory_bytes, |_| Report::sort_memory_bytes(job_memory_bytes));
@@ -144,30 +146,34 @@ pub async fn list_run(
 /// Opens a file that must still be the one that was listed.
 pub(crate) fn open(
     bucket: &Bucket,
-    key: &str,
-    etag: &str,
+    file: &ObjectEntry,
     is_exported: bool,
+    progress: &Arc<Progress>,
     handle: &Handle,
 ) -> Result<SourceFile> {
-    let if_match = (!etag.is_empty()).then_some(etag);
-    let (head, body) = handle.block_on(bucket.get(key, None, if_match))?;
+    let if_match = (!file.etag.is_empty()).then_some(file.etag.as_str());
+    let opening = unless_stopped(progress, bucket.get(&file.key, None, if_match));
+    let (head, body) = handle.block_on(opening)?;
+    let body = body.of_size(file.size)?;
     let is_rfc4180 = is_exported || head.metadata.get("personalize-csv").is_some_and(|v| v == "rfc4180");
     let dialect = if is_rfc4180 { Dialect::Rfc4180 } else { Dialect::Aws };
-    let bytes = BodyReader { body, piece: Bytes::new(), handle: handle.clone() };
-    Ok(SourceFile { key: key.to_owned(), dialect, bytes: Box::new(bytes) })
+    let bytes = BodyReader { body, piece: Bytes::new(), progress: progress.clone(), handle: handle.clone() };
+    Ok(SourceFile { key: file.key.clone(), dialect, bytes: Box::new(bytes) })
 }
 
 /// The bytes of an object for whoever reads and does not wait.
 struct BodyReader {
     body: bucket::Body,
     piece: Bytes,
+    progress: Arc<Progress>,
     handle: Handle,
 }
 
 impl Read for BodyReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
-            match self.handle.block_on(self.body.next()).map_err(io::Error::other)? {
+            let next = unless_stopped(&self.progress, self.body.next());
+            match self.handle.block_on(next).map_err(io::Error::other)? {
                 Some(piece) => self.piece = piece,
                 None => return Ok(0),
             }

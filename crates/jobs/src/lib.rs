@@ -10,8 +10,10 @@ mod dataset_import_job;
 mod dataset_update;
 mod evidence;
 mod lease;
+mod left_over;
 mod manifest;
 mod metric_attribution;
+mod patience;
 mod rejects;
 #[cfg(test)]
 mod simulation;
@@ -60,6 +62,8 @@ pub struct Parts {
 pub struct Settings {
     /// How many jobs run at once.
     pub jobs_concurrent: usize,
+    /// A job that meets passing faults is given up after this many attempts.
+    pub attempts_max: i64,
     /// The memory of one job, in bytes.
     pub job_memory_bytes: usize,
     /// The memory of all jobs together, flushing and compacting counted.
@@ -109,8 +113,6 @@ pub struct Jobs {
 }
 
 const POLL: Duration = Duration::from_secs(1);
-/// A job that meets passing faults is given up after this many attempts: about an hour.
-const ATTEMPTS_MAX: i64 = 720;
 /// A fault that has passed, such as a full disk, keeps nobody waiting for longer.
 const RETRY_MS_MAX: i64 = 5_000;
 /// How often a job that runs asks whether it may still use its dataset's key.
@@ -294,28 +296,31 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
         return parts.catalog.retry_later(lease, 0).await;
     }
     let may_pass = matches!(cause.kind, ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::InUse);
-    if may_pass && job.attempts < ATTEMPTS_MAX {
+    if may_pass && job.attempts < parts.settings.attempts_max {
         let delay_ms = (500 << job.attempts.clamp(0, 6)).min(RETRY_MS_MAX);
         warn!(job.arn = %job.arn, attempt = job.attempts, delay_ms, error = %cause.chain(), "the job is tried again later");
         return parts.catalog.retry_later(lease, delay_ms).await;
     }
     warn!(job.arn = %job.arn, error = %cause.chain(), "the job failed");
-    parts.catalog.fail_job(lease, cause.message(), None).await?;
-    if job.kind == JobKind::Export {
-        upload::abandon(parts, job).await;
+    let left = left_over(parts, job).await;
+    let reason = cause.message();
+    let dot = if left.is_empty() || reason.ends_with('.') { "" } else { "." };
+    parts.catalog.fail_job(lease, &format!("{reason}{dot}{left}"), None).await
+}
+
+/// What a job that ends without success leaves on a store, as sentences.
+async fn left_over(parts: &Parts, job: &JobRow) -> String {
+    match job.kind {
+        JobKind::Export => left_over::clear(parts, job).await,
+        JobKind::Import | JobKind::Update | JobKind::Deletion => String::new(),
     }
-    Ok(())
 }
 
 /// Ends a job that somebody cancelled, once nothing of it is left on the store.
 async fn cancel(parts: &Parts, job: &JobRow, lease: &Lease, by: &str) -> Result<()> {
-    let mut reason = catalog::cancellation(by);
-    if job.kind == JobKind::Export
-        && let Err(cause) = upload::try_abandon(parts, job).await
-    {
-        warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
-        reason.push_str(&format!(". An upload was left open: {}", cause.message()));
-    }
+    let left = left_over(parts, job).await;
+    let dot = if left.is_empty() { "" } else { "." };
+    let reason = format!("{}{dot}{left}", catalog::cancellation(by));
     info!(job.arn = %job.arn, "the job was cancelled");
     parts.catalog.fail_job(lease, &reason, None).await
 }

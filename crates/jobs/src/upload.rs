@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use access::Bucket;
 use access::bucket::PartTag;
-use access::{Bucket, Errand, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease};
 use engine::export::{FileSummary, Piece};
@@ -131,27 +131,23 @@ impl OpenFile {
     }
 }
 
-/// As `try_abandon`; what can't be given up is named in the log.
-pub async fn abandon(parts: &Parts, job: &JobRow) {
-    if let Err(cause) = try_abandon(parts, job).await {
-        warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
-    }
+/// An upload that a store would not give up: the right to abort is not among those that the documented role has.
+pub struct LeftOpen {
+    pub key: String,
+    pub cause: Error,
 }
 
-/// Gives up what an attempt left open on the store.
-///
-/// # Errors
-/// Those of the store: the right to abort is not among those that the documented role has.
-pub async fn try_abandon(parts: &Parts, job: &JobRow) -> Result<()> {
-    let uploads = parts.catalog.uploads(&job.arn).await?;
-    if uploads.is_empty() {
-        return Ok(());
+/// Gives up what attempts left open on the store; returns what it still holds.
+pub async fn abandon(parts: &Parts, job: &JobRow, bucket: &Bucket) -> Result<Vec<LeftOpen>> {
+    let mut left = Vec::new();
+    for (key, upload_id) in parts.catalog.uploads(&job.arn).await? {
+        match bucket.abort(&key, &upload_id).await {
+            Ok(()) => parts.catalog.forget_upload(&job.arn, &upload_id).await?,
+            Err(cause) => {
+                warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
+                left.push(LeftOpen { key, cause });
+            }
+        }
     }
-    let path = job.export_request()?.path;
-    let place = S3Location::parse(&path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
-    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &Errand::writing(&place)).await?;
-    for (key, upload_id) in uploads {
-        bucket.abort(&key, &upload_id).await?;
-    }
-    parts.catalog.forget_uploads(&job.arn).await
+    Ok(left)
 }

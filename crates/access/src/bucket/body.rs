@@ -24,6 +24,20 @@ impl Body {
         Body { stream, left, location }
     }
 
+    /// The same bytes, of which there have to be as many as a list said.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store announced another number.
+    pub fn of_size(self, size: u64) -> Result<Body> {
+        match self.left {
+            Some(left) if left != size => Err(Error::unavailable(format!(
+                "{} was listed with {size} bytes, but the store sends {left}",
+                self.location
+            ))),
+            _ => Ok(Body { left: Some(size), ..self }),
+        }
+    }
+
     /// The next piece; `None` when all bytes that were announced have come.
     ///
     /// # Errors

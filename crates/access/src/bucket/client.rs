@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+    self, BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
 
 use super::Bucket;
@@ -16,8 +16,10 @@ use super::embedded::{EmbeddedClient, EmbeddedS3};
 use crate::services::{Acting, Certificates, http_client};
 use crate::session::SessionKeys;
 
-/// How long a store may take until its answer begins; completing a large upload takes minutes.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a store may take until its answer begins.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same where much is to be done before it: to take in a part, or to complete a large upload.
+const LONG_ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 5;
 /// Between two attempts: a caller waits for all of them, and a job has attempts of its own.
@@ -83,7 +85,6 @@ impl Bucket {
 }
 
 fn client(url: &str, region: &str, way: &Way, credentials: SharedCredentialsProvider) -> Client {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(way.http.clone())
@@ -93,13 +94,24 @@ fn client(url: &str, region: &str, way: &Way, credentials: SharedCredentialsProv
         .force_path_style(true)
         .disable_s3_express_session_auth(true)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(BACKOFF_MAX))
-        .timeout_config(timeouts.build())
+        // By default an outage uses up the retries of all buckets, and after it each request has a single attempt.
+        .retry_partition(RetryPartition::custom("s3").token_bucket(TokenBucket::unlimited()).build())
+        .timeout_config(timeouts(ANSWER_TIMEOUT))
         // Its limit of a byte a second stops exports that wait for their own disk; `Body` has its own limit.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
         .response_checksum_validation(ResponseChecksumValidation::WhenSupported)
         .build();
     Client::from_conf(config)
+}
+
+fn timeouts(answer: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(answer).build()
+}
+
+/// What differs for a request that a store needs much time for.
+pub(super) fn patiently() -> config::Builder {
+    Config::builder().timeout_config(timeouts(LONG_ANSWER_TIMEOUT))
 }
 
 // Signing a body costs more than all else in sending it. Nobody can change it on the way through this machine or

@@ -18,7 +18,8 @@ impl Bucket {
         let code = error.code().unwrap_or_default();
         let kind = kind(code, status);
         let at = self.at(key);
-        let said = error.message().filter(|text| !text.is_empty()).unwrap_or(match (kind, code) {
+        let text = error.message().filter(|text| !text.is_empty());
+        let said = text.unwrap_or(match (kind, code) {
             (ErrorKind::Denied, "") => "the store denies access",
             (ErrorKind::NotFound, "") => "there is no such bucket or object",
             (ErrorKind::Unavailable, "") => "the store did not answer",
@@ -27,7 +28,7 @@ impl Bucket {
         });
         let said = match kind {
             ErrorKind::Denied => self.explained(doing, key, said),
-            _ => said.to_owned(),
+            _ => format!("{}{said}", reason(code, status).unwrap_or_default()),
         };
         let text = if key.is_empty() {
             format!("can't {doing} the bucket {}: {said}", self.name)
@@ -43,7 +44,12 @@ fn kind(code: &str, status: Option<u16>) -> ErrorKind {
         ("NoSuchKey" | "NoSuchBucket" | "NoSuchUpload" | "NotFound", _) => ErrorKind::NotFound,
         // A session that has run out gets new keys when the job opens the bucket again.
         ("ExpiredToken" | "InvalidAccessKeyId" | "InvalidToken", _) => ErrorKind::Unavailable,
-        ("RequestTimeout" | "BadDigest", _) => ErrorKind::Unavailable,
+        // What was sent was changed or cut off on its way.
+        ("RequestTimeout" | "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch", _) => {
+            ErrorKind::Unavailable
+        }
+        // Clocks are put right.
+        ("RequestTimeTooSkewed" | "RequestExpired", _) => ErrorKind::Unavailable,
         ("SlowDown" | "InternalError" | "ServiceUnavailable", _) => ErrorKind::Unavailable,
         ("AccessDenied", _) | (_, Some(401 | 403)) => ErrorKind::Denied,
         (_, Some(404)) => ErrorKind::NotFound,
@@ -52,6 +58,20 @@ fn kind(code: &str, status: Option<u16>) -> ErrorKind {
         // A completion that failed may come as an answer of 200 with an error in it.
         (code, Some(200..=299)) if !code.is_empty() => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
+    }
+}
+
+/// What a person has to know who reads the store's own text, before it.
+fn reason(code: &str, status: Option<u16>) -> Option<&'static str> {
+    match (code, status) {
+        ("RequestTimeTooSkewed" | "RequestExpired", _) => {
+            Some("the clocks of the store and of this server are too far apart: ")
+        }
+        (_, Some(300..=399)) => Some(
+            "the store sends the request on to another address or region, which is not followed; the bucket's own must \
+             be set: ",
+        ),
+        _ => None,
     }
 }
 

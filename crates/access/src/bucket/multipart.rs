@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use model::{Error, ErrorKind, Result};
 
-use super::{Bucket, crc_text};
+use super::client::patiently;
+use super::{Bucket, ObjectEntry, crc_text};
 
 /// A part that was uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,9 @@ impl Bucket {
     }
 
     /// Uploads a part; sending a number again replaces the part.
+    ///
+    /// # Errors
+    /// As all of `Bucket`; an upload that is gone is `Unavailable`, because another one can be begun.
     pub async fn upload_part(
         &self,
         key: &str,
@@ -50,8 +55,16 @@ impl Bucket {
         let call =
             self.client.upload_part().bucket(&self.name).key(key).upload_id(upload_id).part_number(number);
         let call = call.body(ByteStream::from(bytes)).checksum_crc64_nvme(crc_text(crc64nvme)).customize();
+        let call = call.config_override(patiently());
         let call = if self.signs_bodies { call } else { call.disable_payload_signing() };
-        let output = call.send().await.map_err(|e| self.fault(e, "upload a part of", key))?;
+        let output = call.send().await.map_err(|e| {
+            let is_gone = e.code() == Some("NoSuchUpload");
+            let mut fault = self.fault(e, "upload a part of", key);
+            if is_gone {
+                fault.kind = ErrorKind::Unavailable;
+            }
+            fault
+        })?;
         let etag = output.e_tag.ok_or_else(|| {
             Error::unavailable(format!("the store gave no entity tag for a part of {}", self.at(key)))
         })?;
@@ -60,8 +73,8 @@ impl Bucket {
 
     /// Makes the object visible: all parts, in the order of their numbers; `crc64nvme` and `size` are the whole's.
     ///
-    /// Safe to repeat: when the answer to a completion was lost, the object is found by its key, size and number of
-    /// parts, which needs the right to list only.
+    /// Safe to repeat: when the answer to a completion was lost, and another one is refused, the object is found by its
+    /// key, size and number of parts, which needs the right to list only.
     ///
     /// # Errors
     /// As all of `Bucket`; `Corrupt` when the store's checksum of the whole is another one.
@@ -80,15 +93,19 @@ impl Bucket {
         let call = self.client.complete_multipart_upload().bucket(&self.name).key(key).upload_id(upload_id);
         let call = call.multipart_upload(completed).checksum_type(ChecksumType::FullObject);
         let call = call.checksum_crc64_nvme(&crc).set_mpu_object_size(i64::try_from(size).ok());
+        let call = call.customize().config_override(patiently());
         match call.send().await.map_err(|e| self.fault(e, "complete", key)) {
             Ok(output) if output.checksum_crc64_nvme().is_some_and(|theirs| theirs != crc) => {
                 Err(Error::corrupt(format!("the store holds other bytes than were sent to {}", self.at(key))))
             }
             Ok(_) => Ok(()),
-            Err(error) if error.kind == ErrorKind::NotFound && self.is_complete(key, parts, size).await => {
-                Ok(())
-            }
-            Err(error) => Err(error),
+            Err(error) if error.kind == ErrorKind::Unavailable => Err(error),
+            Err(error) => match self.is_complete(key, parts, size).await {
+                Ok(true) => Ok(()),
+                // What nobody could look up may be either: whoever asks again will know.
+                Err(unknown) if unknown.kind == ErrorKind::Unavailable => Err(unknown),
+                Ok(false) | Err(_) => Err(error),
+            },
         }
     }
 
@@ -102,10 +119,11 @@ impl Bucket {
     }
 
     // The entity tag of an upload in parts ends with their number.
-    async fn is_complete(&self, key: &str, parts: &[PartTag], size: u64) -> bool {
+    async fn is_complete(&self, key: &str, parts: &[PartTag], size: u64) -> Result<bool> {
         let suffix = format!("-{}", parts.len());
-        let listed = self.list(key, true).await.unwrap_or_default();
-        listed.iter().any(|o| o.key == key && o.size == size && o.etag.trim_matches('"').ends_with(&suffix))
+        let is_it =
+            |o: &ObjectEntry| o.key == key && o.size == size && o.etag.trim_matches('"').ends_with(&suffix);
+        Ok(self.list(key, true).await?.iter().any(is_it))
     }
 }
 

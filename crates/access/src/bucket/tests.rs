@@ -79,10 +79,16 @@ fn listing(objects: &[(&str, u64, &str)], next: Option<&str>) -> String {
     let next =
         next.map(|n| format!("<NextContinuationToken>{n}</NextContinuationToken>")).unwrap_or_default();
     let body = format!(
-        "<ListBucketResult><IsTruncated>{}</IsTruncated>{next}{contents}</ListBucketResult>",
-        !next.is_empty()
+        "<ListBucketResult><IsTruncated>{}</IsTruncated>{next}{contents}<KeyCount>{}</KeyCount></ListBucketResult>",
+        !next.is_empty(),
+        objects.len()
     );
     answer("200 OK", "", &body)
+}
+
+/// The same answer, with the length that its body has.
+fn with_length(answered: &str) -> String {
+    answer("200 OK", "", answered.split_once("\r\n\r\n").unwrap().1)
 }
 
 #[tokio::test]
@@ -128,6 +134,18 @@ async fn a_truncated_object_is_an_error() {
     let (bucket, _serving) = store(vec![short]).await;
     let (_, body) = bucket.get("k", None, None).await.unwrap();
     assert_eq!(body.collect(100).await.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn an_object_that_is_shorter_than_its_list_said_is_an_error() {
+    let unsaid = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello".to_owned();
+    let (bucket, _serving) = store(vec![answer("200 OK", "", "hello"), unsaid]).await;
+    let (_, body) = bucket.get("k", None, None).await.unwrap();
+    let error = body.of_size(6).unwrap_err();
+    assert_eq!(error.message(), "s3://out/k was listed with 6 bytes, but the store sends 5");
+    let (_, body) = bucket.get("k", None, None).await.unwrap();
+    let error = body.of_size(6).unwrap().collect(100).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
 }
 
 #[tokio::test]
@@ -189,9 +207,99 @@ async fn a_completion_whose_answer_was_lost_is_found_by_listing() {
 }
 
 #[tokio::test]
+async fn a_completion_is_asked_for_again_while_nobody_can_look_it_up() {
+    let parts = [PartTag { number: 1, etag: "\"p\"".into(), crc64nvme: 2 }];
+    let gone = error("404 Not Found", "NoSuchUpload", "gone");
+    let listed = listing(&[("a", 1, "x"), ("k", 5, "abc-1")], None);
+    let cut_off = listed.split("<Contents><Key>k").next().unwrap();
+    let (bucket, _serving) = store(vec![gone, with_length(cut_off)]).await;
+    let error = bucket.complete("k", "id", &parts, 2, 5).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test]
+async fn a_completion_that_is_refused_after_it_was_done_is_done() {
+    let parts = [PartTag { number: 1, etag: "\"p\"".into(), crc64nvme: 2 }];
+    let there = || listing(&[("k", 5, "abc-1")], None);
+    let refused =
+        [error("403 Forbidden", "AccessDenied", "no"), error("400 Bad Request", "InvalidPart", "no")];
+    for refusal in refused {
+        let (bucket, _serving) = store(vec![refusal, there()]).await;
+        bucket.complete("k", "id", &parts, 2, 5).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_ends_too_early_is_an_error() {
+    let whole = listing(&[("a", 1, "x"), ("b", 2, "y")], None);
+    for cut in ["<KeyCount>", "<Contents><Key>b", "<Contents><Key>a", "<IsTruncated>"] {
+        let body = &whole[..whole.find(cut).unwrap()];
+        let (bucket, _serving) = store(vec![with_length(body)]).await;
+        let listed = bucket.list("", true).await;
+        assert_eq!(listed.as_ref().map_err(|e| e.kind), Err(ErrorKind::Unavailable), "{body}: {listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_may_count_folders_or_not() {
+    let folder = "<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes><KeyCount>";
+    let whole = listing(&[("a", 1, "x"), ("b", 2, "y")], None).replace("<KeyCount>", folder);
+    let counted = whole.replace("<KeyCount>2", "<KeyCount>3");
+    let (bucket, _serving) = store(vec![with_length(&whole), with_length(&counted)]).await;
+    for _ in 0..2 {
+        assert_eq!(bucket.list("", true).await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_gone_is_begun_again() {
+    let (bucket, _serving) = store(vec![error("404 Not Found", "NoSuchUpload", "gone")]).await;
+    let error = bucket.upload_part("k", "id", 1, Bytes::from_static(b"x"), 2).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.message()),
+        (ErrorKind::Unavailable, "can't upload a part of s3://out/k: gone")
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_sends_on_is_not_followed() {
+    for status in ["301 Moved Permanently", "307 Temporary Redirect"] {
+        let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = format!("Location: http://{}/out/k\r\n", elsewhere.local_addr().unwrap());
+        let body = "<Error><Code>PermanentRedirect</Code><Message>Use the endpoint.</Message></Error>";
+        let (bucket, _serving) = store(vec![answer(status, &to, body)]).await;
+        let error = bucket.get("k", None, None).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert!(error.message().contains("another address or region, which is not followed"), "{error}");
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(50), elsewhere.accept()).await;
+        assert!(waited.is_err(), "it went there");
+    }
+}
+
+#[tokio::test]
+async fn clocks_that_are_apart_are_named_and_may_be_put_right() {
+    let (bucket, _serving) = store(vec![error("403 Forbidden", "RequestTimeTooSkewed", "too large")]).await;
+    let error = bucket.list("a/", true).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert_eq!(
+        error.message(),
+        "can't list s3://out/a/: the clocks of the store and of this server are too far apart: too large"
+    );
+}
+
+#[tokio::test]
+async fn bytes_that_were_changed_on_the_way_are_asked_for_again() {
+    let wrong = answer("200 OK", "x-amz-checksum-crc64nvme: AAAAAAAAAAA=\r\n", "hello");
+    let (bucket, _serving) = store(vec![wrong]).await;
+    let (_, body) = bucket.get("k", None, None).await.unwrap();
+    assert_eq!(body.collect(100).await.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn an_error_in_an_answer_of_200_is_an_error() {
     let parts = [PartTag { number: 1, etag: "\"p\"".into(), crc64nvme: 2 }];
-    let (bucket, _serving) = store(vec![error("200 OK", "InvalidPart", "no such part")]).await;
+    let (bucket, _serving) =
+        store(vec![error("200 OK", "InvalidPart", "no such part"), listing(&[], None)]).await;
     let error = bucket.complete("k", "id", &parts, 2, 5).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(error.message().ends_with("no such part"), "{error}");

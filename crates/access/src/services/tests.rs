@@ -13,7 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::location::S3Location;
 
-const LISTING: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+const LISTING: &str =
+    "<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>";
 
 /// Answers AssumeRole with these, one after the other, and all else with an empty list; keeps the keys it was signed with.
 struct Fixture {

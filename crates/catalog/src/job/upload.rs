@@ -25,10 +25,11 @@ impl Catalog {
         rows.iter().map(|r| Ok((r.try_get(0).map_err(failed)?, r.try_get(1).map_err(failed)?))).collect()
     }
 
-    /// Forgets a job's uploads: they are completed, or given up.
-    pub async fn forget_uploads(&self, job: &Arn) -> Result<()> {
+    /// Forgets an upload of a job: it was given up.
+    pub async fn forget_upload(&self, job: &Arn, upload_id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("DELETE FROM upload WHERE job_arn = ?").bind(job.as_str());
+        let query = sqlx::query("DELETE FROM upload WHERE job_arn = ? AND upload_id = ?");
+        let query = query.bind(job.as_str()).bind(upload_id);
         query.execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }

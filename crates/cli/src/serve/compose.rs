@@ -318,6 +318,7 @@ fn job_settings(settings: &Settings) -> jobs::Settings {
     );
     jobs::Settings {
         jobs_concurrent: settings.jobs_concurrent,
+        attempts_max: settings.job_attempts_max,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         job_memory_bytes: bytes(settings.job_memory_bytes),
         jobs_memory_bytes: bytes(settings.jobs_memory_bytes),

@@ -155,6 +155,7 @@ impl Story {
         let pick = |below| pick(&luck, below);
         let settings = Settings {
             jobs_concurrent: 1,
+            attempts_max: 720,
             job_memory_bytes: 8 << 20,
             jobs_memory_bytes: 64 << 20,
             threads: 1,
