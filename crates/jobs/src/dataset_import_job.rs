@@ -114,7 +114,6 @@ async fn publish_and_list(
 }
 
 /// Ends the job with the run that was written; `rejected` rows were left out of it.
-
 pub async fn list_run(
     parts: &Parts,
     job: &JobRow,
