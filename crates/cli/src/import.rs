@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::export::NewJob;
+use crate::job::create::NewJob;
 
 /// Options of `lade import`.
 #[derive(clap::Args)]

@@ -10,6 +10,7 @@ mod dataset_update;
 mod lease;
 mod manifest;
 mod metric_attribution;
+mod naming;
 #[cfg(test)]
 mod simulation;
 mod snapshot;

@@ -1,6 +1,7 @@
 //! Jobs as they can be watched: how far one is, what became of it, and its end before its time.
 
 use catalog::{JobKind, JobRow, Progress};
+use model::export::{Asked, Since};
 use model::status::Status;
 use model::{Arn, Error, ErrorKind, Result};
 use percent_encoding::percent_decode_str;
@@ -40,6 +41,12 @@ pub struct Job {
     attempts: i64,
     ledger: Option<Value>,
     files: Option<Value>,
+    /// What an export left out, as files.
+    losers: Option<Value>,
+    /// What an export was asked for beyond the service.
+    options: Option<Asked>,
+    /// The export whose end is this one's beginning.
+    since: Option<Since>,
     /// The rows that an import left out. It takes all or none, and then tells the first wrong row as its reason.
     rejects: Option<Value>,
     failure_reason: Option<String>,
@@ -172,6 +179,7 @@ fn show(job: JobRow) -> Result<Job> {
     let report: Value =
         job.report.as_deref().map_or(Ok(Value::Null), serde_json::from_str).map_err(damaged)?;
     let (location, mode) = request(&job)?;
+    let (options, since) = extensions(&job)?;
     let is_deletion = job.kind == JobKind::Deletion;
     let (group, dataset) =
         if is_deletion { (Some(job.subject_arn), None) } else { (None, Some(job.subject_arn)) };
@@ -184,6 +192,9 @@ fn show(job: JobRow) -> Result<Job> {
         attempts: job.attempts,
         ledger: ledger(job.kind, job.status, &report, job.records_deleted),
         files: report.get("files").cloned(),
+        losers: report.get("losers").cloned(),
+        options,
+        since,
         rejects: None,
         failure_reason: job.failure_reason,
         cancelled_by: job.cancelled_by,
@@ -210,6 +221,14 @@ fn request(job: &JobRow) -> Result<(String, Option<&'static str>)> {
         JobKind::Deletion => (job.deletion_request()?.data_location, None),
         JobKind::Update => (String::new(), None),
     })
+}
+
+fn extensions(job: &JobRow) -> Result<(Option<Asked>, Option<Since>)> {
+    if job.kind != JobKind::Export {
+        return Ok((None, None));
+    }
+    let request = job.export_request()?;
+    Ok((Some(request.options), request.since))
 }
 
 // Where every row went; of a job that failed nothing did.
