@@ -256,7 +256,7 @@ class TestCommands:
         assert done.returncode == 0, done.stderr
 
     def test_nobody_else_is_trusted(self, secure, tmp_path):
-        stranger = Authority(tmp_path / "stranger").ca
+        stranger = Authority(tmp_path).ca
         for arguments in ((), ("--ca-file", str(stranger)), ("--ca-file", "/nonexistent"), ("--ca-file", "/dev/null")):
             done = self.run(secure, "status", *arguments)
             assert done.returncode == 1 and done.stderr.startswith("lade: "), done.stderr
