@@ -15,7 +15,7 @@ import pytest
 from support.certificates import Authority, self_signed
 from support.clients import AWS, Clients
 from support.schemas import INTERACTIONS
-from support.server import Server, bare_environment, binary
+from support.server import ROOT_KEY, ROOT_SECRET, Server, bare_environment, binary
 from support.workshop import Workshop
 
 
@@ -234,3 +234,42 @@ def test_files_that_are_no_use_are_named(tmp_path, authority):
         assert code == 1 and part in said, said
     code, said = serve(tmp_path, "--listen", "127.0.0.1:0", "--tls-certificate", str(certificate))
     assert code == 1 and "tls_key" in said
+
+
+class TestCommands:
+    """The binary as a client of a server that is reached over TLS."""
+
+    def run(self, secure, *arguments, **env):
+        arguments = [binary(), *arguments]
+        return subprocess.run(arguments, env={**secure.client_environment(), **env}, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60)
+
+    def test_commands_trust_the_file_that_is_named(self, secure, authority):
+        ca = str(authority.ca)
+        for arguments, env in [(("--ca-file", ca), {}), ((), {"LADE_CA_FILE": ca}), ((), {"AWS_CA_BUNDLE": ca})]:
+            done = self.run(secure, "status", *arguments, **env)
+            assert done.returncode == 0, done.stderr
+
+    def test_the_data_folder_tells_whom_to_trust(self, secure):
+        done = self.run(secure, "status", "--data-dir", str(secure.data_dir),
+                        LADE_ROOT_ACCESS_KEY_ID=ROOT_KEY, LADE_ROOT_SECRET_ACCESS_KEY=ROOT_SECRET)
+        assert done.returncode == 0, done.stderr
+
+    def test_nobody_else_is_trusted(self, secure, tmp_path):
+        stranger = Authority(tmp_path).ca
+        for arguments in ((), ("--ca-file", str(stranger)), ("--ca-file", "/nonexistent"), ("--ca-file", "/dev/null")):
+            done = self.run(secure, "status", *arguments)
+            assert done.returncode == 1 and done.stderr.startswith("lade: "), done.stderr
+
+    def test_exports_are_made_verified_and_load_is_put(self, secure, authority):
+        workshop = Trusting(secure.endpoint, authority.ca)
+        group = workshop.make_group(interactions=INTERACTIONS, tracker=True)
+        ca = ("--ca-file", str(authority.ca))
+        done = self.run(secure, "bench", "put", "--tracking-id", group.tracking_id, "--seconds", "1", "--clients", "2",
+                        "--verify", *ca)
+        assert done.returncode == 0, done.stdout + done.stderr
+        done = self.run(secure, "export", group.interactions, f"s3://{workshop.target}/out/", "--role-arn",
+                        workshop.export_role, "--name", "over-tls", *ca)
+        assert done.returncode == 0, done.stderr
+        done = self.run(secure, "verify", "--against-dataset", f"s3://{workshop.target}/out/over-tls/", *ca)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,6 +1,7 @@
 //! Which objects a data location names: one file, or the CSV files of a folder.
 
 use model::error::{Error, ErrorKind, Result};
+use serde::Deserialize;
 
 use crate::bucket::{Bucket, ObjectEntry};
 
@@ -44,7 +45,10 @@ impl Source {
         }
         let slash = if key.is_empty() || key.ends_with('/') { "" } else { "/" };
         let folder = format!("{key}{slash}");
-        let source = Source::of_folder(&folder, bucket.list(&folder, depth == Depth::FirstLevel).await?);
+        let mut source = Source::of_folder(&folder, bucket.list(&folder, depth == Depth::FirstLevel).await?);
+        if source.is_exported {
+            source.is_exported = !is_documented(bucket, &format!("{folder}{MANIFEST}")).await?;
+        }
         if source.files.is_empty() {
             Err(Error::new(ErrorKind::Invalid, "Invalid Data location."))
         } else {
@@ -63,6 +67,34 @@ impl Source {
         entries.sort_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
         Source { files: entries, is_exported }
     }
+}
+
+/// A manifest of a million files has about this size.
+const MANIFEST_BYTES_MAX: usize = 256 << 20;
+
+/// What a manifest says of the dialect.
+#[derive(Deserialize)]
+struct Written {
+    csv: Option<String>,
+}
+
+// Whether an export was asked for the documented dialect. A manifest that says nothing, or can't be read by this role,
+// does not say so.
+async fn is_documented(bucket: &Bucket, manifest: &str) -> Result<bool> {
+    let mut body = match bucket.get(manifest, None, None).await {
+        Ok((_, body)) => body,
+        Err(cause) if cause.kind == ErrorKind::Unavailable => return Err(cause),
+        Err(_) => return Ok(false),
+    };
+    let mut text = Vec::new();
+    while let Some(piece) = body.next().await? {
+        text.extend_from_slice(&piece);
+        if text.len() > MANIFEST_BYTES_MAX {
+            return Ok(false);
+        }
+    }
+    let written: Option<Written> = serde_json::from_slice(&text).ok();
+    Ok(written.and_then(|written| written.csv).is_some_and(|dialect| dialect == "aws"))
 }
 
 fn is_data_file(name: &str) -> bool {

@@ -1,14 +1,14 @@
 //! Dataset export jobs: CreateDatasetExportJob, DescribeDatasetExportJob, ListDatasetExportJobs.
 
-mod options;
+mod since;
 
 use access::{Errand, S3Location};
 use catalog::{DatasetRow, ExportRequest, JobKind, JobRow, NewJob};
+use model::export::{Asked, ExportOptions, allows_actions};
 use model::{Arn, Error, IngestionMode, Result};
 use serde::{Deserialize, Serialize};
 use wire::shape::{Shape, Structure, optional, required};
 
-use self::options::Options;
 use crate::door::Api;
 use crate::paging::{PageOfDataset, Pager};
 use crate::reply::{Answer, Seconds, already_exists, not_found};
@@ -110,9 +110,10 @@ pub struct Listed {
 /// `NotFound`, `InUse` and `Invalid` for the dataset, the destination and the role; `AlreadyExists`.
 pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     let arn = api.realm.export_job(&input.job_name);
-    let dataset = check_dataset(api, &input.dataset_arn).await?;
-    let mut options = Options::default();
-    let tags = tag::with_options(input.tags, |key, value| options.take(key, value))?;
+    let asked = tag::options(input.tags.as_deref());
+    let dataset = check_dataset(api, &input.dataset_arn, &asked).await?;
+    let tags = tag::with_options(input.tags, |_, _| Ok(()))?;
+    let options = ExportOptions::read(&asked, &dataset.layout)?;
     if api.catalog.job(&arn).await?.is_some() {
         return Err(already_exists(&arn));
     }
@@ -122,17 +123,19 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     // Source: the service model: without a mode, put records are exported.
     let ingestion_mode = input.ingestion_mode.unwrap_or(IngestionMode::Put);
     let Destination { path, kms_key_arn } = destination;
-    let request = ExportRequest { path, ingestion_mode, kms_key_arn, manifest: options.manifest };
+    let since = since::find(api, &dataset, ingestion_mode, &options, &asked).await?;
+    let manifest = !options.has_no_manifest;
+    let request = ExportRequest { path, ingestion_mode, kms_key_arn, manifest, options: asked, since };
     let (name, subject_arn, role_arn) = (input.job_name, input.dataset_arn, input.role_arn);
     let new = NewJob { arn: arn.clone(), name, subject_arn, role_arn, request, tags };
-    api.catalog.create_export_job(&new, || api.log.durable()).await?;
+    api.catalog.create_export_job(&new, || api.log.settled()).await?;
     api.bell.notify_one();
     Ok(Created { dataset_export_job_arn: arn })
 }
 
-async fn check_dataset(api: &Api, arn: &Arn) -> Answer<DatasetRow> {
+async fn check_dataset(api: &Api, arn: &Arn, asked: &Asked) -> Answer<DatasetRow> {
     let dataset = api.catalog.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
-    if !dataset.dataset_type.is_exportable() {
+    if !dataset.dataset_type.is_exportable() && !allows_actions(asked)? {
         let name = dataset.dataset_type.as_str();
         return Err(
             Error::invalid(format!("Dataset export is not supported for datasets of type {name}.")).into()
@@ -148,20 +151,24 @@ async fn check_destination(
     job_name: &str,
     role: &str,
     destination: &Destination,
-    options: &Options,
+    options: &ExportOptions,
 ) -> Result<()> {
     let place =
         S3Location::parse(&destination.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let errand = Errand::writing(&place).under(destination.kms_key_arn.as_deref());
     let bucket = api.access.open_bucket(role, job, &errand).await?;
-    let last = probe::last_key(&place.key, job_name, options.manifest);
+    if options.is_digest {
+        return Ok(());
+    }
+    let keys = probe::last_keys(&place.key, job_name, options);
     let Some(key) = &destination.kms_key_arn else {
-        return probe::export_destination(&bucket, &last).await;
+        return probe::export_destination(&bucket, &keys).await;
     };
+    let last = keys.last().cloned().unwrap_or_default();
     let usable = api.access.probe_key(role, job, key, &model::arn::object(&place.bucket, &last)).await;
     // A key that can't be used is told behind what is wrong with the bucket.
     let bucket = if usable.is_ok() { bucket.with_key(Some(key.clone())) } else { bucket };
-    probe::export_destination(&bucket, &last).await.and(usable)
+    probe::export_destination(&bucket, &keys).await.and(usable)
 }
 
 pub async fn describe(api: &Api, input: ByArn) -> Answer<Described> {

@@ -9,6 +9,7 @@ use access::source::{Depth, MANIFEST, Source};
 use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use model::export::ExportOptions;
 use model::{Error, ErrorKind, Layout, Result};
 use tracing::warn;
 
@@ -108,14 +109,17 @@ async fn read_header(bucket: &Bucket, file: &ObjectEntry, dialect: Dialect) -> R
     Ok(Header::default())
 }
 
-/// Lists the destination's bucket and begins, then gives up, the upload of an export's last object.
+/// Lists the destination's bucket and begins, then gives up, the uploads of some of an export's objects.
 ///
 /// # Errors
 /// `Invalid` with the words of the service when the role lacks a privilege; `Unavailable` when the store does not
 /// answer.
-pub async fn export_destination(bucket: &Bucket, last_key: &str) -> Result<()> {
+pub async fn export_destination(bucket: &Bucket, keys: &[String]) -> Result<()> {
     bucket.probe_list().await.map_err(|e| no_privileges(e, bucket, WRITING))?;
-    try_upload(bucket, last_key, "application/json", WRITING).await
+    for key in keys {
+        try_upload(bucket, key, "application/json", WRITING).await?;
+    }
+    Ok(())
 }
 
 /// Begins, then gives up, the upload of a report; the role needs no right to list.
@@ -140,11 +144,18 @@ async fn try_upload(bucket: &Bucket, key: &str, content_type: &str, needs: &[&st
     Ok(())
 }
 
-/// The key whose upload tries an export's privileges: that of its last object, which a policy is least likely to admit.
-pub fn last_key(prefix: &str, job_name: &str, with_manifest: bool) -> String {
-    let name = if with_manifest { MANIFEST } else { "probe.csv" };
+/// The keys whose uploads try an export's privileges, one of each kind that a policy may not admit: files that are not
+/// called `.csv`, what was left out, and last the manifest.
+pub fn last_keys(prefix: &str, job_name: &str, options: &ExportOptions) -> Vec<String> {
+    let file = format!("probe{}", options.suffix());
+    let is_unusual = options.suffix() != ".csv" || options.has_no_manifest;
+    let names = [
+        is_unusual.then_some(file.as_str()),
+        options.has_losers.then_some("_losers-00000.csv"),
+        (!options.has_no_manifest).then_some(MANIFEST),
+    ];
     let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
-    format!("{prefix}{slash}{job_name}/{name}")
+    names.into_iter().flatten().map(|name| format!("{prefix}{slash}{job_name}/{name}")).collect()
 }
 
 fn not_readable(error: Error, bucket: &Bucket) -> Error {
@@ -166,6 +177,8 @@ fn no_privileges(error: Error, bucket: &Bucket, needs: &[&str]) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use model::export::Format;
+
     use super::*;
 
     #[test]
@@ -173,7 +186,16 @@ mod tests {
         for (prefix, key) in
             [("", "j/_manifest.json"), ("out", "out/j/_manifest.json"), ("a/b/", "a/b/j/_manifest.json")]
         {
-            assert_eq!(last_key(prefix, "j", true), key);
+            assert_eq!(last_keys(prefix, "j", &ExportOptions::default()), [key]);
         }
+    }
+
+    #[test]
+    fn each_kind_of_object_is_tried() {
+        let options = ExportOptions { has_losers: true, format: Format::Parquet, ..ExportOptions::default() };
+        let keys = ["j/probe.parquet", "j/_losers-00000.csv", "j/_manifest.json"];
+        assert_eq!(last_keys("", "j", &options), keys);
+        let options = ExportOptions { has_no_manifest: true, ..ExportOptions::default() };
+        assert_eq!(last_keys("", "j", &options), ["j/probe.csv"]);
     }
 }

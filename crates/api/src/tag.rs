@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use http::StatusCode;
+use model::export::Asked;
 use model::{Arn, Error};
 use serde::{Deserialize, Serialize};
 use wire::error::Fault;
@@ -63,6 +64,12 @@ pub fn of_new(tags: Option<Vec<Tag>>) -> Answer<Vec<(String, String)>> {
     with_options(tags, |key, _| {
         Err(Error::invalid(format!("The option {key} does not exist for this resource.")))
     })
+}
+
+/// Those of the tags of a new job that are options of it.
+pub fn options(tags: Option<&[Tag]>) -> Asked {
+    let options = tags.unwrap_or_default().iter().filter(|tag| tag.tag_key.starts_with(OPTION));
+    options.map(|tag| (tag.tag_key.clone(), tag.tag_value.clone())).collect()
 }
 
 /// The tags of a new job; those that begin with `lade:` are options of it and go through `take`.

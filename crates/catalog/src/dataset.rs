@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS dataset (
     group_arn TEXT NOT NULL REFERENCES dataset_group (arn), dataset_type TEXT NOT NULL,
     schema_arn TEXT NOT NULL REFERENCES schema (arn), layout TEXT NOT NULL, status TEXT NOT NULL,
     flushed_position INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
-    tracking_id TEXT, latest_update TEXT
+    tracking_id TEXT, latest_update TEXT, replaced_sequence INTEGER NOT NULL DEFAULT 0,
+    deleted_sequence INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS dataset_tracking_id ON dataset (tracking_id) WHERE tracking_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS dataset_group_arn ON dataset (group_arn);

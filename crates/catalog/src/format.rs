@@ -64,6 +64,8 @@ const STEPS: [&str; 2] = [
     ALTER TABLE dataset_group ADD COLUMN kms_key_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN role_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN data_key BLOB;
+    ALTER TABLE dataset ADD COLUMN replaced_sequence INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE dataset ADD COLUMN deleted_sequence INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -18,6 +18,7 @@ pub use event::{Delivery, JobEvent};
 pub use reject::{RejectFile, Rejects};
 
 use model::error::{Error, Result};
+use model::export::{Asked, Since};
 use model::status::Status;
 use model::{Arn, ImportMode, IngestionMode, Layout};
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,12 @@ pub struct ExportRequest {
     /// Whether a manifest is written; jobs of older versions all write one.
     #[serde(default = "yes")]
     pub manifest: bool,
+    /// The options that it was given as tags.
+    #[serde(default, skip_serializing_if = "Asked::is_empty")]
+    pub options: Asked,
+    /// Where the export ended whose end is this one's beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
 }
 
 fn yes() -> bool {
@@ -136,6 +143,10 @@ pub struct Snapshot {
     pub log_to: u64,
     /// Every record of the snapshot has a smaller sequence number.
     pub sequence: u64,
+    /// Put records are in the snapshot when, and only when, they have a smaller number than this; those of calls that
+    /// were under way have numbers between the two. Snapshots of older versions don't tell.
+    #[serde(default)]
+    pub put_sequence: Option<u64>,
     pub taken_ms: i64,
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::error::{Error, Result};
 use sqlx::SqlitePool;
@@ -22,11 +23,13 @@ const BLOCK: u64 = 1 << 22;
 pub struct Sequencer {
     pool: SqlitePool,
     block: Mutex<Range<u64>>,
+    /// The first number that could be given since the start; 0 before any could.
+    first: AtomicU64,
 }
 
 impl Sequencer {
     pub(crate) fn new(pool: SqlitePool) -> Sequencer {
-        Sequencer { pool, block: Mutex::new(0..0) }
+        Sequencer { pool, block: Mutex::new(0..0), first: AtomicU64::new(0) }
     }
 
     /// Draws `count` numbers in a row from the reserved block; `None` when it holds too few.
@@ -45,6 +48,11 @@ impl Sequencer {
         self.block.lock().unwrap_or_else(std::sync::PoisonError::into_inner).start
     }
 
+    /// The first number that could be given since the start: all smaller ones were given before.
+    pub fn first(&self) -> u64 {
+        self.first.load(Ordering::Relaxed)
+    }
+
     /// Makes sure that `count` numbers can be drawn.
     pub async fn reserve(&self, count: u64) -> Result<()> {
         let size = i64::try_from(count.saturating_add(BLOCK))
@@ -60,6 +68,8 @@ impl Sequencer {
         let mut block = self.block.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Another reservation may have come in between; numbers must only ever grow.
         if fresh.start >= block.end {
+            // Only the first time is it still 0.
+            let _ = self.first.compare_exchange(0, fresh.start, Ordering::Relaxed, Ordering::Relaxed);
             *block = if fresh.start == block.end { block.start..fresh.end } else { fresh };
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! A small signing client for a server's doors: what the commands call is what any AWS SDK would call.
 
+pub mod connector;
 pub mod job;
 pub mod place;
 mod refusal;
@@ -19,14 +20,15 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Http;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use model::error::{Context, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use connector::Connector;
+
 pub struct Client {
-    http: Http<HttpConnector, Full<Bytes>>,
+    http: Http<Connector, Full<Bytes>>,
     url: String,
     region: String,
     credentials: Credentials,
@@ -44,11 +46,11 @@ struct Plain<'a> {
 impl Client {
     pub fn new(url: String, region: String, access_key_id: &str, secret_access_key: &str) -> Client {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "lade");
-        Client::with(url, region, credentials)
+        Client::with(Connector::default(), url, region, credentials)
     }
 
-    pub fn with(url: String, region: String, credentials: Credentials) -> Client {
-        Client { http: Http::builder(TokioExecutor::new()).build_http(), url, region, credentials }
+    pub fn with(connector: Connector, url: String, region: String, credentials: Credentials) -> Client {
+        Client { http: Http::builder(TokioExecutor::new()).build(connector), url, region, credentials }
     }
 
     /// Calls an operation of the control plane.

@@ -2,22 +2,17 @@
 
 mod user;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use model::error::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::client::server::Choice;
-use crate::import::rejects;
-use crate::job::watch;
-use crate::serve;
+use crate::job::create::NewJob;
 
 /// Options of `lade export`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   lade export arn:aws:personalize:us-east-1:000000000000:dataset/shop/INTERACTIONS s3://my-bucket/out/ \\
-      --role-arn arn:aws:iam::000000000000:role/Export --mode ALL")]
+      --role-arn arn:aws:iam::000000000000:role/Export --mode ALL --format parquet --where TIMESTAMP:ge:1700000000")]
 pub struct Args {
     /// ARN of the dataset; with --user also of a dataset group
     dataset_arn: String,
@@ -42,41 +37,67 @@ pub struct Args {
     #[arg(long, value_name = "ARN")]
     kms_key_arn: Option<String>,
 
+    /// How records are written: csv, jsonl or parquet [tag lade:format]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// How files are compressed: none, gzip or zstd [tag lade:compression]
+    #[arg(long, value_name = "HOW")]
+    compression: Option<String>,
+
+    /// Columns, in this order; may add _SEQ and _ORIGIN [tag lade:columns]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    columns: Vec<String>,
+
+    /// Keep records whose field is so: FIELD:operator:value; may be given several times, and all have to hold [tag
+    /// lade:where]
+    #[arg(long = "where", value_name = "TERM")]
+    terms: Vec<String>,
+
+    /// Only what came since this export, by name or ARN [tag lade:since]
+    #[arg(long, value_name = "JOB")]
+    since: Option<String>,
+
+    /// Mean size of the files, such as 64MiB [tag lade:file-size]
+    #[arg(long, value_name = "SIZE")]
+    file_size: Option<String>,
+
+    /// Write what is left out, too, with the rule that left it out [tag lade:losers]
+    #[arg(long)]
+    losers: bool,
+
     #[command(flatten)]
     more: NewJob,
 }
 
-/// Options of every command that creates a job.
-#[derive(clap::Args)]
-pub struct NewJob {
-    /// Name of the job [default: made of its kind and the time]
-    #[arg(long)]
-    name: Option<String>,
-
-    /// Tag of the job; may be given several times
-    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
-    tags: Vec<(String, String)>,
-
-    /// Return when the job is created
-    #[arg(long)]
-    no_wait: bool,
-
-    /// Print the job as JSON
-    #[arg(long)]
-    json: bool,
-
-    #[command(flatten)]
-    server: Choice,
-}
-
-pub fn run(args: Args) -> ExitCode {
-    match &args.user {
-        Some(user) => user::run(&args.more.server, &args.dataset_arn, user, args.path.as_deref()),
-        None => args.more.create("Export", args.input()),
+pub fn run(mut args: Args) -> ExitCode {
+    if let Some(user) = &args.user {
+        return user::run(args.more.server(), &args.dataset_arn, user, args.path.as_deref());
     }
+    let options = args.options();
+    args.more.tags.extend(options);
+    args.more.create("Export", args.input())
 }
 
 impl Args {
+    // Each flag is a tag, which any client can send.
+    fn options(&self) -> Vec<(String, String)> {
+        let columns = (!self.columns.is_empty()).then(|| self.columns.join(" "));
+        let given = [
+            ("format", self.format.clone()),
+            ("compression", self.compression.clone()),
+            ("columns", columns),
+            ("since", self.since.clone()),
+            ("file-size", self.file_size.clone()),
+            ("losers", self.losers.then(|| "true".to_owned())),
+        ];
+        let named = given.into_iter().filter_map(|(name, value)| Some((format!("lade:{name}"), value?)));
+        let where_key =
+            |n: usize| if n == 0 { "lade:where".to_owned() } else { format!("lade:where-{}", n + 1) };
+        let terms = self.terms.iter().enumerate().map(|(n, term)| (where_key(n), term.clone()));
+        named.chain(terms).collect()
+    }
+
     fn input(&self) -> Value {
         let mut destination = json!({ "path": self.path });
         if let Some(key) = &self.kms_key_arn {
@@ -89,71 +110,36 @@ impl Args {
     }
 }
 
-impl NewJob {
-    /// Creates a job and follows it; `kind` is `Import` or `Export`.
-    pub fn create(&self, kind: &str, input: Value) -> ExitCode {
-        self.create_and_save(kind, input, None)
-    }
-
-    /// As `create`, and saves the rows that an import left out.
-    pub fn create_and_save(&self, kind: &str, input: Value, rejects: Option<&Path>) -> ExitCode {
-        let done = serve::runtime()
-            .and_then(|runtime| runtime.block_on(self.create_and_follow(kind, input, rejects)));
-        done.unwrap_or_else(|error| crate::failed(&error))
-    }
-
-    async fn create_and_follow(
-        &self,
-        kind: &str,
-        mut input: Value,
-        rejects: Option<&Path>,
-    ) -> Result<ExitCode> {
-        let client = self.server.client("PERSONALIZE")?;
-        input["jobName"] = json!(self.name(kind));
-        // What a command chooses by itself comes before what is given.
-        let mut tags = input["tags"].as_array().cloned().unwrap_or_default();
-        tags.extend(self.tags.iter().map(|(key, value)| json!({ "tagKey": key, "tagValue": value })));
-        input["tags"] = json!(tags);
-        let created = client.personalize(&format!("CreateDataset{kind}Job"), input).await?;
-        let arn = created[format!("dataset{kind}JobArn")].as_str().map(str::to_owned);
-        let arn = arn.ok_or_else(|| Error::unavailable("the server's answer names no job"))?;
-        if self.no_wait && !self.json {
-            println!("{arn}");
-            return Ok(ExitCode::SUCCESS);
-        }
-        if self.no_wait {
-            return watch::tell(&client.job(&arn).await?, true);
-        }
-        let followed = watch::until_ended(&client, &arn, self.json).await;
-        match rejects {
-            Some(file) => rejects::save(&client, &arn, file).await.and(followed),
-            None => followed,
-        }
-    }
-
-    fn name(&self, kind: &str) -> String {
-        let now_ms = model::Clock::now_ms(&model::clock::SystemClock);
-        self.name.clone().unwrap_or_else(|| format!("{}-{now_ms}", kind.to_lowercase()))
-    }
-}
-
-fn tag(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("a tag is KEY=VALUE")?;
-    if key.is_empty() {
-        Err("a tag needs a key before its =".to_owned())
-    } else {
-        Ok((key.into(), value.into()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::tag;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
 
     #[test]
-    fn a_tag_is_cut_at_its_first_equals_sign() {
-        assert_eq!(tag("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
-        assert_eq!(tag("a=").unwrap().1, "");
-        assert!(tag("a").is_err() && tag("=b").is_err());
+    fn flags_are_tags() {
+        let line = "lade arn s3://b/p --role-arn r --format jsonl --columns A,_SEQ --where A:null --where B:eq:x y --losers";
+        let line: Vec<&str> = line.split(' ').collect();
+        // A value may hold blanks.
+        let (last, first) = line.split_last().unwrap();
+        let (y, first) = first.split_last().unwrap();
+        let (term, first) = first.split_last().unwrap();
+        let term = format!("{term} {y}");
+        let args = first.iter().copied().chain([term.as_str(), *last]);
+        let options = Line::parse_from(args).args.options();
+        let expected = [
+            ("lade:format", "jsonl"),
+            ("lade:columns", "A _SEQ"),
+            ("lade:losers", "true"),
+            ("lade:where", "A:null"),
+            ("lade:where-2", "B:eq:x y"),
+        ];
+        assert_eq!(options, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
 }

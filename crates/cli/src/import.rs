@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::export::NewJob;
+use crate::job::create::NewJob;
 
 /// Options of `lade import`.
 #[derive(clap::Args)]
@@ -50,11 +50,20 @@ pub struct Args {
     more: NewJob,
 }
 
-pub fn run(args: Args) -> ExitCode {
+pub fn run(mut args: Args) -> ExitCode {
+    let options = args.options();
+    args.more.tags.extend(options);
     args.more.create_and_save("Import", args.input(), args.rejects.as_deref())
 }
 
 impl Args {
+    // Each flag is a tag, which any client can send.
+    fn options(&self) -> Vec<(String, String)> {
+        let tolerance = self.tolerance.map(|rows| ("lade:tolerance".to_owned(), rows.to_string()));
+        let validate_only = self.validate_only.then(|| ("lade:validate-only".to_owned(), "true".to_owned()));
+        tolerance.into_iter().chain(validate_only).collect()
+    }
+
     fn input(&self) -> Value {
         let mut input = json!({
             "datasetArn": self.dataset_arn, "roleArn": self.role_arn, "importMode": self.mode.to_uppercase(),
@@ -63,10 +72,6 @@ impl Args {
         if self.publish_attribution_metrics {
             input["publishAttributionMetricsToS3"] = json!(true);
         }
-        let tag = |key: &str, value: String| json!({ "tagKey": key, "tagValue": value });
-        let tolerance = self.tolerance.map(|rows| tag("lade:tolerance", rows.to_string()));
-        let validate_only = self.validate_only.then(|| tag("lade:validate-only", "true".to_owned()));
-        input["tags"] = tolerance.into_iter().chain(validate_only).collect();
         input
     }
 }

@@ -1,5 +1,6 @@
 //! A job as the commands show it: what the server says, read into numbers and words.
 
+pub mod create;
 pub mod show;
 pub mod watch;
 

@@ -4,6 +4,7 @@ mod bench;
 mod cancel;
 mod client;
 mod demo;
+mod diff;
 mod env;
 mod export;
 mod import;
@@ -49,6 +50,8 @@ enum Command {
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
     Verify(verify::Args),
+    /// Tell what changed between two exports.
+    Diff(diff::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
+        Command::Diff(args) => diff::run(&args),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `lade verify`: an export's files are read again and compared with its manifest; every difference is named.
 
+mod dataset;
 mod difference;
 mod file;
-mod place;
-mod plan;
+pub mod place;
+pub mod plan;
+pub mod rows;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::client::server::Choice;
 use crate::job::AnyLedger;
 use crate::job::show::{number, sum};
 use crate::serve;
+use dataset::Compared;
 use difference::Difference;
 use place::Place;
 use plan::Expected;
@@ -32,6 +35,7 @@ const AT_ONCE: usize = 2;
   lade verify s3://my-bucket/out/nightly/
   lade verify --quick s3://my-bucket/out/nightly/
   lade verify ./nightly/
+  lade verify --against-dataset s3://my-bucket/out/nightly/
 
 The address, key and region of the store are those that the AWS CLI uses: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL,
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION.")]
@@ -43,6 +47,10 @@ pub struct Args {
     /// Compare sizes and the checksums that S3 keeps, and read no file
     #[arg(long)]
     quick: bool,
+
+    /// Ask the server whether the dataset still holds what was exported; it makes an export job that writes nothing
+    #[arg(long)]
+    against_dataset: bool,
 
     /// Print what was found as JSON
     #[arg(long)]
@@ -74,8 +82,26 @@ async fn verify(args: &Args) -> Result<Vec<Difference>> {
     let listed = place.list().await?;
     let (expected, mut differences) = plan::compare(&manifest, &listed)?;
     differences.extend(check_files(&place, expected, args.quick).await?);
-    report(args, &manifest, &differences);
+    let dataset = if args.against_dataset { Some(ask_dataset(args, &manifest).await?) } else { None };
+    let told = match dataset {
+        Some(Compared::Different(more)) => {
+            differences.extend(more);
+            Some("differs".to_owned())
+        }
+        Some(Compared::Changed(why)) => {
+            let expected = "the dataset as it was exported";
+            differences.push(Difference::new(plan::MANIFEST, "dataset", expected, format!("unknown: {why}")));
+            Some(format!("changed: {why}"))
+        }
+        Some(Compared::Same) => Some("same".to_owned()),
+        None => None,
+    };
+    report(args, &manifest, &differences, told.as_deref());
     Ok(differences)
+}
+
+async fn ask_dataset(args: &Args, manifest: &Manifest) -> Result<Compared> {
+    dataset::compare(&args.server.client("PERSONALIZE")?, manifest).await
 }
 
 async fn check_files(place: &Arc<Place>, expected: Vec<Expected>, is_quick: bool) -> Result<Vec<Difference>> {
@@ -105,7 +131,7 @@ fn bar(bytes: u64) -> ProgressBar {
     bar
 }
 
-fn report(args: &Args, manifest: &Manifest, differences: &[Difference]) {
+fn report(args: &Args, manifest: &Manifest, differences: &[Difference], dataset: Option<&str>) {
     let count = |what: fn(&FileEntry) -> u64| manifest.files.iter().map(what).sum::<u64>();
     let (files, rows, bytes) = (manifest.files.len(), count(|file| file.rows), count(|file| file.bytes));
     let (folder, is_verified) = (&args.folder, differences.is_empty());
@@ -113,6 +139,7 @@ fn report(args: &Args, manifest: &Manifest, differences: &[Difference]) {
         let found = json!({
             "folder": folder, "isVerified": is_verified, "isQuick": args.quick, "jobArn": manifest.job_arn,
             "files": files, "rows": rows, "bytes": bytes, "ledger": manifest.ledger, "differences": differences,
+            "dataset": dataset,
         });
         println!("{found}");
         return;
@@ -131,5 +158,8 @@ fn report(args: &Args, manifest: &Manifest, differences: &[Difference]) {
             number(bytes)
         );
         println!("  {}", sum(&AnyLedger::Export(manifest.ledger)));
+        if dataset.is_some() {
+            println!("  the dataset holds the same records now");
+        }
     }
 }

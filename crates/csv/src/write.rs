@@ -46,6 +46,22 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// As `write_string` in the dialect that imports are documented in: within quotes, a backslash stands before a quote or
+/// a backslash.
+pub fn write_escaped(text: &str, out: &mut Vec<u8>) {
+    if !needs_quotes(text.as_bytes()) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+    for byte in text.bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
 pub fn write_long(number: i64, out: &mut Vec<u8>) {
     let mut space = [0; NUMBER_SPACE];
     let len = put_long(number, &mut space);

@@ -1,14 +1,23 @@
-//! Export: a snapshot's runs → merged, chosen by the rules of the mode → CSV in files of equal hash ranges.
+//! Export: a snapshot's runs → merged, chosen by the rules of the mode → CSV, or what its options ask for, in files of
+//! equal hash ranges.
 
 pub(crate) mod choose;
+mod content;
 pub mod encode;
 mod file;
+mod filter;
+mod form;
+mod line;
+mod member;
+mod parquet;
 mod part;
 pub mod pool;
+mod sink;
 mod unit;
 pub mod user;
 
 use model::error::{Error, Result};
+use model::export::{ExportOptions, Since};
 use model::manifest::Ledger;
 use model::{IngestionMode, Layout, Origin};
 use store::merge::Batches;
@@ -18,8 +27,10 @@ use store::{OpenRun, ScratchFolder};
 use crate::Progress;
 use crate::in_order::{self, Ahead, Output};
 use file::FileWriter;
+use form::{FileForm, Form};
 pub use part::Part;
 use pool::Pool;
+pub use sink::Left;
 use unit::{Plan, Tally, Unit};
 
 /// What an export reads: the pinned runs of the chosen origins, and the size they have as CSV.
@@ -49,7 +60,7 @@ pub struct SourceRun {
 
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The mean size of the files stays below this.
+    /// The mean size of the files stays below this, unless the options say otherwise.
     pub file_size_bytes_max: u64,
     /// The size of the pieces a file is handed over in.
     pub part_size_bytes: usize,
@@ -59,6 +70,9 @@ pub struct Settings {
     pub scratch: ScratchFolder,
     /// What each thread may take to put the records of one item or user in order.
     pub memory_bytes: usize,
+    pub options: ExportOptions,
+    /// Where an earlier export ended, if only what came since is wanted.
+    pub since: Option<Since>,
 }
 
 /// How many pieces a unit may be ahead of the one whose turn it is.
@@ -68,33 +82,52 @@ const PIECES_AHEAD: usize = 8;
 #[derive(Debug)]
 pub enum Piece {
     /// The next bytes of a file, `part_size_bytes` of them except the last, and their checksum.
-    Part { file: usize, bytes: Part, crc64nvme: u64 },
+    Part { file: FileId, bytes: Part, crc64nvme: u64 },
     /// A file has ended.
     End(FileSummary),
+}
+
+/// One of the files of an export: those of its records, then those of what was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    pub are_losers: bool,
+    pub number: usize,
 }
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSummary {
-    pub file: usize,
+    pub file: FileId,
     /// Records, the header not counted.
     pub rows: u64,
     pub bytes: u64,
     pub crc64nvme: u64,
     /// Lower-case hex.
     pub blake3: String,
+    /// Lower-case hex, where it was asked for.
+    pub sha256: Option<String>,
+}
+
+/// What became of a snapshot's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub ledger: Ledger,
+    /// Those of the filtered ones that an earlier export had.
+    pub earlier: u64,
 }
 
 /// How many files an export of this size is cut into: the smallest power of two that keeps their mean below the limit.
 pub fn file_count(csv_bytes: u64, settings: &Settings) -> usize {
-    let needed = csv_bytes.div_ceil(settings.file_size_bytes_max.max(1)).max(1);
+    let most = settings.options.file_size_bytes_max.unwrap_or(settings.file_size_bytes_max);
+    let needed = csv_bytes.div_ceil(most.max(1)).max(1);
     usize::try_from(needed.next_power_of_two()).unwrap_or(1 << 16).min(1 << 16)
 }
 
-/// Writes a snapshot as CSV, piece by piece, and says where every record went.
+/// Writes a snapshot as its options ask, piece by piece, and says where every record went.
 ///
 /// Files come one after the other, at least one, each with the header. Order and split depend on the data alone: the
-/// ranges that threads work on are put together in their order.
+/// ranges that threads work on are put together in their order. Where what is left out is asked for, its files come
+/// behind them, of as many ranges: the snapshot is merged once more.
 ///
 /// Source: "Exporting a dataset".
 ///
@@ -107,40 +140,62 @@ pub fn export(
     settings: &Settings,
     progress: &Progress,
     emit: &mut dyn FnMut(Piece) -> Result<()>,
-) -> Result<Ledger> {
-    let files = file_count(source.csv_bytes, settings);
+) -> Result<Outcome> {
     let (pool, scratch) = (Pool::default(), Scratch(&settings.scratch));
-    progress.expect_rows(source.runs.iter().map(|run| run.rows).sum());
+    let form = Form::new(layout, mode, &settings.options, settings.since.clone());
+    let rows: u64 = source.runs.iter().map(|run| run.rows).sum();
+    progress.expect_rows(if settings.options.has_losers { 2 * rows } else { rows });
     let plan = Plan {
         layout,
         mode,
         runs: &source.runs,
+        form: &form,
+        takes_losers: false,
         pool: &pool,
         scratch: scratch.0,
         memory_bytes: settings.memory_bytes,
     };
+    let files = file_count(source.csv_bytes, settings);
+    let total = write_files(plan, &form.file(layout), files, settings, progress, emit)?;
+    let outcome = Outcome { ledger: ledger(&source, &total)?, earlier: total.earlier };
+    if settings.options.has_losers {
+        let plan = Plan { takes_losers: true, ..plan };
+        let losers = write_files(plan, &form.losers_file(layout), files, settings, progress, emit)?;
+        check_losers(&outcome.ledger, losers.left)?;
+    }
+    Ok(outcome)
+}
+
+fn write_files(
+    plan: Plan<'_>,
+    form: &FileForm,
+    files: usize,
+    settings: &Settings,
+    progress: &Progress,
+    emit: &mut dyn FnMut(Piece) -> Result<()>,
+) -> Result<Tally> {
     let units = plan.units(files);
-    let mut writer = FileWriter::begin(layout, settings.part_size_bytes);
+    let mut writer = FileWriter::begin(form, settings.part_size_bytes, emit)?;
     let mut total = Tally::default();
     let encode = |unit: &Unit<'_>, out: &mut dyn FnMut(Vec<u8>) -> Result<()>| unit.encode(progress, out);
     let ahead = Ahead { units: settings.threads + 1, pieces: PIECES_AHEAD };
     in_order::run(&units, settings.threads, ahead, &encode, |unit, output| match output {
         Output::Piece(bytes) => {
-            writer.go_to(unit.file, layout, emit)?;
+            writer.go_to(unit.file, emit)?;
             writer.write(&bytes, emit)?;
-            pool.give_back(bytes);
+            plan.pool.give_back(bytes);
             Ok(())
         }
         Output::Done(tally) => {
-            writer.go_to(unit.file, layout, emit)?;
+            writer.go_to(unit.file, emit)?;
             writer.count(tally.written);
             total.add(&tally);
             Ok(())
         }
     })?;
-    writer.go_to(files - 1, layout, emit)?;
+    writer.go_to(files - 1, emit)?;
     writer.end(emit)?;
-    ledger(&source, &total)
+    Ok(total)
 }
 
 /// A folder that goes with the export.
@@ -162,10 +217,19 @@ fn ledger(source: &Source, total: &Tally) -> Result<Ledger> {
         return Err(Error::corrupt("the export read another number of records than its snapshot holds"));
     }
     let exact_duplicates = (read_bulk + read_put).checked_sub(total.distinct);
-    let superseded = total.distinct.checked_sub(total.written);
+    let (written, filtered) = (total.written, total.left.filtered);
+    let superseded = total.distinct.checked_sub(written + filtered);
     let (Some(exact_duplicates), Some(superseded)) = (exact_duplicates, superseded) else {
         return Err(Error::corrupt("the export's ledger does not balance"));
     };
-    let written = total.written;
-    Ok(Ledger { read_bulk, read_put, exact_duplicates, superseded, filtered: 0, written })
+    Ok(Ledger { read_bulk, read_put, exact_duplicates, superseded, filtered, written })
+}
+
+fn check_losers(ledger: &Ledger, left: Left) -> Result<()> {
+    let Ledger { exact_duplicates, superseded, filtered, .. } = *ledger;
+    if left == (Left { exact_duplicates, superseded, filtered }) {
+        Ok(())
+    } else {
+        Err(Error::corrupt("what the export left out is not what its ledger says"))
+    }
 }

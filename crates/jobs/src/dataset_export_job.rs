@@ -8,12 +8,14 @@ use access::{Bucket, Errand, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease, RunRow, Snapshot};
 use engine::Progress;
-use engine::export::{FileSummary, Piece, Settings, export};
+use engine::export::{FileSummary, Outcome, Piece, Settings, export};
 use model::error::{Context, Error, ErrorKind, Result};
-use model::manifest::Ledger;
+use model::export::ExportOptions;
+use model::manifest::Manifest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::naming::Naming;
 use crate::patience::{insist, unless_stopped};
 use crate::snapshot::{Tail, open_source};
 use crate::upload::{Uploaded, Uploader};
@@ -112,12 +114,12 @@ async fn upload_all(
             (parts.clone(), job.clone(), snapshot.clone(), progress.clone());
         blocking(move || merge(&parts, &job, &snapshot, &runs, &progress, &pieces))
     };
-    let key_stem = format!("{folder}{}", snapshot.layout.dataset_type.as_str());
-    let uploader = Uploader { parts: parts.clone(), lease: lease.clone(), bucket: bucket.clone(), key_stem };
+    let naming = Naming::new(folder, &snapshot.layout, &job.export_request()?.options)?;
+    let uploader = Uploader { parts: parts.clone(), lease: lease.clone(), bucket: bucket.clone(), naming };
     // The uploads' error comes first: a merge whose pieces nobody takes any more only says that it was stopped.
-    let (ledger, uploaded) = tokio::join!(merging, unless_stopped(progress, uploader.run(received)));
-    let (uploaded, ledger) = (uploaded?, ledger?);
-    let plan = plan(job, &snapshot, folder, uploaded, ledger)?;
+    let (outcome, uploaded) = tokio::join!(merging, unless_stopped(progress, uploader.run(received)));
+    let (uploaded, outcome) = (uploaded?, outcome?);
+    let plan = plan(job, &snapshot, folder, uploaded, outcome)?;
     let text =
         serde_json::to_string(&plan).map_err(|e| Error::internal("write an export's plan").caused_by(e))?;
     progress.expect_bytes(progress.bytes());
@@ -132,8 +134,9 @@ pub fn merge(
     runs: &[RunRow],
     progress: &Progress,
     pieces: &mpsc::Sender<Piece>,
-) -> Result<Ledger> {
-    let mode = job.export_request()?.ingestion_mode;
+) -> Result<Outcome> {
+    let request = job.export_request()?;
+    let mode = request.ingestion_mode;
     let tail = Tail::new(parts);
     let source = open_source(parts, job.dataset_id, snapshot, runs, mode, &tail)?;
     let settings = Settings {
@@ -142,6 +145,8 @@ pub fn merge(
         threads: parts.settings.threads,
         scratch: parts.scratch.join(format!("{}-export", parts.clock.hex(16))),
         memory_bytes: GROUP_BYTES,
+        options: ExportOptions::read(&request.options, &snapshot.layout)?,
+        since: request.since,
     };
     let mut emit = |piece: Piece| {
         if let Piece::Part { bytes, .. } = &piece {
@@ -158,21 +163,32 @@ fn plan(
     snapshot: &Snapshot,
     folder: &str,
     uploaded: Vec<(Uploaded, FileSummary)>,
-    ledger: Ledger,
+    outcome: Outcome,
 ) -> Result<Plan> {
     let named: Vec<(String, FileSummary)> =
         uploaded.iter().map(|(u, s)| (u.key.clone(), s.clone())).collect();
-    let manifest = manifest::of_export(job, snapshot, &named, ledger)?;
+    let manifest = manifest::of_export(job, snapshot, &named, outcome)?;
     let writing = |e| Error::internal("write a manifest").caused_by(e);
+    let request = job.export_request()?;
+    let is_digest = ExportOptions::read(&request.options, &snapshot.layout)?.is_digest;
     Ok(Plan {
-        files: uploaded.into_iter().map(|(u, _)| u).collect(),
+        files: uploaded.into_iter().map(|(u, _)| u).filter(|_| !is_digest).collect(),
         manifest_key: format!("{folder}{MANIFEST}"),
-        manifest: match job.export_request()?.manifest {
+        manifest: match request.manifest && !is_digest {
             true => Some(serde_json::to_string_pretty(&manifest).map_err(writing)?),
             false => None,
         },
-        report: serde_json::json!({ "ledger": manifest.ledger, "files": manifest.files }).to_string(),
+        report: report(&manifest),
     })
+}
+
+// What the job tells of itself when it has ended.
+fn report(manifest: &Manifest) -> String {
+    let mut report = serde_json::json!({ "ledger": manifest.ledger, "files": manifest.files });
+    if let Some(losers) = &manifest.losers {
+        report["losers"] = serde_json::json!(losers);
+    }
+    report.to_string()
 }
 
 /// Makes everything visible: the files in one burst, then the manifest, then the job.

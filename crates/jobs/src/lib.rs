@@ -13,6 +13,7 @@ mod lease;
 mod left_over;
 mod manifest;
 mod metric_attribution;
+mod naming;
 mod patience;
 mod rejects;
 #[cfg(test)]

@@ -12,8 +12,8 @@ use model::error::{Error, Result};
 use model::metric::{Expression, METRICS_MAX};
 use model::{DatasetType, IngestionMode, Layout};
 
+use crate::naming::CSV;
 use crate::snapshot::{Tail, open_source};
-use crate::upload::CONTENT_TYPE;
 use crate::{Parts, blocking, explain_denial};
 
 /// Of the memory of a job that writes a report, the part for items and the part for the report; the rest sorts.
@@ -61,7 +61,7 @@ impl Finished {
     /// Writes the file in one request. Its name is the job's own, so a later attempt replaces what an earlier one wrote.
     pub async fn write(self) -> Result<()> {
         let Place { bucket, key } = self.place;
-        let put = bucket.put(&key, self.csv, CONTENT_TYPE, Default::default(), None).await;
+        let put = bucket.put(&key, self.csv, CSV, Default::default(), None).await;
         put.map(drop).map_err(explain_denial(bucket.name(), REPORTING))
     }
 }
@@ -122,7 +122,7 @@ async fn read_items(
         return Ok(ItemNumbers::default());
     }
     let dataset = items_of(parts, group).await?;
-    let snapshot = parts.catalog.pin(lease, &dataset, || parts.log.durable()).await?;
+    let snapshot = parts.catalog.pin(lease, &dataset, || parts.log.settled()).await?;
     let runs = parts.catalog.pinned_runs(&lease.arn).await?;
     let (parts, progress) = (parts.of_dataset(&dataset).await?, progress.clone());
     blocking(move || {

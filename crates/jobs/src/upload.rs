@@ -1,13 +1,12 @@
 //! The uploads of an export: parts go up while later ones are made, and nothing is visible until all are there.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::Bucket;
 use access::bucket::PartTag;
 use bytes::Bytes;
 use catalog::{JobRow, Lease};
-use engine::export::{FileSummary, Piece};
+use engine::export::{FileId, FileSummary, Piece};
 use model::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -15,8 +14,8 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::Parts;
+use crate::naming::Naming;
 
-pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 /// How many parts are on their way at once: each waits for the disk, which takes some at a time as fast as one.
 const IN_FLIGHT: usize = 3;
 
@@ -47,18 +46,15 @@ pub struct Uploader {
     pub parts: Arc<Parts>,
     pub lease: Lease,
     pub bucket: Bucket,
-    /// What the keys of the files begin with, up to the number.
-    pub key_stem: String,
-}
-
-/// Marks a file as one that needs no backslash escapes when it is imported.
-fn metadata() -> HashMap<String, String> {
-    HashMap::from([("personalize-csv".to_owned(), "rfc4180".to_owned())])
+    pub naming: Naming,
 }
 
 impl Uploader {
     /// Uploads all pieces, in order of files; returns when every part is on the store.
     pub async fn run(self, mut pieces: mpsc::Receiver<Piece>) -> Result<Vec<(Uploaded, FileSummary)>> {
+        if self.naming.are_unwritten {
+            return Ok(self.weigh(pieces).await);
+        }
         let mut finished = Vec::new();
         let mut open: Option<OpenFile> = None;
         while let Some(piece) = pieces.recv().await {
@@ -80,9 +76,23 @@ impl Uploader {
         Ok(finished)
     }
 
-    async fn begin(&self, file: usize) -> Result<OpenFile> {
-        let key = format!("{}-{file:05}.csv", self.key_stem);
-        let upload_id = self.bucket.create_multipart(&key, CONTENT_TYPE, metadata()).await?;
+    // What the files would be.
+    async fn weigh(self, mut pieces: mpsc::Receiver<Piece>) -> Vec<(Uploaded, FileSummary)> {
+        let mut finished = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            if let Piece::End(summary) = piece {
+                let (key, ..) = self.naming.object(summary.file);
+                let (upload_id, parts) = Default::default();
+                let FileSummary { crc64nvme, bytes, .. } = summary;
+                finished.push((Uploaded { key, upload_id, parts, crc64nvme, bytes }, summary));
+            }
+        }
+        finished
+    }
+
+    async fn begin(&self, file: FileId) -> Result<OpenFile> {
+        let (key, content_type, metadata) = self.naming.object(file);
+        let upload_id = self.bucket.create_multipart(&key, content_type, metadata).await?;
         self.parts.catalog.record_upload(&self.lease, &key, &upload_id).await?;
         Ok(OpenFile { key, upload_id, number: 0, on_their_way: JoinSet::new(), sent: Vec::new() })
     }

@@ -51,7 +51,7 @@ pub async fn read(
 async fn open(parts: &Arc<Parts>, dataset_id: i64) -> Result<(Snapshot, Source, Tail)> {
     let mut attempt = 1;
     loop {
-        let (snapshot, runs) = parts.catalog.snapshot_now(dataset_id, || parts.log.durable()).await?;
+        let (snapshot, runs) = parts.catalog.snapshot_now(dataset_id, || parts.log.settled()).await?;
         let opened = {
             let (parts, snapshot) = (parts.clone(), snapshot.clone());
             blocking(move || {

@@ -3,7 +3,9 @@
 pub mod arn;
 pub mod clock;
 pub mod dataset;
+pub mod durable;
 pub mod error;
+pub mod export;
 pub mod layout;
 pub mod manifest;
 pub mod metric;
@@ -15,6 +17,7 @@ pub mod status;
 pub use arn::{Arn, Realm};
 pub use clock::Clock;
 pub use dataset::{DatasetType, Domain, ImportMode, IngestionMode, Origin};
+pub use durable::Durable;
 pub use error::{Error, ErrorKind, Result};
 pub use layout::Layout;
 pub use quota::Quotas;

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use model::Durable;
 use model::error::{Context, Error, Result};
 
 pub use frame::{Batch, Frame};
@@ -152,6 +153,12 @@ impl Log {
     /// The position behind the last durable frame: a snapshot that pins it holds every acknowledged call.
     pub fn durable(&self) -> u64 {
         lock(&self.shared.index).durable
+    }
+
+    /// The same, with the sequence number that belongs to it.
+    pub fn settled(&self) -> Durable {
+        let index = lock(&self.shared.index);
+        Durable { position: index.durable, sequence: index.sequence }
     }
 
     /// The dataset's durable frames at positions from `from` up to but without `to`, oldest first; of a frame that was

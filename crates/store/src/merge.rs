@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::Layout;
 use model::error::{Error, Result};
+use model::{Layout, Origin};
 
 use crate::Arrivals;
 use crate::rows::Rows;
@@ -19,11 +19,52 @@ pub struct Merged {
     pub rows: Arc<Rows>,
     pub row: usize,
     pub arrivals: Arrivals,
+    pub past: Past,
+}
+
+/// What is known of all records of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    pub origin: Origin,
+    /// Records with smaller sequence numbers are old.
+    pub since: u64,
+}
+
+/// How equal records came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    pub is_bulk: bool,
+    pub is_put: bool,
+    /// Whether one of them is old.
+    pub began_before: bool,
+    /// Whether one of them is not.
+    pub went_on_since: bool,
+}
+
+impl Mark {
+    /// How a record of the run came.
+    pub fn past(self, arrivals: Arrivals) -> Past {
+        Past {
+            is_bulk: self.origin == Origin::Bulk,
+            is_put: self.origin == Origin::Put,
+            began_before: arrivals.sequence_min < self.since,
+            went_on_since: arrivals.sequence_max >= self.since,
+        }
+    }
+}
+
+impl Past {
+    fn merge(&mut self, other: Past) {
+        self.is_bulk |= other.is_bulk;
+        self.is_put |= other.is_put;
+        self.began_before |= other.began_before;
+        self.went_on_since |= other.went_on_since;
+    }
 }
 
 /// The next of a merge: as many records as come from one run alone, or one that had to be compared.
 pub enum Piece {
-    Span { rows: Arc<Rows>, range: Range<usize> },
+    Span { rows: Arc<Rows>, range: Range<usize>, mark: Mark },
     One(Merged),
 }
 
@@ -44,17 +85,27 @@ struct Source {
     batches: Batches,
     rows: Arc<Rows>,
     row: usize,
+    mark: Mark,
 }
 
 impl Merge {
+    /// Merges runs of which nobody asks how their records came.
+    ///
     /// # Errors
     /// As `next_record`.
     pub fn new(layout: &Layout, runs: Vec<Batches>) -> Result<Merge> {
+        let mark = Mark { origin: Origin::Bulk, since: 0 };
+        Merge::marked(layout, runs.into_iter().map(|batches| (batches, mark)).collect())
+    }
+
+    /// # Errors
+    /// As `next_record`.
+    pub fn marked(layout: &Layout, runs: Vec<(Batches, Mark)>) -> Result<Merge> {
         let order = layout.record_order();
         let mut merge = Merge { sources: Vec::new(), heap: Vec::new(), order, rows_read: 0 };
-        for mut batches in runs {
+        for (mut batches, mark) in runs {
             if let Some(rows) = next_batch(&mut batches)? {
-                merge.sources.push(Source { batches, rows, row: 0 });
+                merge.sources.push(Source { batches, rows, row: 0, mark });
             }
         }
         merge.heap = (0..merge.sources.len()).collect();
@@ -79,14 +130,14 @@ impl Merge {
         let Some(&first) = self.heap.first() else { return Ok(None) };
         let end = self.end_of_span(&self.sources[first]);
         let source = &mut self.sources[first];
-        let (rows, from) = (source.rows.clone(), source.row);
+        let (rows, from, mark) = (source.rows.clone(), source.row, source.mark);
         if end == from {
             return self.next_record().map(|merged| merged.map(Piece::One));
         }
         source.row = end - 1;
         self.rows_read += (end - 1 - from) as u64;
         self.advance()?;
-        Ok(Some(Piece::Span { rows, range: from..end }))
+        Ok(Some(Piece::Span { rows, range: from..end, mark }))
     }
 
     // The end of what the first source has in hand below the second: most of it has a smaller hash.
@@ -120,7 +171,8 @@ impl Merge {
         let Some(&first) = self.heap.first() else { return Ok(None) };
         let source = &self.sources[first];
         let arrivals = source.rows.arrivals(source.row);
-        let mut merged = Merged { rows: source.rows.clone(), row: source.row, arrivals };
+        let past = source.mark.past(arrivals);
+        let mut merged = Merged { rows: source.rows.clone(), row: source.row, arrivals, past };
         self.advance()?;
         // Records of one run differ, so equals can only head other runs.
         while let Some(&next) = self.heap.first() {
@@ -128,7 +180,9 @@ impl Merge {
             if source.rows.compare(source.row, &merged.rows, merged.row, &self.order).is_ne() {
                 break;
             }
-            merged.arrivals.merge(source.rows.arrivals(source.row));
+            let arrivals = source.rows.arrivals(source.row);
+            merged.past.merge(source.mark.past(arrivals));
+            merged.arrivals.merge(arrivals);
             self.advance()?;
         }
         Ok(Some(merged))

@@ -26,7 +26,7 @@ async fn a_job_pins_its_snapshot_and_exports_put_records_by_default() {
         ["list out/", "create out/a/j/_manifest.json", "abort out/a/j/_manifest.json"]
     );
     let row = f.catalog.job(&f.realm.export_job("j")).await.unwrap().unwrap();
-    assert_eq!(row.snapshot().unwrap().log_to, f.log.durable());
+    assert_eq!(row.snapshot().unwrap().log_to, f.log.settled().position);
     let job = f.ok("DescribeDatasetExportJob", json!({"datasetExportJobArn": arn})).await["datasetExportJob"]
         .clone();
     let whole = json!({"jobName": "j", "datasetExportJobArn": arn, "datasetArn": dataset, "ingestionMode": "PUT",
@@ -118,8 +118,8 @@ async fn checks_come_in_their_order() {
     input["datasetArn"] = json!(dataset);
     input["tags"] = json!([{"tagKey": "aws:x", "tagValue": ""}]);
     assert!(f.refused("CreateDatasetExportJob", input.clone()).await.1.contains("aws:"));
-    input["tags"] = json!([{"tagKey": "lade:format", "tagValue": "parquet"}]);
-    assert!(f.refused("CreateDatasetExportJob", input).await.1.contains("There is no option lade:format"));
+    input["tags"] = json!([{"tagKey": "lade:form", "tagValue": "parquet"}]);
+    assert!(f.refused("CreateDatasetExportJob", input).await.1.contains("There is no option lade:form"));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Jobs as they can be watched: how far one is, what became of it, and its end before its time.
 
 use catalog::{JobKind, JobRow, Progress};
+use model::export::{Asked, Since};
 use model::status::Status;
 use model::{Arn, Error, ErrorKind, Result};
 use percent_encoding::percent_decode_str;
@@ -41,6 +42,12 @@ pub struct Job {
     attempts: i64,
     ledger: Option<Value>,
     files: Option<Value>,
+    /// What an export left out, as files.
+    losers: Option<Value>,
+    /// What an export was asked for beyond the service.
+    options: Option<Asked>,
+    /// The export whose end is this one's beginning.
+    since: Option<Since>,
     /// The rows that an import found wrong, whether it failed for them or left them out.
     rejects: Option<rejects::Shown>,
     /// That nothing is left of what a data deletion job deleted, or what is.
@@ -199,6 +206,7 @@ fn show(job: JobRow) -> Result<Job> {
         job.report.as_deref().map_or(Ok(Value::Null), serde_json::from_str).map_err(damaged)?;
     let (location, mode) = request(&job)?;
     let (tolerance, validate_only) = asked_of_import(&job)?;
+    let (options, since) = extensions(&job)?;
     let (is_deletion, status) = (job.kind == JobKind::Deletion, word(&job));
     let (group, dataset) =
         if is_deletion { (Some(job.subject_arn), None) } else { (None, Some(job.subject_arn)) };
@@ -211,6 +219,9 @@ fn show(job: JobRow) -> Result<Job> {
         attempts: job.attempts,
         ledger: ledger(job.kind, job.status, &report, job.records_deleted, validate_only == Some(true)),
         files: report.get("files").cloned(),
+        losers: report.get("losers").cloned(),
+        options,
+        since,
         rejects: None,
         evidence: (is_deletion && report.is_object()).then_some(report),
         failure_reason: job.failure_reason,
@@ -253,6 +264,14 @@ fn asked_of_import(job: &JobRow) -> Result<(Option<u64>, Option<bool>)> {
     }
     let request = job.import_request()?;
     Ok((Some(request.tolerance), Some(request.validate_only)))
+}
+
+fn extensions(job: &JobRow) -> Result<(Option<Asked>, Option<Since>)> {
+    if job.kind != JobKind::Export {
+        return Ok((None, None));
+    }
+    let request = job.export_request()?;
+    Ok((Some(request.options), request.since))
 }
 
 // Where every row went; of a job that failed nothing did.

@@ -165,6 +165,13 @@ impl Catalog {
                 run::insert(&mut tx, dataset_id, rest, self.now_ms()).await?;
             }
         }
+        if deleted > 0 {
+            // A number of its own, so that a snapshot comes either before or after it.
+            let sequence = self.sequencer.draw(1).unwrap_or_else(|| self.sequencer.next());
+            let query = sqlx::query("UPDATE dataset SET deleted_sequence = ? WHERE id = ?");
+            let query = query.bind(sequence.cast_signed()).bind(dataset_id);
+            query.execute(&mut *tx).await.map_err(failed)?;
+        }
         tx.commit().await.map_err(failed)?;
         Ok(true)
     }

@@ -1,7 +1,10 @@
 //! Export jobs: created with a pinned snapshot, ended when every file is visible.
 
-use model::error::Result;
+use model::error::{Error, Result};
+use model::export::Since;
 use model::status::Status;
+use model::{Durable, IngestionMode, Origin};
+use sqlx::{Sqlite, Transaction};
 
 use super::{ExportRequest, JobKind, Lease, NewJob, Progress, claim, insert, snapshot, within_open};
 use crate::{Catalog, failed};
@@ -9,21 +12,24 @@ use crate::{Catalog, failed};
 impl Catalog {
     /// Creates an export job; its transaction pins the dataset's runs and the log up to `durable()`.
     ///
-    /// `durable` tells the log's durable position. It is asked inside the transaction, so that a record is in the
+    /// `durable` tells how far the log is durable. It is asked inside the transaction, so that a record is in the
     /// snapshot's runs or in its piece of the log, never in both or in neither.
     ///
     /// # Errors
     /// `NotFound` when the dataset is gone; `InUse` when it is not ACTIVE; `AlreadyExists` when the name is taken;
-    /// `LimitExceeded`.
+    /// `LimitExceeded`; `Invalid` when records of the export that it goes on from were replaced or deleted.
     pub async fn create_export_job(
         &self,
         new: &NewJob<ExportRequest>,
-        durable: impl Fn() -> u64 + Send,
+        durable: impl Fn() -> Durable + Send,
     ) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
-        let snapshot = snapshot::take(&mut tx, &dataset, self.sequencer.next(), durable(), now_ms).await?;
+        let snapshot = snapshot::take(&mut tx, &dataset, &self.sequencer, durable(), now_ms).await?;
+        if let Some(since) = &new.request.since {
+            check_kept(&mut tx, dataset.id, since, new.request.ingestion_mode).await?;
+        }
         insert(&mut tx, JobKind::Export, new, dataset.id, Some(&snapshot), now_ms).await?;
         within_open(&mut tx, JobKind::Export, None, self.quotas.open_export_jobs).await?;
         snapshot::pin_runs(&mut tx, &new.arn, dataset.id).await?;
@@ -64,4 +70,26 @@ impl Catalog {
         let position: Option<i64> = query.fetch_one(self.pool()).await.map_err(failed)?;
         Ok(position.map(i64::cast_unsigned))
     }
+}
+
+// What came since an export makes up, with it, the dataset of now only where nothing of it was taken away.
+async fn check_kept(
+    tx: &mut Transaction<'static, Sqlite>,
+    dataset_id: i64,
+    since: &Since,
+    mode: IngestionMode,
+) -> Result<()> {
+    let query = sqlx::query_as("SELECT replaced_sequence, deleted_sequence FROM dataset WHERE id = ?");
+    let (replaced, deleted): (i64, i64) =
+        query.bind(dataset_id).fetch_one(&mut **tx).await.map_err(failed)?;
+    let is_since = |sequence: i64| sequence.cast_unsigned() >= since.sequence;
+    let what = match (mode.takes(Origin::Bulk) && is_since(replaced), is_since(deleted)) {
+        (true, _) => "a FULL import has replaced",
+        (_, true) => "a data deletion job has deleted",
+        _ => return Ok(()),
+    };
+    let job = &since.job_arn;
+    Err(Error::invalid(format!(
+        "Nothing can be exported since {job}: {what} records of the dataset since then. Export all of it, without lade:since."
+    )))
 }

@@ -70,8 +70,15 @@ impl Catalog {
             let Some(first) = self.sequencer.draw(records) else { continue };
             claim::not_cancelled(&mut tx, lease).await?;
             if mode == ImportMode::Full {
-                let query = sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ? AND origin = ?");
-                query.bind(dataset_id).bind(Origin::Bulk.as_str()).execute(&mut *tx).await.map_err(failed)?;
+                let query = sqlx::query(
+                    "UPDATE run SET listed = 0 WHERE dataset_id = ? AND origin = ? AND listed = 1",
+                );
+                let query = query.bind(dataset_id).bind(Origin::Bulk.as_str());
+                if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() > 0 {
+                    let query = sqlx::query("UPDATE dataset SET replaced_sequence = ? WHERE id = ?");
+                    let query = query.bind(first.cast_signed()).bind(dataset_id);
+                    query.execute(&mut *tx).await.map_err(failed)?;
+                }
             }
             for new in runs {
                 let placed = NewRun { sequence_base: first + new.sequence_base, ..new.clone() };

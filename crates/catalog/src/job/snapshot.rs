@@ -1,11 +1,11 @@
 //! Snapshots: the state of a dataset that a job reads, pinned until the job ends.
 
-use model::Arn;
 use model::error::Result;
+use model::{Arn, Durable};
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::{Lease, Snapshot, claim, parse, text};
-use crate::{Catalog, DatasetRow, RunRow, dataset, failed, not_found, run};
+use crate::{Catalog, DatasetRow, RunRow, Sequencer, dataset, failed, not_found, run};
 
 impl Catalog {
     /// Pins the state of a dataset for a job that runs; what an earlier attempt pinned stays as it is.
@@ -18,7 +18,7 @@ impl Catalog {
         &self,
         lease: &Lease,
         dataset: &DatasetRow,
-        durable: impl Fn() -> u64 + Send,
+        durable: impl Fn() -> Durable + Send,
     ) -> Result<Snapshot> {
         let mut tx = self.write().await?;
         let query = sqlx::query_scalar("SELECT snapshot FROM job WHERE arn = ?").bind(lease.arn.as_str());
@@ -29,7 +29,7 @@ impl Catalog {
         let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset.id);
         let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         let dataset = dataset::read(&row.ok_or_else(|| not_found("dataset", &dataset.arn))?)?;
-        let snapshot = take(&mut tx, &dataset, self.sequencer.next(), durable(), self.now_ms()).await?;
+        let snapshot = take(&mut tx, &dataset, &self.sequencer, durable(), self.now_ms()).await?;
         let query = sqlx::query(
             "UPDATE job SET snapshot = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
         );
@@ -47,7 +47,7 @@ impl Catalog {
     pub async fn snapshot_now(
         &self,
         dataset_id: i64,
-        durable: impl Fn() -> u64 + Send,
+        durable: impl Fn() -> Durable + Send,
     ) -> Result<(Snapshot, Vec<RunRow>)> {
         let mut tx = self.write().await?;
         let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset_id);
@@ -55,27 +55,31 @@ impl Catalog {
         let gone =
             || model::Error::new(model::ErrorKind::NotFound, "The given dataset does not exist any more.");
         let dataset = dataset::read(&row.ok_or_else(gone)?)?;
-        let snapshot = take(&mut tx, &dataset, self.sequencer.next(), durable(), self.now_ms()).await?;
+        let snapshot = take(&mut tx, &dataset, &self.sequencer, durable(), self.now_ms()).await?;
         let query = sqlx::query("SELECT * FROM run WHERE dataset_id = ? AND listed = 1 ORDER BY id");
         let runs = query.bind(dataset_id).fetch_all(&mut *tx).await.map_err(failed)?;
         Ok((snapshot, runs.iter().map(run::read).collect::<Result<_>>()?))
     }
 }
 
-/// The state of a dataset in this transaction; `durable` is the log's durable position.
+/// The state of a dataset in this transaction; `durable` is the end of what the log holds.
 pub(super) async fn take(
     tx: &mut Transaction<'static, Sqlite>,
     dataset: &DatasetRow,
-    sequence: u64,
-    durable: u64,
+    sequencer: &Sequencer,
+    durable: Durable,
     taken_ms: i64,
 ) -> Result<Snapshot> {
+    // Asked after the log: what is durable has smaller numbers.
+    let sequence = sequencer.next();
+    // What was put before the start was durable at the start.
+    let put_sequence = Some(durable.sequence.max(sequencer.first()));
     let query = sqlx::query("SELECT document FROM schema WHERE arn = ?").bind(dataset.schema_arn.as_str());
     let schema: String = query.fetch_one(&mut **tx).await.and_then(|row| row.try_get(0)).map_err(failed)?;
     // A dataset made after the log's last flush starts at the beginning: the log knows which frames are its own.
-    let log_to = durable.max(dataset.flushed_position);
+    let log_to = durable.position.max(dataset.flushed_position);
     let (layout, log_from) = (dataset.layout.clone(), dataset.flushed_position);
-    Ok(Snapshot { layout, schema, log_from, log_to, sequence, taken_ms })
+    Ok(Snapshot { layout, schema, log_from, log_to, sequence, put_sequence, taken_ms })
 }
 
 /// Pins the runs of a dataset: their objects stay until the job ends.

@@ -23,10 +23,12 @@ async fn exports(stage: &Stage, group: &str, count: usize) {
             ingestion_mode: IngestionMode::All,
             kms_key_arn: None,
             manifest: true,
+            options: Default::default(),
+            since: None,
         };
         let subject_arn = stage.realm.dataset(group, DatasetType::Items);
         let new = NewJob { subject_arn, ..stage.job(stage.realm.export_job(&name), &name, request) };
-        stage.catalog.create_export_job(&new, || 0).await.unwrap();
+        stage.catalog.create_export_job(&new, model::Durable::default).await.unwrap();
     }
 }
 

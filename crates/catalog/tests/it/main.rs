@@ -97,9 +97,14 @@ impl Stage {
             ingestion_mode: IngestionMode::All,
             kms_key_arn: None,
             manifest: true,
+            options: Default::default(),
+            since: None,
         };
         let new = self.job(self.realm.export_job(name), name, request);
-        self.catalog.create_export_job(&new, || durable).await.unwrap();
+        self.catalog
+            .create_export_job(&new, || model::Durable { position: durable, sequence: 0 })
+            .await
+            .unwrap();
     }
 
     async fn delete_from_group(&self, name: &str) {

@@ -87,11 +87,11 @@ async fn a_state_that_an_import_reads_is_pinned_once_and_until_its_end() {
     stage.import("b").await;
     let (job, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
     let dataset = stage.catalog.dataset(&stage.dataset).await.unwrap().unwrap();
-    let pinned = stage.catalog.pin(&lease, &dataset, || 5).await.unwrap();
+    let pinned = stage.catalog.pin(&lease, &dataset, || at(5)).await.unwrap();
     assert_eq!((pinned.log_from, pinned.log_to), (0, 5));
     assert!(stage.catalog.finish_flush(dataset.id, 0, 7, Some(&new_run(Origin::Put, "put"))).await.unwrap());
     // A later attempt reads what the first one did.
-    let again = stage.catalog.pin(&lease, &dataset, || 9).await.unwrap();
+    let again = stage.catalog.pin(&lease, &dataset, || at(9)).await.unwrap();
     assert_eq!((again.log_from, again.log_to), (0, 5));
     let runs = stage.catalog.pinned_runs(&job.arn).await.unwrap();
     assert_eq!(runs.into_iter().map(|row| row.run.object).collect::<Vec<_>>(), ["old"]);
@@ -115,7 +115,11 @@ async fn a_worker_that_lost_its_lease_pins_nothing() {
     stage.clock.advance_ms(2000);
     stage.catalog.claim(1000).await.unwrap().unwrap();
     let dataset = stage.catalog.dataset(&stage.dataset).await.unwrap().unwrap();
-    let refused = stage.catalog.pin(&lost, &dataset, || 5).await.unwrap_err();
+    let refused = stage.catalog.pin(&lost, &dataset, || at(5)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::InUse);
     assert!(stage.catalog.pinned_runs(&job.arn).await.unwrap().is_empty());
+}
+
+fn at(position: u64) -> model::Durable {
+    model::Durable { position, sequence: 0 }
 }

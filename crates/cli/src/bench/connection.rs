@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::client::connector::{Connector, Stream};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
 }
 
@@ -32,11 +33,8 @@ struct Head {
 }
 
 impl Connection {
-    pub async fn open(authority: &str) -> io::Result<Connection> {
-        let authority =
-            if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        let stream = TcpStream::connect(authority).await?;
-        stream.set_nodelay(true)?;
+    pub async fn open(connector: &Connector, authority: &str) -> io::Result<Connection> {
+        let stream = connector.open(authority).await?;
         Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
     }
 
@@ -49,6 +47,7 @@ impl Connection {
 
     async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.stream.write_all(request).await?;
+        self.stream.flush().await?;
         self.buffer.clear();
         let (head_bytes, head) = loop {
             self.more().await?;
@@ -118,7 +117,7 @@ mod tests {
             }
             io::Result::Ok(())
         };
-        let client = async { Connection::open(&authority).await?.call(b"call").await };
+        let client = async { Connection::open(&Connector::default(), &authority).await?.call(b"call").await };
         tokio::join!(client, server).0
     }
 

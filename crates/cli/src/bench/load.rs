@@ -14,6 +14,7 @@ use super::numbers::Numbers;
 use super::pace::Pace;
 use super::records::Records;
 use super::sign::Signer;
+use crate::client::connector::Connector;
 use crate::client::server::Server;
 
 const BACKOFF: Duration = Duration::from_millis(5);
@@ -26,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What is to be done.
 pub struct Load {
     pub server: Server,
+    pub connector: Connector,
     pub records: Records,
     /// Where calls go: to the records' own operation, or to one that does nothing.
     pub path: &'static str,
@@ -171,7 +173,7 @@ impl Line<'_> {
     async fn send(&mut self) -> std::io::Result<Answer> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => Connection::open(&self.run.load.server.authority).await?,
+            None => Connection::open(&self.run.load.connector, &self.run.load.server.authority).await?,
         };
         self.run.signer.borrow_mut().write(&self.body, SystemClock.now_ms(), &mut self.request);
         let answer = connection.call(&self.request).await?;

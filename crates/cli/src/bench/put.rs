@@ -71,6 +71,11 @@ pub struct Args {
     /// Data folder of the running server [default: the server of AWS_ENDPOINT_URL, else of lade in the user's data folder]
     #[arg(long, env = "LADE_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+
+    /// File with the authorities to trust where the address is https://… [default: AWS_CA_BUNDLE, the running server's
+    /// own, else those that the system knows]
+    #[arg(long, env = "LADE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 /// Puts until the time is over, then proves and tells.
@@ -90,13 +95,16 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 async fn put(args: &Args) -> Result<Report> {
-    let server = Server::find(args.data_dir.clone(), None)?;
-    let client = server.client();
+    let mut server = Server::find(args.data_dir.clone(), None)?;
+    if args.ca_file.is_some() {
+        server.ca_file.clone_from(&args.ca_file);
+    }
+    let client = server.client()?;
     let given = args.to.as_deref().zip(args.role_arn.as_deref());
     let given = given.map(|(to, role_arn)| Place::given(to, role_arn)).transpose()?;
     let dataset = dataset(args, &client).await?;
     let run = (&SystemClock as &dyn Clock).hex(8);
-    let load = load(args, server, records(args, &run, dataset.as_ref())?);
+    let load = load(args, server, records(args, &run, dataset.as_ref())?)?;
     let outcome = load.run().await;
     if let Some(why) = &outcome.first_failure {
         eprintln!("lade: {} calls failed, the first with: {why}", outcome.failed);
@@ -140,13 +148,14 @@ fn records(args: &Args, run: &str, dataset: Option<&Dataset>) -> Result<Records>
 }
 
 #[expect(clippy::cast_precision_loss, reason = "ten at most")]
-fn load(args: &Args, server: Server, records: Records) -> Load {
-    Load {
+fn load(args: &Args, server: Server, records: Records) -> Result<Load> {
+    Ok(Load {
+        connector: server.connector()?,
         server,
         path: if args.no_op { NOTHING } else { records.path() },
         clients: usize::from(args.clients),
         calls_per_s: args.rate.map(|rate| f64::from(rate) / args.per_call as f64),
         lasts: Duration::from_secs(args.seconds),
         records,
-    }
+    })
 }

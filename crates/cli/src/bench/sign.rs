@@ -129,6 +129,8 @@ mod tests {
     fn server(token: Option<&str>) -> Server {
         Server {
             authority: "127.0.0.1:8080".into(),
+            is_secure: false,
+            ca_file: None,
             region: "eu-west-1".into(),
             access_key_id: "AKIDEXAMPLE".into(),
             secret_access_key: "secret/+".into(),

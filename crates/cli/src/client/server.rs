@@ -7,6 +7,7 @@ use model::Error;
 use model::error::Result;
 
 use crate::client::Client;
+use crate::client::connector::Connector;
 use crate::env;
 use crate::settings::variable;
 
@@ -20,6 +21,11 @@ pub struct Choice {
     /// Region to sign for [default: AWS_REGION or AWS_DEFAULT_REGION, else that of the server on the data folder]
     #[arg(long)]
     region: Option<String>,
+
+    /// File with the authorities to trust where the address is https://… [default: AWS_CA_BUNDLE, the running server's
+    /// own, else those that the system knows]
+    #[arg(long, env = "LADE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// Data folder of the running server [default: lade in the user's data folder]
     #[arg(long, env = "LADE_DATA_DIR", value_name = "DIR")]
@@ -40,7 +46,10 @@ impl Choice {
         if let Some(region) = &self.region {
             server.region.clone_from(region);
         }
-        Ok(server.client())
+        if self.ca_file.is_some() {
+            server.ca_file.clone_from(&self.ca_file);
+        }
+        server.client()
     }
 }
 
@@ -49,6 +58,10 @@ impl Choice {
 pub struct Server {
     /// `HOST:PORT`, as it stands in the Host header.
     pub authority: String,
+    /// Whether it is spoken to over TLS,
+    pub is_secure: bool,
+    /// and the file with the authorities to trust then, where these are not the system's.
+    pub ca_file: Option<PathBuf>,
     pub region: String,
     pub access_key_id: String,
     pub secret_access_key: String,
@@ -59,7 +72,7 @@ impl Server {
     /// The server of `AWS_ENDPOINT_URL`, where this is set, else the one that runs on the data folder.
     ///
     /// # Errors
-    /// `Invalid` when the variables lack a key or the address is not plain HTTP; `NotFound` when no server runs.
+    /// `Invalid` when the variables lack a key or the address is none; `NotFound` when no server runs.
     pub fn find(data_dir: Option<PathBuf>, region: Option<&str>) -> Result<Server> {
         match variable("AWS_ENDPOINT_URL").filter(|_| data_dir.is_none()) {
             Some(url) => Server::of_environment(&url, region),
@@ -75,8 +88,11 @@ impl Server {
                 ))
             })
         };
+        let (is_secure, authority) = address(url)?;
         Ok(Server {
-            authority: authority(url)?,
+            authority,
+            is_secure,
+            ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
             region: match region {
                 Some(region) => region.to_owned(),
                 None => variable("AWS_REGION").map_or_else(|| needed("AWS_DEFAULT_REGION"), Ok)?,
@@ -89,8 +105,11 @@ impl Server {
 
     fn of_folder(data_dir: Option<PathBuf>) -> Result<Server> {
         let found = env::client(data_dir)?;
+        let (is_secure, authority) = address(&found.url)?;
         Ok(Server {
-            authority: authority(&found.url)?,
+            authority,
+            is_secure,
+            ca_file: found.ca_bundle.map(PathBuf::from),
             region: found.region,
             access_key_id: found.access_key_id,
             secret_access_key: found.secret_access_key,
@@ -99,20 +118,33 @@ impl Server {
     }
 
     /// A client for everything but the load itself.
-    pub fn client(&self) -> Client {
+    ///
+    /// # Errors
+    /// As `connector`.
+    pub fn client(&self) -> Result<Client> {
         let Server { access_key_id, secret_access_key, session_token, .. } = self.clone();
         let credentials = Credentials::new(access_key_id, secret_access_key, session_token, None, "lade");
-        Client::with(format!("http://{}", self.authority), self.region.clone(), credentials)
+        let scheme = if self.is_secure { "https" } else { "http" };
+        let url = format!("{scheme}://{}", self.authority);
+        Ok(Client::with(self.connector()?, url, self.region.clone(), credentials))
+    }
+
+    /// What opens connections to it.
+    ///
+    /// # Errors
+    /// `Invalid` when no authority is known that its certificate could lead to.
+    pub fn connector(&self) -> Result<Connector> {
+        if self.is_secure { Connector::secure(self.ca_file.as_deref()) } else { Ok(Connector::default()) }
     }
 }
 
-fn authority(url: &str) -> Result<String> {
-    let rest = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+// Whether it is spoken to over TLS, and what stands behind the scheme.
+fn address(url: &str) -> Result<(bool, String)> {
+    let secure = url.strip_prefix("https://");
+    let rest = secure.or_else(|| url.strip_prefix("http://")).map(|rest| rest.trim_end_matches('/'));
     let plain = rest.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']));
-    let wrong = || {
-        Error::invalid(format!("this version of lade speaks plain HTTP to http://HOST:PORT, not to {url}"))
-    };
-    plain.map(str::to_owned).ok_or_else(wrong)
+    let wrong = || Error::invalid(format!("an address is http://HOST:PORT or https://HOST:PORT, not {url}"));
+    plain.map(|host| (secure.is_some(), host.to_owned())).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -120,10 +152,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_host_and_nothing_else() {
-        assert_eq!(authority("http://127.0.0.1:8080/").unwrap(), "127.0.0.1:8080");
-        for url in ["https://127.0.0.1:8080", "127.0.0.1:8080", "http://", "http://h/path", "http://u@h"] {
-            assert!(authority(url).unwrap_err().message().contains(url));
+    fn an_address_is_a_scheme_and_a_host_and_nothing_else() {
+        assert_eq!(address("http://127.0.0.1:8080/").unwrap(), (false, "127.0.0.1:8080".to_owned()));
+        assert_eq!(address("https://lade.example").unwrap(), (true, "lade.example".to_owned()));
+        for url in ["ftp://127.0.0.1:8080", "127.0.0.1:8080", "https://", "http://h/path", "http://u@h"] {
+            assert!(address(url).unwrap_err().message().contains(url));
         }
     }
 }

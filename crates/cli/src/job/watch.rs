@@ -32,6 +32,14 @@ pub async fn until_ended(client: &Client, arn: &str, is_json: bool) -> Result<Ex
     tell(&ended, is_json)
 }
 
+/// Shows a job until it has ended, and gives it.
+pub async fn until_over(client: &Client, arn: &str) -> Result<Job> {
+    let mut screen = Screen::new();
+    let ended = follow(client, arn, &mut screen).await;
+    screen.clear();
+    ended
+}
+
 /// Tells what became of a job, or how far it is.
 ///
 /// # Errors

@@ -1,22 +1,23 @@
-//! One file, read from its first byte to its last: size, checksum, hash, header and rows.
+//! One file, read from its first byte to its last: size, checksum, hashes, header and rows.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, Digest};
+use sha2::{Digest as _, Sha256};
 
 use super::difference::{Difference, Differences};
 use super::plan::Expected;
+use super::rows::Rows;
 
-/// What was read of a file so far; holds none of its bytes but the first line.
+/// What was read of a file so far; holds little of its bytes.
 pub struct Reading<'a> {
     expected: &'a Expected,
     bytes: u64,
     crc64nvme: Digest,
     blake3: blake3::Hasher,
-    first: Vec<u8>,
-    lines: u64,
-    is_quoted: bool,
-    last: u8,
+    /// Where the manifest tells one.
+    sha256: Option<Sha256>,
+    rows: std::io::Result<Rows>,
 }
 
 impl<'a> Reading<'a> {
@@ -26,10 +27,8 @@ impl<'a> Reading<'a> {
             bytes: 0,
             crc64nvme: Digest::new(CrcAlgorithm::Crc64Nvme),
             blake3: blake3::Hasher::new(),
-            first: Vec::new(),
-            lines: 0,
-            is_quoted: false,
-            last: b'\n',
+            sha256: expected.entry.sha256.is_some().then(Sha256::new),
+            rows: Rows::new(&expected.form),
         }
     }
 
@@ -37,45 +36,51 @@ impl<'a> Reading<'a> {
         self.bytes += piece.len() as u64;
         self.crc64nvme.update(piece);
         self.blake3.update(piece);
-        let missing = self.expected.header.len() - self.first.len();
-        self.first.extend_from_slice(&piece[..missing.min(piece.len())]);
-        self.count_lines(piece);
-        self.last = piece.last().copied().unwrap_or(self.last);
-    }
-
-    // A record ends with a line end that is not within quotes.
-    fn count_lines(&mut self, piece: &[u8]) {
-        for at in memchr::memchr2_iter(b'"', b'\n', piece) {
-            if piece[at] == b'"' {
-                self.is_quoted = !self.is_quoted;
-            } else {
-                self.lines += u64::from(!self.is_quoted);
-            }
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(piece);
+        }
+        if let Ok(rows) = &mut self.rows
+            && let Err(cause) = rows.push(piece)
+        {
+            self.rows = Err(cause);
         }
     }
 
     /// What differs, once all bytes were read.
     pub fn end(self) -> Vec<Difference> {
-        let Expected { name, entry, header } = self.expected;
+        let Expected { name, entry, form } = self.expected;
         let mut differences = Differences::of(name);
         differences.compare("bytes", entry.bytes, self.bytes);
         let crc64nvme = STANDARD.encode(self.crc64nvme.finalize().to_be_bytes());
         differences.compare("crc64nvme", entry.crc64nvme.as_str(), crc64nvme.as_str());
         differences.compare("blake3", entry.blake3.as_str(), self.blake3.finalize().to_hex().as_str());
-        let line = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned();
-        differences.compare("header", line(header), line(&self.first));
-        // The header is none; a last line without its end is a row that was cut.
-        let is_whole = !self.is_quoted && self.last == b'\n';
-        let rows = format!("{}", self.lines.saturating_sub(1));
-        let found = if is_whole { rows } else { format!("{rows} and a piece of one") };
-        differences.compare("rows", entry.rows.to_string(), found);
+        if let (Some(expected), Some(sha256)) = (&entry.sha256, self.sha256) {
+            differences.compare("sha256", expected.as_str(), hex::encode(sha256.finalize()).as_str());
+        }
+        match self.rows.and_then(Rows::end) {
+            Ok(found) => {
+                let header = String::from_utf8_lossy(&form.header()).trim_end_matches('\n').to_owned();
+                differences.compare("header", header, found.header);
+                // A last line without its end is a row that was cut.
+                let cut = if found.is_cut { " and a piece of one" } else { "" };
+                differences.compare("rows", entry.rows.to_string(), format!("{}{cut}", found.rows));
+            }
+            Err(cause) => {
+                let whole = format!("{} rows of {}", entry.rows, form.format.as_str());
+                differences.compare("content", whole, cause.to_string());
+            }
+        }
         differences.into_vec()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use csv::Dialect;
+    use model::export::{Compression, Format};
     use model::manifest::FileEntry;
+
+    use crate::verify::rows::Form;
 
     use super::*;
 
@@ -89,8 +94,15 @@ mod tests {
             bytes: text.len() as u64,
             crc64nvme: STANDARD.encode(crc.to_be_bytes()),
             blake3: blake3::hash(text).to_hex().to_string(),
+            sha256: None,
         };
-        Expected { name: "f.csv".into(), entry, header: b"A,B\n".to_vec() }
+        let form = Form {
+            format: Format::Csv,
+            compression: Compression::None,
+            dialect: Dialect::Rfc4180,
+            columns: vec!["A".into(), "B".into()],
+        };
+        Expected { name: "f.csv".into(), entry, form }
     }
 
     fn read(expected: &Expected, text: &[u8], piece: usize) -> Vec<&'static str> {

@@ -111,7 +111,8 @@ impl Place {
         Ok(differences.into_vec())
     }
 
-    async fn read_pieces(&self, name: &str, take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    /// Reads a file piece by piece.
+    pub async fn read_pieces(&self, name: &str, take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         match self {
             Place::Bucket { client, bucket, prefix } => {
                 read_object(client, bucket, &format!("{prefix}{name}"), take).await

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use csv::Dialect;
 use model::error::{Error, Result};
+use model::export::{Compression, Format};
 use model::manifest::{FileEntry, Manifest};
 
 use super::difference::Difference;
+use super::rows::Form;
 
 pub const MANIFEST: &str = "_manifest.json";
 
@@ -15,8 +18,7 @@ pub struct Expected {
     /// Its name in the folder: a folder may have been copied elsewhere.
     pub name: String,
     pub entry: FileEntry,
-    /// The first line, its end included.
-    pub header: Vec<u8>,
+    pub form: Form,
 }
 
 /// Compares the manifest with itself and with the files that are there (name and size in bytes).
@@ -27,28 +29,25 @@ pub fn compare(
     manifest: &Manifest,
     listed: &BTreeMap<String, u64>,
 ) -> Result<(Vec<Expected>, Vec<Difference>)> {
-    if manifest.version != 1 || manifest.format != "csv" {
-        let (version, format) = (manifest.version, &manifest.format);
-        return Err(Error::invalid(format!(
-            "{MANIFEST} has version {version} and format {format}; this version of lade reads version 1 and csv"
-        )));
-    }
+    let form = form(manifest)?;
     let mut differences = sums(manifest);
-    let header = header(manifest)?;
     let (mut expected, mut names) = (Vec::new(), HashSet::new());
-    for entry in &manifest.files {
+    let losers = manifest.losers.iter().flat_map(|losers| &losers.files);
+    let left_out = losers_form(manifest)?;
+    let all = manifest.files.iter().map(|entry| (entry, &form));
+    for (entry, form) in all.chain(losers.map(|entry| (entry, &left_out))) {
         let name = entry.key.rsplit('/').next().unwrap_or_default().to_owned();
         if name.is_empty() || name == ".." || !names.insert(name.clone()) {
             differences.push(Difference::new(&entry.key, "key", "a name of its own in the folder", "none"));
         } else if listed.contains_key(&name) {
-            expected.push(Expected { name, entry: entry.clone(), header: header.clone() });
+            expected.push(Expected { name, entry: entry.clone(), form: form.clone() });
         } else {
             let found = format!("{} bytes", entry.bytes);
             differences.push(Difference::new(&name, "file", found, "no such file"));
         }
     }
     for (name, bytes) in listed {
-        if is_csv(name) && !names.contains(name) {
+        if Form::is_data(name) && !names.contains(name) {
             let found = format!("{bytes} bytes");
             differences.push(Difference::new(
                 name,
@@ -80,17 +79,37 @@ fn sums(manifest: &Manifest) -> Vec<Difference> {
     differences
 }
 
-fn header(manifest: &Manifest) -> Result<Vec<u8>> {
-    let unread = || Error::invalid(format!("{MANIFEST} holds no schema with fields"));
-    let fields = manifest.schema["fields"].as_array().ok_or_else(unread)?;
-    let names: Option<Vec<&str>> = fields.iter().map(|field| field["name"].as_str()).collect();
-    let mut header = Vec::new();
-    csv::write::write_header(names.ok_or_else(unread)?, &mut header);
-    Ok(header)
+/// How the files of an export are written.
+///
+/// # Errors
+/// `Invalid` for a manifest of another version, format or compression.
+pub fn form(manifest: &Manifest) -> Result<Form> {
+    let compression = manifest.compression.as_deref().unwrap_or("none");
+    let format = Format::parse(&manifest.format).zip(Compression::parse(compression));
+    let Some((format, compression)) = format.filter(|_| manifest.version == 1) else {
+        let (version, format) = (manifest.version, &manifest.format);
+        return Err(Error::invalid(format!(
+            "{MANIFEST} has version {version}, format {format} and compression {compression}; this version of lade reads \
+             version 1, csv, jsonl and parquet, and none, gzip and zstd"
+        )));
+    };
+    let columns = manifest.columns.clone().map_or_else(|| fields(manifest), Ok)?;
+    let dialect = if manifest.csv.as_deref() == Some("aws") { Dialect::Aws } else { Dialect::Rfc4180 };
+    Ok(Form { format, compression, dialect, columns })
 }
 
-fn is_csv(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".csv")
+fn losers_form(manifest: &Manifest) -> Result<Form> {
+    let own = ["_RULE", "_COPIES"].map(str::to_owned);
+    let columns = fields(manifest)?.into_iter().chain(own).collect();
+    let (format, compression, dialect) = (Format::Csv, Compression::None, Dialect::Rfc4180);
+    Ok(Form { format, compression, dialect, columns })
+}
+
+fn fields(manifest: &Manifest) -> Result<Vec<String>> {
+    let unread = || Error::invalid(format!("{MANIFEST} holds no schema with fields"));
+    let fields = manifest.schema["fields"].as_array().ok_or_else(unread)?;
+    let names = fields.iter().map(|field| field["name"].as_str().map(str::to_owned));
+    names.collect::<Option<_>>().ok_or_else(unread)
 }
 
 #[cfg(test)]
@@ -119,7 +138,7 @@ mod tests {
         let (expected, differences) = compare(&manifest(), &listed(&ALL)).unwrap();
         assert_eq!(differences, []);
         assert_eq!(expected.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), &ALL[..2]);
-        assert_eq!(expected[0].header, b"A,B\n");
+        assert_eq!(expected[0].form.header(), b"A,B\n");
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use model::error::Result;
 use model::{IngestionMode, Layout};
+use store::merge::Mark;
 use store::{Arrivals, Rows, ScratchFolder, Sorter};
 
-use super::encode::Encoder;
+use super::member::Member;
+use super::sink::Sink;
 
 /// Gathers the records of one id: they are written in order of arrival, or only the newest is.
 pub struct Chooser {
@@ -22,12 +24,6 @@ pub struct Chooser {
     sorted: u64,
     scratch: ScratchFolder,
     memory_bytes: usize,
-}
-
-struct Member {
-    rows: Arc<Rows>,
-    row: usize,
-    arrivals: Arrivals,
 }
 
 impl Chooser {
@@ -46,17 +42,23 @@ impl Chooser {
     }
 
     /// Takes records that are next to each other in one batch.
-    pub fn push_span(&mut self, rows: &Arc<Rows>, range: Range<usize>, out: &mut Encoder<'_>) -> Result<()> {
+    pub fn push_span(
+        &mut self,
+        rows: &Arc<Rows>,
+        range: Range<usize>,
+        mark: Mark,
+        out: &mut Sink<'_>,
+    ) -> Result<()> {
         let hashes = &rows.hashes;
         let mut row = range.start;
         while row < range.end {
             let alone = self.alone(hashes, row, range.end);
             if alone > row {
                 self.end(out)?;
-                out.write(rows, row..alone)?;
+                out.keep_span(rows, row..alone, mark)?;
                 row = alone;
             } else {
-                self.push(rows.clone(), row, rows.arrivals(row), out)?;
+                self.push(Member::of_span(rows, row, mark), out)?;
                 row += 1;
             }
         }
@@ -73,31 +75,31 @@ impl Chooser {
         row + twins.unwrap_or(end - row - 1)
     }
 
-    pub fn push(
-        &mut self,
-        rows: Arc<Rows>,
-        row: usize,
-        arrivals: Arrivals,
-        out: &mut Encoder<'_>,
-    ) -> Result<()> {
-        let belongs = |member: &Member| rows.same_id(row, &member.rows, member.row, self.id_column);
+    pub fn push(&mut self, member: Member, out: &mut Sink<'_>) -> Result<()> {
+        let belongs =
+            |known: &Member| member.rows.same_id(member.row, &known.rows, known.row, self.id_column);
         if !self.members.last().is_some_and(belongs) {
             self.end(out)?;
         } else if self.keeps_newest {
-            if arrivals.sequence_max > self.members[0].arrivals.sequence_max {
-                self.members[0] = Member { rows, row, arrivals };
-            }
-            return Ok(());
+            return self.keep_newer(member, out);
         } else if self.members_bytes >= self.memory_bytes / 2 {
             self.sort_away(out)?;
         }
-        self.members_bytes += size_of::<Member>() + rows.mean_size_bytes();
-        self.members.push(Member { rows, row, arrivals });
+        self.members_bytes += size_of::<Member>() + member.rows.mean_size_bytes();
+        self.members.push(member);
         Ok(())
     }
 
+    fn keep_newer(&mut self, member: Member, out: &mut Sink<'_>) -> Result<()> {
+        if member.arrivals.sequence_max > self.members[0].arrivals.sequence_max {
+            out.supersede(&std::mem::replace(&mut self.members[0], member))
+        } else {
+            out.supersede(&member)
+        }
+    }
+
     /// Writes the group in hand. Exact duplicates stand where the first of them arrived.
-    pub fn end(&mut self, out: &mut Encoder<'_>) -> Result<()> {
+    pub fn end(&mut self, out: &mut Sink<'_>) -> Result<()> {
         if self.sorter.is_some() {
             self.sort_away(out)?;
         }
@@ -109,21 +111,22 @@ impl Chooser {
         }
         self.members.sort_by_key(|m| m.arrivals.sequence_min);
         for member in self.members.drain(..) {
-            out.write(&member.rows, member.row..member.row + 1)?;
+            out.keep(&member)?;
         }
         (self.members_bytes, self.sorted) = (0, 0);
         Ok(())
     }
 
     // The sorter orders lines by their arrival and, of one arrival, as they came.
-    fn sort_away(&mut self, out: &mut Encoder<'_>) -> Result<()> {
+    fn sort_away(&mut self, out: &mut Sink<'_>) -> Result<()> {
         let sorter = self.sorter.get_or_insert_with(|| Sorter::new(&self.scratch, self.memory_bytes / 2));
         let mut entry = Vec::new();
         for member in self.members.drain(..) {
+            let Some(line) = out.line(&member) else { continue };
             entry.clear();
             entry.extend_from_slice(&member.arrivals.sequence_min.to_be_bytes());
             entry.extend_from_slice(&self.sorted.to_be_bytes());
-            entry.extend_from_slice(out.line(&member.rows, member.row));
+            entry.extend_from_slice(line);
             sorter.push(&entry, Arrivals::once(0))?;
             self.sorted += 1;
         }

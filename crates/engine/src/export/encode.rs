@@ -22,7 +22,7 @@ type Gathered = Vec<[Slot<16>; BLOCK_ROWS]>;
 
 /// Encodes records and hands the bytes on, a piece at a time.
 pub struct Encoder<'o> {
-    ready: Ready,
+    ready: Ready<'o>,
     gathered: Gathered,
     text: Text,
     rows: u64,
@@ -32,7 +32,16 @@ pub struct Encoder<'o> {
 
 impl<'o> Encoder<'o> {
     pub fn new(pool: &'o Pool, out: &'o mut dyn FnMut(Vec<u8>) -> Result<()>) -> Encoder<'o> {
-        let (ready, gathered) = (Ready::default(), Vec::new());
+        Encoder::of_columns(None, pool, out)
+    }
+
+    /// Of all columns only these are written, in this order.
+    pub fn of_columns(
+        chosen: Option<&'o [usize]>,
+        pool: &'o Pool,
+        out: &'o mut dyn FnMut(Vec<u8>) -> Result<()>,
+    ) -> Encoder<'o> {
+        let (ready, gathered) = (Ready::new(chosen), Vec::new());
         Encoder { ready, gathered, text: Text::new(pool.take()), rows: 0, pool, out }
     }
 

@@ -1,50 +1,99 @@
-//! The files of an export, one after the other: header, bytes as they come, hashes, cut into parts.
+//! The files of an export, one after the other: content as it comes, hashes, cut into parts.
 
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
-use model::Layout;
 use model::error::Result;
+use sha2::{Digest, Sha256};
 
+use super::content::Content;
+use super::form::FileForm;
 use super::part::Space;
-use super::{FileSummary, Piece};
+use super::{FileId, FileSummary, Piece};
 
 /// Writes one file after the other.
-pub struct FileWriter {
-    file: usize,
+pub struct FileWriter<'f> {
+    form: &'f FileForm,
+    content: Content,
+    body: Body,
+    rows: u64,
+}
+
+/// The bytes of a file as they are stored.
+struct Body {
+    file: FileId,
     part_size_bytes: usize,
     part: Vec<u8>,
     space: Space,
-    rows: u64,
     bytes: u64,
     crc64nvme: u64,
     blake3: blake3::Hasher,
+    sha256: Option<Sha256>,
 }
 
 type Emit<'a> = &'a mut dyn FnMut(Piece) -> Result<()>;
 
-impl FileWriter {
+impl<'f> FileWriter<'f> {
     /// Begins the first file.
-    pub fn begin(layout: &Layout, part_size_bytes: usize) -> FileWriter {
-        FileWriter::of(0, layout, part_size_bytes, Space::default())
+    pub fn begin(form: &'f FileForm, part_size_bytes: usize, emit: Emit<'_>) -> Result<FileWriter<'f>> {
+        FileWriter::of(0, form, part_size_bytes, Space::default(), emit)
     }
 
-    fn of(file: usize, layout: &Layout, part_size_bytes: usize, space: Space) -> FileWriter {
-        let mut part = space.take();
-        csv::write::write_header(layout.columns.iter().map(|c| c.name()), &mut part);
-        let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, &[]);
-        let blake3 = blake3::Hasher::new();
-        FileWriter { file, part_size_bytes, part, space, rows: 0, bytes: 0, crc64nvme, blake3 }
+    fn of(
+        number: usize,
+        form: &'f FileForm,
+        part_size_bytes: usize,
+        space: Space,
+        emit: Emit<'_>,
+    ) -> Result<FileWriter<'f>> {
+        let file = FileId { are_losers: form.are_losers, number };
+        let body = Body {
+            file,
+            part_size_bytes,
+            part: space.take(),
+            space,
+            bytes: 0,
+            crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &[]),
+            blake3: blake3::Hasher::new(),
+            sha256: form.has_sha256.then(Sha256::new),
+        };
+        let mut writer = FileWriter { form, content: Content::begin(form)?, body, rows: 0 };
+        writer.write(&form.header, emit)?;
+        Ok(writer)
     }
 
     /// Ends all files before `file`; those in between hold the header alone.
-    pub fn go_to(&mut self, file: usize, layout: &Layout, emit: Emit<'_>) -> Result<()> {
-        while self.file < file {
-            let next = FileWriter::of(self.file + 1, layout, self.part_size_bytes, self.space.clone());
+    pub fn go_to(&mut self, file: usize, emit: Emit<'_>) -> Result<()> {
+        while self.body.file.number < file {
+            let (number, space) = (self.body.file.number + 1, self.body.space.clone());
+            let next = FileWriter::of(number, self.form, self.body.part_size_bytes, space, emit)?;
             std::mem::replace(self, next).end(emit)?;
         }
         Ok(())
     }
 
-    pub fn write(&mut self, mut bytes: &[u8], emit: Emit<'_>) -> Result<()> {
+    /// Writes what a unit encoded.
+    pub fn write(&mut self, bytes: &[u8], emit: Emit<'_>) -> Result<()> {
+        match self.content.push(bytes)? {
+            Some(stored) => self.body.write(&stored, emit),
+            None if self.content.is_plain() => self.body.write(bytes, emit),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts records whose bytes were written.
+    pub fn count(&mut self, rows: u64) {
+        self.rows += rows;
+    }
+
+    /// Ends the last file.
+    pub fn end(mut self, emit: Emit<'_>) -> Result<()> {
+        let rest = std::mem::take(&mut self.content).end()?;
+        self.body.write(&rest, emit)?;
+        self.body.end(self.rows, emit)
+    }
+}
+
+impl Body {
+    fn write(&mut self, mut bytes: &[u8], emit: Emit<'_>) -> Result<()> {
         while self.part.len() + bytes.len() >= self.part_size_bytes {
             // A header can be longer than a part.
             let (now, later) = bytes.split_at(self.part_size_bytes.saturating_sub(self.part.len()));
@@ -66,24 +115,19 @@ impl FileWriter {
         self.part.extend_from_slice(bytes);
     }
 
-    /// Counts records whose bytes were written.
-    pub fn count(&mut self, rows: u64) {
-        self.rows += rows;
-    }
-
-    /// Ends the last file.
-    pub fn end(mut self, emit: Emit<'_>) -> Result<()> {
-        self.write(&[], emit)?;
+    // A file of nothing has a part of nothing: there is no upload without one.
+    fn end(mut self, rows: u64, emit: Emit<'_>) -> Result<()> {
         let last = std::mem::take(&mut self.part);
-        if !last.is_empty() {
+        if !last.is_empty() || self.bytes == 0 {
             self.emit_part(last, emit)?;
         }
         emit(Piece::End(FileSummary {
             file: self.file,
-            rows: self.rows,
+            rows,
             bytes: self.bytes,
             crc64nvme: self.crc64nvme,
             blake3: self.blake3.finalize().to_hex().to_string(),
+            sha256: self.sha256.map(|sha256| hex::encode(sha256.finalize())),
         }))
     }
 
@@ -93,6 +137,9 @@ impl FileWriter {
         self.bytes += len;
         self.crc64nvme = checksum_combine(CrcAlgorithm::Crc64Nvme, self.crc64nvme, crc64nvme, len);
         self.blake3.update(&bytes);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(&bytes);
+        }
         emit(Piece::Part { file: self.file, bytes: self.space.part(bytes), crc64nvme })
     }
 }
@@ -100,7 +147,9 @@ impl FileWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{DatasetType, Schema};
+    use crate::export::form::Form;
+    use model::export::ExportOptions;
+    use model::{DatasetType, IngestionMode, Layout, Schema};
 
     fn layout() -> Layout {
         let schema = r#"{"type":"record","name":"Users","fields":[{"name":"USER_ID","type":"string"},
@@ -120,6 +169,7 @@ mod tests {
                     let bytes = bytes.as_ref();
                     assert_eq!(crc64nvme, checksum(CrcAlgorithm::Crc64Nvme, bytes));
                     assert!(bytes.len() <= part_size_bytes);
+                    let file = file.number;
                     files.resize(files.len().max(file + 1), String::new());
                     files[file].push_str(std::str::from_utf8(bytes).unwrap());
                 }
@@ -127,12 +177,14 @@ mod tests {
             }
             Ok(())
         };
-        let mut writer = FileWriter::begin(&layout(), part_size_bytes);
+        let options = ExportOptions { has_sha256: true, ..ExportOptions::default() };
+        let form = Form::new(&layout(), IngestionMode::All, &options, None).file(&layout());
+        let mut writer = FileWriter::begin(&form, part_size_bytes, &mut emit).unwrap();
         for (file, text) in chunks {
-            writer.go_to(*file, &layout(), &mut emit).unwrap();
+            writer.go_to(*file, &mut emit).unwrap();
             writer.write(text.as_bytes(), &mut emit).unwrap();
         }
-        writer.go_to(last, &layout(), &mut emit).unwrap();
+        writer.go_to(last, &mut emit).unwrap();
         writer.end(&mut emit).unwrap();
         (files, summaries)
     }
@@ -150,6 +202,7 @@ mod tests {
             for (file, summary) in files.iter().zip(summaries) {
                 assert_eq!(summary.bytes, file.len() as u64);
                 assert_eq!(summary.blake3, blake3::hash(file.as_bytes()).to_hex().to_string());
+                assert_eq!(summary.sha256, Some(hex::encode(Sha256::digest(file))));
                 assert_eq!(summary.crc64nvme, checksum(CrcAlgorithm::Crc64Nvme, file.as_bytes()));
             }
         }

@@ -4,13 +4,14 @@ use std::ops::RangeInclusive;
 
 use model::error::Result;
 use model::{IngestionMode, Layout};
-use store::merge::{Batches, Merge};
+use store::merge::{Batches, Mark, Merge};
 use store::{Piece, ScratchFolder};
 
 use super::SourceRun;
 use super::choose::Chooser;
-use super::encode::Encoder;
+use super::form::Form;
 use super::pool::Pool;
+use super::sink::Left;
 use crate::Progress;
 
 /// What all units of an export have in common.
@@ -19,6 +20,9 @@ pub struct Plan<'a> {
     pub layout: &'a Layout,
     pub mode: IngestionMode,
     pub runs: &'a [SourceRun],
+    pub form: &'a Form,
+    /// Whether what is left out is written, in place of what is not.
+    pub takes_losers: bool,
     pub pool: &'a Pool,
     pub scratch: &'a ScratchFolder,
     /// What a unit may take to put the records of one id in order.
@@ -41,6 +45,9 @@ pub struct Tally {
     /// Those of them that differ.
     pub distinct: u64,
     pub written: u64,
+    pub left: Left,
+    /// Those of the filtered ones that were there before.
+    pub earlier: u64,
 }
 
 impl Tally {
@@ -48,6 +55,10 @@ impl Tally {
         self.read += other.read;
         self.distinct += other.distinct;
         self.written += other.written;
+        self.left.exact_duplicates += other.left.exact_duplicates;
+        self.left.superseded += other.left.superseded;
+        self.left.filtered += other.left.filtered;
+        self.earlier += other.earlier;
     }
 }
 
@@ -86,33 +97,26 @@ impl Unit<'_> {
     /// plan's memory), and one piece of output.
     pub fn encode(&self, progress: &Progress, out: &mut dyn FnMut(Vec<u8>) -> Result<()>) -> Result<Tally> {
         let plan = &self.plan;
-        let is_keyed = plan.layout.dataset_type.is_keyed();
-        let mut runs: Vec<_> = Vec::with_capacity(plan.runs.len());
-        for source in plan.runs {
-            // Only of items and users does it matter when they came.
-            let reader = source.run.read(self.range.clone(), is_keyed)?;
-            runs.push(Box::new(reader) as Batches);
-        }
-        let mut merge = Merge::new(plan.layout, runs)?;
-        let mut encoder = Encoder::new(plan.pool, out);
-        let mut chooser = is_keyed.then(|| self.chooser());
+        let mut merge = Merge::marked(plan.layout, self.open()?)?;
+        let mut sink = plan.form.sink(plan.takes_losers, plan.pool, out);
+        let mut chooser = self.chooser();
         let (mut distinct, mut reported) = (0, 0);
         while let Some(piece) = merge.next_piece()? {
-            let (rows, range) = match piece {
-                Piece::Span { rows, range } => (rows, range),
-                Piece::One(merged) if chooser.is_none() => (merged.rows, merged.row..merged.row + 1),
+            match piece {
+                Piece::Span { rows, range, mark } => {
+                    distinct += range.len() as u64;
+                    match &mut chooser {
+                        None => sink.keep_span(&rows, range, mark)?,
+                        Some(chooser) => chooser.push_span(&rows, range, mark, &mut sink)?,
+                    }
+                }
                 Piece::One(merged) => {
                     distinct += 1;
-                    if let Some(chooser) = &mut chooser {
-                        chooser.push(merged.rows, merged.row, merged.arrivals, &mut encoder)?;
+                    match &mut chooser {
+                        None => sink.keep(&merged.into())?,
+                        Some(chooser) => chooser.push(merged.into(), &mut sink)?,
                     }
-                    continue;
                 }
-            };
-            distinct += range.len() as u64;
-            match &mut chooser {
-                None => encoder.write(&rows, range)?,
-                Some(chooser) => chooser.push_span(&rows, range, &mut encoder)?,
             }
             if merge.rows_read() - reported >= REPORT_EVERY_ROWS {
                 progress.add(merge.rows_read() - reported, 0);
@@ -121,17 +125,31 @@ impl Unit<'_> {
             }
         }
         if let Some(chooser) = &mut chooser {
-            chooser.end(&mut encoder)?;
+            chooser.end(&mut sink)?;
         }
-        let written = encoder.end()?;
+        let (left, earlier) = (sink.left, sink.earlier);
+        let written = sink.end()?;
         progress.add(merge.rows_read() - reported, 0);
         progress.check()?;
-        Ok(Tally { read: merge.rows_read(), distinct, written })
+        Ok(Tally { read: merge.rows_read(), distinct, written, left, earlier })
     }
 
-    fn chooser(&self) -> Chooser {
+    fn open(&self) -> Result<Vec<(Batches, Mark)>> {
         let plan = &self.plan;
-        let scratch = plan.scratch.join(self.number.to_string());
-        Chooser::new(plan.layout, plan.mode, scratch, plan.memory_bytes)
+        let is_asked = plan.takes_losers || plan.form.needs_arrivals || plan.layout.dataset_type.is_keyed();
+        let open = |source: &SourceRun| {
+            let reader = source.run.read(self.range.clone(), is_asked)?;
+            Ok((Box::new(reader) as Batches, plan.form.mark(source.origin)))
+        };
+        plan.runs.iter().map(open).collect()
+    }
+
+    // Only of items and users does it matter when they came; what is left out needs no order.
+    fn chooser(&self) -> Option<Chooser> {
+        let plan = &self.plan;
+        let is_chosen = !plan.takes_losers || plan.mode == IngestionMode::All;
+        let scratch = || plan.scratch.join(self.number.to_string());
+        (plan.layout.dataset_type.is_keyed() && is_chosen)
+            .then(|| Chooser::new(plan.layout, plan.mode, scratch(), plan.memory_bytes))
     }
 }

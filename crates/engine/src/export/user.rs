@@ -38,7 +38,7 @@ pub fn export_user(
     while let Some(piece) = merge.next_piece()? {
         progress.check()?;
         match piece {
-            Piece::Span { rows, range } => range.for_each(|row| writer.write(&rows, row)),
+            Piece::Span { rows, range, .. } => range.for_each(|row| writer.write(&rows, row)),
             Piece::One(merged) => writer.write(&merged.rows, merged.row),
         }
         if writer.text.len() >= PIECE_BYTES {

@@ -278,15 +278,25 @@ impl TestDataset {
         // With two threads, each id that has several records is put in order outside of memory.
         let memory_bytes = if threads == 2 { 64 } else { 1 << 20 };
         let scratch = scratch().into();
-        let settings = Settings { file_size_bytes_max, part_size_bytes: 64, threads, scratch, memory_bytes };
+        let (options, since) = Default::default();
+        let settings = Settings {
+            file_size_bytes_max,
+            part_size_bytes: 64,
+            threads,
+            scratch,
+            memory_bytes,
+            options,
+            since,
+        };
         let mut emit = |piece| {
             if let Piece::Part { file, bytes, .. } = piece {
-                files.resize(files.len().max(file + 1), Vec::new());
-                files[file].extend_from_slice(bytes.as_ref());
+                files.resize(files.len().max(file.number + 1), Vec::new());
+                files[file.number].extend_from_slice(bytes.as_ref());
             }
             Ok(())
         };
-        let ledger = export(&self.layout, mode, source, &settings, &Progress::default(), &mut emit).unwrap();
+        let ledger =
+            export(&self.layout, mode, source, &settings, &Progress::default(), &mut emit).unwrap().ledger;
         (files.iter().flat_map(|file| lines(file)).collect(), ledger)
     }
 }

@@ -429,10 +429,12 @@ impl Story {
             ingestion_mode: mode,
             kms_key_arn: None,
             manifest: true,
+            options: Default::default(),
+            since: None,
         };
         let new = self.new_job(|name| realm().export_job(name), dataset_arn(dataset), request);
         let log = parts.log.clone();
-        parts.catalog.create_export_job(&new, move || log.durable()).await?;
+        parts.catalog.create_export_job(&new, move || log.settled()).await?;
         let mut state = self.state();
         let worlds = state.worlds.clone();
         state.tasks.insert(new.arn.clone(), Task::Export { dataset, mode, worlds });
@@ -817,14 +819,14 @@ async fn read(parts: &Arc<Parts>, job: &JobRow) -> Result<(Vec<Vec<u8>>, Ledger)
         let mut files: Vec<Vec<u8>> = Vec::new();
         while let Some(piece) = received.recv().await {
             if let Piece::Part { file, bytes, .. } = piece {
-                files.resize(files.len().max(file + 1), Vec::new());
-                files[file].extend_from_slice(bytes.as_ref());
+                files.resize(files.len().max(file.number + 1), Vec::new());
+                files[file.number].extend_from_slice(bytes.as_ref());
             }
         }
         files
     };
     let (ledger, files) = tokio::join!(merging, gather);
-    Ok((files, ledger?))
+    Ok((files, ledger?.ledger))
 }
 
 /// Whether an export says what the model says.

@@ -141,6 +141,8 @@ impl Committer {
         let mut index = lock(&self.shared.index);
         for (n, frame) in group.iter().zip(frames) {
             index.add(n.call.batch.dataset_id(), *frame);
+            // Frames that are written again have old numbers.
+            index.sequence = index.sequence.max(n.first_sequence + u64::from(n.call.batch.count()));
         }
         index.durable = self.segment.end;
         drop(index);

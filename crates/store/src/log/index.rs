@@ -33,6 +33,8 @@ pub(super) struct Index {
     segments: VecDeque<SegmentFrames>,
     /// The position behind the last durable frame.
     pub(super) durable: u64,
+    /// Above the numbers of all durable records that were put since the start; 0 before the first.
+    pub(super) sequence: u64,
 }
 
 /// An open segment and its frames.
@@ -51,7 +53,7 @@ struct Frames {
 
 impl Index {
     pub(super) fn new() -> Index {
-        Index { segments: VecDeque::new(), durable: 0 }
+        Index { segments: VecDeque::new(), durable: 0, sequence: 0 }
     }
 
     /// Adds an empty segment behind all others.

@@ -98,7 +98,7 @@ fn pieces(runs: &[OpenRun], range: std::ops::RangeInclusive<u64>) -> (Vec<Vec<u8
     let mut seen = Vec::new();
     while let Some(piece) = merge.next_piece().unwrap() {
         let (rows, span) = match piece {
-            Piece::Span { rows, range } => (rows, range),
+            Piece::Span { rows, range, .. } => (rows, range),
             Piece::One(merged) => (merged.rows, merged.row..merged.row + 1),
         };
         for row in span {

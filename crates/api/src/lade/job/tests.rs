@@ -33,8 +33,9 @@ async fn a_job_that_waits_knows_nothing_of_its_end() {
         json!({"rowsDone": 0, "rowsTotal": null, "bytesDone": 0, "bytesTotal": null, "etaSeconds": null});
     let whole = json!({"jobArn": arn, "jobName": "j", "type": "IMPORT", "datasetArn": dataset,
         "datasetGroupArn": null, "status": "CREATE PENDING", "progress": progress, "attempts": 0, "ledger": null,
-        "files": null, "rejects": null, "failureReason": null, "cancelledBy": null, "roleArn": ROLE,
-        "location": "s3://data/in/a.csv", "mode": "FULL", "tolerance": 0, "validateOnly": false, "createdAt": 1_790_000_000.123,
+        "files": null, "losers": null, "options": null, "since": null, "rejects": null, "failureReason": null,
+        "cancelledBy": null, "roleArn": ROLE, "location": "s3://data/in/a.csv", "mode": "FULL", "tolerance": 0,
+        "validateOnly": false, "createdAt": 1_790_000_000.123,
         "lastUpdatedAt": 1_790_000_000.123});
     assert_eq!((status, job), (200, whole));
 }

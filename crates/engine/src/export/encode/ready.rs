@@ -9,8 +9,9 @@ use super::column::Column;
 use super::slots::Slots;
 
 /// The batches in hand, ready to be written, and what is known of their dictionaries.
-#[derive(Default)]
-pub struct Ready {
+pub struct Ready<'o> {
+    /// The columns that are written, in order, where these are not all.
+    chosen: Option<&'o [usize]>,
     batches: Vec<Batch>,
     /// For each column, the dictionaries that batches in hand refer to.
     dictionaries: Vec<Vec<Known>>,
@@ -34,7 +35,11 @@ struct Known {
 /// What the slots of all dictionaries may take; a dictionary that comes later is used as it is.
 const SLOTS_BYTES_MAX: usize = 3 << 20;
 
-impl Ready {
+impl<'o> Ready<'o> {
+    pub fn new(chosen: Option<&'o [usize]>) -> Ready<'o> {
+        Ready { chosen, batches: Vec::new(), dictionaries: Vec::new() }
+    }
+
     /// The columns of a batch.
     #[inline]
     pub fn columns(&mut self, rows: &Arc<Rows>) -> &[Column] {
@@ -46,10 +51,12 @@ impl Ready {
     // What nobody else holds any more is done with.
     fn add(&mut self, rows: &Arc<Rows>) -> usize {
         self.batches.retain(|batch| Arc::strong_count(&batch.rows) > 1);
-        self.dictionaries.resize_with(rows.columns.len(), Vec::new);
-        let columns = rows.columns.iter().enumerate().map(|(n, values)| {
+        let count = self.chosen.map_or(rows.columns.len(), <[usize]>::len);
+        self.dictionaries.resize_with(count, Vec::new);
+        let columns = (0..count).map(|n| {
+            let values = &rows.columns[self.chosen.map_or(n, |chosen| chosen[n])];
             let slots = match values {
-                Values::Coded(coded) => self.slots(coded, n, n + 1 == rows.columns.len()),
+                Values::Coded(coded) => self.slots(coded, n, n + 1 == count),
                 _ => None,
             };
             Column::new(values, slots)
