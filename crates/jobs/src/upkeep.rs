@@ -103,7 +103,8 @@ impl Upkeep {
         let settings = &self.parts.settings;
         let pending = self.parts.log.pending(dataset.id.cast_unsigned(), dataset.flushed_position);
         if pending.records == 0 {
-            self.waiting_since_ms.remove(&dataset.id);
+            // Somebody else may have flushed what could not be.
+            self.flushed(dataset);
             return false;
         }
         let now_ms = self.parts.clock.now_ms();
