@@ -193,11 +193,12 @@ async fn what_is_not_offered_is_refused_by_name() {
         let answer = store.send("PUT", "/data/k", &[(name, value)], "y").await;
         assert_eq!(answer.element("Code"), code, "{name}");
     }
-    for target in
-        ["/data/k?tagging", "/data/k?acl", "/data?lifecycle", "/data?versions", "/data/k?versionId=7"]
-    {
+    for target in ["/data/k?acl", "/data?versions", "/data/k?versionId=7"] {
         store.get(target).await.refused(501, "NotImplemented");
     }
+    // What nobody can set is read as never set.
+    store.get("/data?lifecycle").await.refused(404, "NoSuchLifecycleConfiguration");
+    assert!(store.get("/data/k?tagging").await.text().contains("<TagSet></TagSet>"));
     assert_eq!(store.get("/data/k").await.text(), "x");
 }
 
