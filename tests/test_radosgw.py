@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from support import radosgw
 from support.clients import Clients
 from support.export import Export
 from support.policies import allow
@@ -21,10 +20,6 @@ from support.radosgw import ACCOUNT, KEY, SERVICE, SERVICE_ARN, Radosgw, compact
 from support.schemas import INTERACTIONS
 from support.server import Server
 from support.workshop import Workshop, unique
-
-if not radosgw.is_installed():
-    pytest.skip("no radosgw: to install it: sudo apt-get install --no-install-recommends radosgw ceph-mon ceph-osd",
-                allow_module_level=True)
 
 BUCKET = "retail"
 BUCKET_ARN, OBJECTS = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"
