@@ -1,0 +1,196 @@
+//! Buckets: the list and a new one, what lies in one, its policy, and single objects.
+
+use askama::Template;
+use http::header::{CONTENT_DISPOSITION, HeaderValue};
+use http::{Method, StatusCode};
+
+use super::Frame;
+use crate::client::{Refusal, object_path, segment};
+use crate::markup::size;
+use crate::reply;
+use crate::route::status_of;
+use crate::visit::{Shown, Visit};
+
+pub const HOME: &str = "/console/buckets";
+
+struct BucketRow {
+    name: String,
+    path: String,
+    created: String,
+}
+
+#[derive(Template)]
+#[template(path = "buckets.html")]
+struct List<'a> {
+    frame: Frame,
+    problem: Option<&'a Refusal>,
+    name: &'a str,
+    rows: Vec<BucketRow>,
+}
+
+/// A folder, or an object.
+struct EntryRow {
+    name: String,
+    path: String,
+    size: Option<String>,
+    modified: String,
+    key: String,
+}
+
+#[derive(Template)]
+#[template(path = "bucket.html")]
+struct Show<'a> {
+    frame: Frame,
+    problem: Option<&'a Refusal>,
+    name: &'a str,
+    path: String,
+    prefix: &'a str,
+    rows: Vec<EntryRow>,
+    next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "bucket_policy.html")]
+struct Policy<'a> {
+    frame: Frame,
+    problem: Option<&'a Refusal>,
+    name: &'a str,
+    policy: String,
+    is_kept: bool,
+    proposal: String,
+}
+
+pub fn path(bucket: &str) -> String {
+    format!("{HOME}/{}", segment(bucket))
+}
+
+pub async fn list(visit: &Visit<'_>) -> Shown {
+    let client = visit.client();
+    let name = visit.form.get("name");
+    let mut problem = None;
+    if visit.is_post() {
+        match client.s3(Method::PUT, format!("/{}", segment(name)), "").await {
+            Ok(_) => return Ok(reply::to(&path(name))),
+            Err(refusal) => problem = Some(refusal),
+        }
+    }
+    let listed = client.s3(Method::GET, "/".to_owned(), "").await?;
+    let buckets = listed.child("Buckets").into_iter().flat_map(|buckets| buckets.all("Bucket"));
+    let row = |bucket: &crate::xml::Element| {
+        let name = bucket.text_of(&["Name"]).to_owned();
+        BucketRow { path: path(&name), created: bucket.text_of(&["CreationDate"]).to_owned(), name }
+    };
+    let rows = buckets.map(row).collect();
+    let problem = problem.as_ref();
+    let page = List { frame: visit.frame("Buckets", &[]), problem, name, rows };
+    Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
+}
+
+pub async fn show(visit: &Visit<'_>, bucket: &str) -> Shown {
+    shown(visit, bucket, None).await
+}
+
+/// The page of a bucket, with what was refused there.
+pub async fn shown(visit: &Visit<'_>, bucket: &str, problem: Option<&Refusal>) -> Shown {
+    let prefix = visit.query.raw("prefix");
+    let mut query = format!("/{}?list-type=2&delimiter=%2F&max-keys=200&prefix={}", segment(bucket), segment(prefix));
+    if let Some(token) = visit.query.given("next") {
+        query.push_str(&format!("&continuation-token={}", segment(token)));
+    }
+    let listed = visit.client().s3(Method::GET, query, "").await?;
+    let folders = listed.all("CommonPrefixes").map(|folder| {
+        let key = folder.text_of(&["Prefix"]).to_owned();
+        let path = format!("{}?prefix={}", path(bucket), segment(&key));
+        EntryRow { name: below(prefix, &key), path, size: None, modified: String::new(), key }
+    });
+    let objects = listed.all("Contents").map(|object| {
+        let key = object.text_of(&["Key"]).to_owned();
+        EntryRow {
+            name: below(prefix, &key),
+            path: format!("{}/object?key={}", path(bucket), segment(&key)),
+            size: Some(size(object.text_of(&["Size"]).parse().unwrap_or_default())),
+            modified: object.text_of(&["LastModified"]).to_owned(),
+            key,
+        }
+    });
+    let next = Some(listed.text_of(&["NextContinuationToken"])).filter(|token| !token.is_empty());
+    let page = Show {
+        frame: visit.frame(bucket, &[("Buckets", HOME.to_owned())]),
+        problem,
+        name: bucket,
+        path: path(bucket),
+        prefix,
+        rows: folders.chain(objects).collect(),
+        next: next.map(|token| format!("{}?prefix={}&next={}", path(bucket), segment(prefix), segment(token))),
+    };
+    Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
+}
+
+fn below(prefix: &str, key: &str) -> String {
+    key.strip_prefix(prefix).unwrap_or(key).to_owned()
+}
+
+pub async fn policy(visit: &Visit<'_>, bucket: &str) -> Shown {
+    let client = visit.client();
+    let place = format!("/{}?policy", segment(bucket));
+    let (mut problem, mut is_kept) = (None, false);
+    if visit.is_post() {
+        let given = visit.form.get("policy").to_owned();
+        let method = if given.is_empty() { Method::DELETE } else { Method::PUT };
+        match client.s3(method, place.clone(), given).await {
+            Ok(_) => is_kept = true,
+            Err(refusal) => problem = Some(refusal),
+        }
+    }
+    let policy = match client.s3_text(place).await {
+        Ok(text) => pretty(&text),
+        Err(refusal) if refusal.code == "NoSuchBucketPolicy" => String::new(),
+        Err(refusal) => return Err(refusal),
+    };
+    let problem = problem.as_ref();
+    let policy = if problem.is_some() { visit.form.raw("policy").to_owned() } else { policy };
+    let frame = visit.frame("Bucket policy", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]);
+    let page = Policy { frame, problem, name: bucket, policy, is_kept, proposal: proposal(bucket) };
+    Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
+}
+
+/// What lets Personalize read and write a bucket.
+/// Source: "Giving Amazon Personalize access to Amazon S3 resources".
+fn proposal(bucket: &str) -> String {
+    let policy = serde_json::json!({
+        "Version": "2012-10-17", "Id": "PersonalizeS3BucketAccessPolicy",
+        "Statement": [{
+            "Sid": "PersonalizeS3BucketAccessPolicy", "Effect": "Allow",
+            "Principal": { "Service": "personalize.amazonaws.com" },
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
+            "Resource": [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*")],
+        }],
+    });
+    serde_json::to_string_pretty(&policy).unwrap_or_default()
+}
+
+pub fn pretty(text: &str) -> String {
+    let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| text.to_owned())
+}
+
+/// Gives the bytes of an object to be saved, whatever it says of itself: nothing of it is shown as a page.
+pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
+    let key = visit.query.raw("key");
+    let mut answer = visit.client().s3_open(bucket, key).await?;
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let disposition = format!("attachment; filename*=UTF-8''{}", segment(name));
+    answer.headers_mut().clear();
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        answer.headers_mut().insert(CONTENT_DISPOSITION, disposition);
+    }
+    answer.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Ok(answer)
+}
+
+pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
+    let key = visit.form.raw("key");
+    visit.client().s3(Method::DELETE, object_path(bucket, key), "").await?;
+    let folder = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    Ok(reply::to(&format!("{}?prefix={}", path(bucket), segment(&folder))))
+}
