@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::{Duration, UNIX_EPOCH};
 
 use access::Peer;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use model::{Clock, Realm};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -40,6 +41,9 @@ pub struct Refusal {
 }
 
 pub type Answer<T> = Result<T, Refusal>;
+
+/// An answer on its way.
+type Opening = Pin<Box<dyn Future<Output = Answer<Leaving>> + Send>>;
 
 /// The doors, for one visitor.
 pub struct Client<'a> {
@@ -88,7 +92,14 @@ impl Client<'_> {
     pub async fn put_records(&self, path: &str, input: Value) -> Answer<Value> {
         let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];
         let body = Content::Whole(input.to_string().into());
-        self.json(Plain { service: "personalize", method: Method::POST, path: path.to_owned(), headers, body }).await
+        self.json(Plain {
+            service: "personalize",
+            method: Method::POST,
+            path: path.to_owned(),
+            headers,
+            body,
+        })
+        .await
     }
 
     /// Calls an action of IAM; gives what stands in its result.
@@ -169,18 +180,16 @@ impl Client<'_> {
     }
 
     /// Sends a request, and reads why where it is refused.
-    async fn open(&self, plain: Plain<'_>) -> Answer<Leaving> {
-        let request = self.signed(plain).ok_or_else(unreadable)?;
-        let answer = (self.server)(request).await.ok_or_else(|| Refusal {
-            status: 503,
-            code: "ServiceUnavailable".to_owned(),
-            message: "The server is about to stop.".to_owned(),
-        })?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status();
-        Err(Refusal::read(status, &read(answer).await.unwrap_or_default()))
+    fn open(&self, plain: Plain<'_>) -> Opening {
+        let answering = self.signed(plain).map(|request| (self.server)(request));
+        Box::pin(async move {
+            let answer = answering.ok_or_else(unreadable)?.await.ok_or_else(stopping)?;
+            if answer.status().is_success() {
+                return Ok(answer);
+            }
+            let status = answer.status();
+            Err(Refusal::read(status, &read(answer).await.unwrap_or_default()))
+        })
     }
 
     fn signed(&self, plain: Plain<'_>) -> Option<Request<BoxBody<Bytes, io::Error>>> {
@@ -279,9 +288,20 @@ pub fn segment(text: &str) -> String {
 }
 
 async fn read(answer: Leaving) -> Answer<String> {
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let bytes = body.map_err(|_| unreadable())?.to_bytes();
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let (mut body, mut text) = (answer.into_body(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| unreadable())?;
+        text.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+        if text.len() > ANSWER_BYTES_MAX {
+            return Err(unreadable());
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn stopping() -> Refusal {
+    let message = "The server is about to stop.".to_owned();
+    Refusal { status: 503, code: "ServiceUnavailable".to_owned(), message }
 }
 
 fn unreadable() -> Refusal {

@@ -21,10 +21,6 @@ impl Form {
         Form { fields: fields.collect() }
     }
 
-    pub fn with(fields: Vec<(String, String)>) -> Form {
-        Form { fields }
-    }
-
     /// The first value of a field, without blanks around it; empty where there is none.
     pub fn get(&self, name: &str) -> &str {
         self.raw(name).trim()

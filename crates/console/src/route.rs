@@ -90,7 +90,9 @@ fn visit<'a>(
 }
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
-    use page::{bucket, dataset, dataset_group, event_tracker, export_job, import_job, job, key, records, role};
+    use page::{
+        bucket, dataset, dataset_group, event_tracker, export_job, import_job, job, key, records, role,
+    };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
         ["sign-out"] if visit.is_post() => Ok(sign_in::end(visit)),

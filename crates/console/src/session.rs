@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_session_ends_when_it_is_not_used_and_when_it_is_ended() {
-        let (sessions, clock) = (Sessions::default(), Arc::new(SimulatedClock::new(1_000, 1)) as Arc<dyn Clock>);
+        let (sessions, clock) =
+            (Sessions::default(), Arc::new(SimulatedClock::new(1_000, 1)) as Arc<dyn Clock>);
         let id = sessions.begin(keys(), "arn".into(), &clock);
         assert!(sessions.find(&id, 1_000 + IDLE_MS - 1).is_some());
         assert!(sessions.find(&id, 1_000 + 2 * IDLE_MS - 2).is_some(), "use prolongs it");

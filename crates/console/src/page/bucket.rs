@@ -93,7 +93,8 @@ pub async fn show(visit: &Visit<'_>, bucket: &str) -> Shown {
 /// The page of a bucket, with what was refused there.
 pub async fn shown(visit: &Visit<'_>, bucket: &str, problem: Option<&Refusal>) -> Shown {
     let prefix = visit.query.raw("prefix");
-    let mut query = format!("/{}?list-type=2&delimiter=%2F&max-keys=200&prefix={}", segment(bucket), segment(prefix));
+    let mut query =
+        format!("/{}?list-type=2&delimiter=%2F&max-keys=200&prefix={}", segment(bucket), segment(prefix));
     if let Some(token) = visit.query.given("next") {
         query.push_str(&format!("&continuation-token={}", segment(token)));
     }
@@ -121,7 +122,8 @@ pub async fn shown(visit: &Visit<'_>, bucket: &str, problem: Option<&Refusal>) -
         path: path(bucket),
         prefix,
         rows: folders.chain(objects).collect(),
-        next: next.map(|token| format!("{}?prefix={}&next={}", path(bucket), segment(prefix), segment(token))),
+        next: next
+            .map(|token| format!("{}?prefix={}&next={}", path(bucket), segment(prefix), segment(token))),
     };
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
 }
@@ -184,7 +186,9 @@ pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         answer.headers_mut().insert(CONTENT_DISPOSITION, disposition);
     }
-    answer.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    answer
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     Ok(answer)
 }
 

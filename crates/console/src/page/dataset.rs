@@ -87,7 +87,8 @@ pub async fn create(visit: &Visit<'_>, group: &str) -> Shown {
     let given = if visit.is_post() { visit.form.get("type") } else { visit.query.get("type") };
     let kind = TYPES.iter().find(|(word, _)| *word == given).map_or("INTERACTIONS", |(word, _)| word);
     let group_arn = visit.console.realm.dataset_group(group).to_string();
-    let described = client.personalize("DescribeDatasetGroup", json!({ "datasetGroupArn": group_arn })).await?;
+    let described =
+        client.personalize("DescribeDatasetGroup", json!({ "datasetGroupArn": group_arn })).await?;
     let domain = text(&described["datasetGroup"], "domain");
     let mut problem = None;
     if visit.is_post() {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::Frame;
 use crate::client::{Refusal, segment};
 use crate::markup::{Moment, status, tone};
+use crate::reply;
 use crate::route::{HOME, status_of};
 use crate::visit::{Shown, Visit};
-use crate::reply;
 
 /// The types in the order in which they are made: interactions first.
 pub const TYPES: [(&str, &str); 5] = [
@@ -161,7 +161,8 @@ pub async fn show(visit: &Visit<'_>, group: &str) -> Shown {
     let arn = visit.console.realm.dataset_group(group).to_string();
     let described = client.personalize("DescribeDatasetGroup", json!({ "datasetGroupArn": arn })).await?;
     let described = &described["datasetGroup"];
-    let listed = client.personalize("ListDatasets", json!({ "datasetGroupArn": arn, "maxResults": 100 })).await?;
+    let listed =
+        client.personalize("ListDatasets", json!({ "datasetGroupArn": arn, "maxResults": 100 })).await?;
     let trackers =
         client.personalize("ListEventTrackers", json!({ "datasetGroupArn": arn, "maxResults": 100 })).await?;
     let empty = Vec::new();

@@ -107,7 +107,8 @@ pub async fn show(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
     let (created, updated) = (Moment::of(&job["createdAt"]), Moment::of(&job["lastUpdatedAt"]));
     let location = text(&job, "location");
     let bucket = location.strip_prefix("s3://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let files: Vec<FileRow> = job["files"].as_array().into_iter().flatten().map(|file| row(bucket, file)).collect();
+    let files: Vec<FileRow> =
+        job["files"].as_array().into_iter().flatten().map(|file| row(bucket, file)).collect();
     let manifest = files.first().and_then(|file| {
         let folder = file.key.rsplit_once('/').map_or("", |(folder, _)| folder);
         (word == "ACTIVE").then(|| object_page(bucket, &format!("{folder}/_manifest.json")))
@@ -158,7 +159,11 @@ fn is_open(word: &str) -> bool {
     word.contains("PENDING") || word.contains("PROGRESS")
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "durations are small and not negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "durations are small and not negative"
+)]
 fn took(created: Moment, updated: Moment) -> String {
     duration((updated.seconds - created.seconds).max(0.0).round() as u64)
 }
@@ -184,7 +189,9 @@ fn progress_of(progress: &Value) -> Progress {
     let part = |done: &str, all: &str| Some(count(done)? * 100 / count(all).filter(|all| *all > 0)?);
     Progress {
         rows: number(count("rowsDone").unwrap_or_default()),
-        share: part("rowsDone", "rowsTotal").or_else(|| part("bytesDone", "bytesTotal")).map(|share| share.min(100)),
+        share: part("rowsDone", "rowsTotal")
+            .or_else(|| part("bytesDone", "bytesTotal"))
+            .map(|share| share.min(100)),
         eta: count("etaSeconds").map(duration),
     }
 }
@@ -194,7 +201,12 @@ fn ledger(ledger: &Value) -> Vec<Entry> {
     let all = ["readBulk", "readPut", "rowsRead"].iter().filter_map(|name| count(name)).sum::<u64>().max(1);
     let entry = |(name, label, is_out): &(&'static str, &'static str, bool)| {
         let found = count(name)?;
-        Some(Entry { label, count: number(found), share: (found * 100).div_ceil(all).min(100), is_out: *is_out })
+        Some(Entry {
+            label,
+            count: number(found),
+            share: (found * 100).div_ceil(all).min(100),
+            is_out: *is_out,
+        })
     };
     ENTRIES.iter().filter_map(entry).collect()
 }
@@ -219,7 +231,8 @@ mod tests {
 
     #[test]
     fn the_statement_to_add_stands_apart_from_the_reason() {
-        let Failure { text, statement } = failure("No. Add this statement to the policy: {\"Effect\":\"Allow\"}");
+        let Failure { text, statement } =
+            failure("No. Add this statement to the policy: {\"Effect\":\"Allow\"}");
         assert_eq!(text, "No. Add this statement to the policy:");
         assert_eq!(statement.as_deref(), Some("{\n  \"Effect\": \"Allow\"\n}"));
         assert_eq!(failure("a: {b").statement, None);

@@ -77,7 +77,9 @@ pub async fn show(visit: &Visit<'_>, id: &str) -> Shown {
             "disable" => client.kms("DisableKey", json!({ "KeyId": id })).await,
             _ => {
                 let policy = visit.form.raw("policy");
-                client.kms("PutKeyPolicy", json!({ "KeyId": id, "PolicyName": "default", "Policy": policy })).await
+                client
+                    .kms("PutKeyPolicy", json!({ "KeyId": id, "PolicyName": "default", "Policy": policy }))
+                    .await
             }
         };
         match done {
@@ -100,7 +102,11 @@ pub async fn show(visit: &Visit<'_>, id: &str) -> Shown {
         is_enabled: state == "Enabled",
         state,
         created: Moment::of(&key["CreationDate"]),
-        policy: if problem.is_some() && !given.is_empty() { given.to_owned() } else { pretty(&text(&policy, "Policy")) },
+        policy: if problem.is_some() && !given.is_empty() {
+            given.to_owned()
+        } else {
+            pretty(&text(&policy, "Policy"))
+        },
     };
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
 }

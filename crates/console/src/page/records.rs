@@ -57,7 +57,9 @@ async fn tracking_id(visit: &Visit<'_>, client: &Client<'_>, group: &str) -> Ans
     let arn = visit.console.realm.dataset_group(group).to_string();
     let input = json!({ "datasetGroupArn": arn, "maxResults": 1 });
     let listed = client.personalize("ListEventTrackers", input).await?;
-    let Some(tracker) = listed["eventTrackers"].as_array().and_then(|all| all.first()) else { return Ok(None) };
+    let Some(tracker) = listed["eventTrackers"].as_array().and_then(|all| all.first()) else {
+        return Ok(None);
+    };
     let input = json!({ "eventTrackerArn": tracker["eventTrackerArn"] });
     let described = client.personalize("DescribeEventTracker", input).await?;
     Ok(Some(text(&described["eventTracker"], "trackingId")))
@@ -170,7 +172,8 @@ fn camel(name: &str) -> String {
 }
 
 fn sample(kind: &Value) -> Value {
-    let word = kind.as_str().or_else(|| kind.as_array()?.iter().filter_map(Value::as_str).find(|k| *k != "null"));
+    let word =
+        kind.as_str().or_else(|| kind.as_array()?.iter().filter_map(Value::as_str).find(|k| *k != "null"));
     match word {
         Some("long" | "int") => json!(1),
         Some("float" | "double") => json!(1.5),
@@ -186,6 +189,9 @@ mod tests {
     #[test]
     fn fields_are_named_as_calls_name_them() {
         assert_eq!(camel("CATEGORY_L1"), "categoryL1");
-        assert_eq!((sample(&json!(["null", "float"])), sample(&json!("string"))), (json!(1.5), json!("text")));
+        assert_eq!(
+            (sample(&json!(["null", "float"])), sample(&json!("string"))),
+            (json!(1.5), json!("text"))
+        );
     }
 }

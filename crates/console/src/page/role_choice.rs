@@ -35,7 +35,8 @@ pub async fn trusting(client: &Client<'_>) -> Answer<Vec<RoleChoice>> {
 
 fn is_of_personalize(policy: &Value) -> bool {
     const SERVICE: &str = "personalize.amazonaws.com";
-    let statements = policy["Statement"].as_array().cloned().unwrap_or_else(|| vec![policy["Statement"].clone()]);
+    let statements =
+        policy["Statement"].as_array().cloned().unwrap_or_else(|| vec![policy["Statement"].clone()]);
     statements.iter().filter(|statement| statement["Effect"] == "Allow").any(|statement| {
         let services = &statement["Principal"]["Service"];
         services == SERVICE || services.as_array().is_some_and(|all| all.iter().any(|one| one == SERVICE))

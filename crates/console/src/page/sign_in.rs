@@ -38,7 +38,8 @@ pub async fn answer(
     if path != ["sign-in"] {
         let is_page = parts.method == Method::GET && path.len() > 0;
         let next = if is_page { parts.uri.path_and_query().map_or("", |path| path.as_str()) } else { "" };
-        let query = if next.is_empty() { String::new() } else { format!("?next={}", crate::client::segment(next)) };
+        let query =
+            if next.is_empty() { String::new() } else { format!("?next={}", crate::client::segment(next)) };
         return reply::to(&format!("{PATH}{query}"));
     }
     let query = Form::parse(parts.uri.query().unwrap_or_default());

@@ -7,9 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, BodyStream, Full};
-use futures_util::StreamExt;
-use multer::{Field, Multipart};
+use http_body_util::{BodyExt, Full};
+use multer::{Constraints, Field, Multipart, SizeLimit};
 
 use super::bucket;
 use crate::client::{Answer, Client, Refusal, object_path, segment};
@@ -18,6 +17,9 @@ use crate::visit::{Shown, Visit};
 
 /// What is held of an upload at once; a file larger than this goes up in parts of this size.
 const PART_BYTES: usize = 8 << 20;
+
+/// The most that a field of the form may hold that is no file.
+const FIELD_BYTES_MAX: u64 = 4096;
 
 /// Takes a form with the session's token, a prefix and a file, in this order.
 pub async fn take(
@@ -41,10 +43,10 @@ async fn taken(
 ) -> Answer<Leaving> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(content_type).map_err(wrong)?;
-    let stream = BodyStream::new(body).filter_map(|frame| async move {
-        frame.map(|frame| frame.into_data().ok()).transpose()
-    });
-    let mut form = Multipart::new(Box::pin(stream), boundary);
+    let fields =
+        SizeLimit::new().for_field("form-token", FIELD_BYTES_MAX).for_field("prefix", FIELD_BYTES_MAX);
+    let limits = Constraints::new().size_limit(fields);
+    let mut form = Multipart::with_constraints(body.into_data_stream(), boundary, limits);
     let (mut is_ours, mut prefix) = (false, String::new());
     while let Some(field) = form.next_field().await.map_err(wrong)? {
         match field.name().unwrap_or_default() {
