@@ -189,9 +189,11 @@ fn added(policy: &str, proposal: &str) -> String {
     policies::with_statement(policy, &statement).unwrap_or_else(|| proposal.to_owned())
 }
 
+/// A policy as it is shown: as its author set it, or indented where it is one long line.
 pub fn pretty(text: &str) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| text.to_owned())
+    let parsed = || serde_json::from_str::<serde_json::Value>(text).ok();
+    let indented = || parsed().and_then(|value| serde_json::to_string_pretty(&value).ok());
+    Some(text).filter(|text| text.contains('\n')).map(str::to_owned).or_else(indented).unwrap_or_default()
 }
 
 /// Gives the bytes of an object to be saved, whatever it says of itself: nothing of it is shown as a page.
