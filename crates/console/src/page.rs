@@ -1,6 +1,7 @@
 //! The pages, a file each, and what all have around them.
 
 pub mod bucket;
+pub mod confirm;
 pub mod dataset;
 pub mod dataset_group;
 pub mod event_tracker;

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use crate::form::{Form, cookie};
 use crate::page::{self, sign_in};
 use crate::visit::{Shown, Visit};
-use crate::{Console, assets, reply};
+use crate::{Console, assets, origin, reply};
 
 /// The most that a form may hold, but for uploads.
 const FORM_BYTES_MAX: usize = 2 << 20;
@@ -86,7 +86,8 @@ fn visit<'a>(
     form: Form,
 ) -> Visit<'a> {
     let query = Form::parse(parts.uri.query().unwrap_or_default());
-    Visit { console, session, session_id, peer, method: parts.method.clone(), query, form }
+    let origin = origin::of(parts, console.is_secure);
+    Visit { console, session, session_id, peer, method: parts.method.clone(), origin, query, form }
 }
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
@@ -101,7 +102,10 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group] => dataset_group::show(visit, group).await,
         ["groups", group, "delete"] if visit.is_post() => dataset_group::delete(visit, group).await,
         ["groups", group, "create-dataset"] => dataset::create(visit, group).await,
+        ["groups", group, "trackers"] => event_tracker::list(visit, group).await,
         ["groups", group, "trackers", "create"] => event_tracker::create(visit, group).await,
+        ["groups", group, "trackers", id] => event_tracker::show(visit, group, id).await,
+        ["groups", group, "trackers", id, "delete"] => event_tracker::delete(visit, group, id).await,
         ["groups", group, "datasets", kind] => dataset::show(visit, group, kind).await,
         ["groups", group, "datasets", kind, "delete"] if visit.is_post() => {
             dataset::delete(visit, group, kind).await
