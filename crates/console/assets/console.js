@@ -36,18 +36,23 @@ const command = document.querySelector("[data-cli-template]");
 if (command) {
   command.closest("details").hidden = false;
   const quoted = (text) => (/^[\w@%+=:,.\/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  // The rows of a list: what each holds, what it held before, and by what it is known.
+  const written = (members) => JSON.stringify(Object.fromEntries(Object.entries(members).sort()));
   const rows = (name) => {
     const found = [...document.querySelectorAll(`[data-cli-row="${name}"]`)];
     const list = found.map((row) => {
-      const members = [...row.querySelectorAll("[data-cli-member]")];
-      return members.map((field) => [field.dataset.cliMember, field.value.trim()]);
+      const fields = [...row.querySelectorAll("[data-cli-member]")];
+      const key = (row.querySelector("[data-cli-key]") ?? fields[0]).dataset.cliMember;
+      const members = Object.fromEntries(fields.map((field) => [field.dataset.cliMember, field.value.trim()]));
+      const isGone = row.querySelector("[data-cli-drop]")?.checked || members[key] === "";
+      const was = row.dataset.cliWas ? JSON.parse(row.dataset.cliWas) : null;
+      return { is: isGone ? "" : written(members), was: was ? written(was) : "", name: was ? was[key] : "" };
     });
-    const given = list.filter((members) => members[0][1] !== "");
-    return given.length ? given.map((members) => Object.fromEntries(members)) : undefined;
+    return list.filter((row) => row.is || row.was);
   };
+  const listed = (found) => (found.length ? `[${found.map((row) => row.is).join(",")}]` : "");
   const value = (name) => {
-    const list = rows(name);
-    if (list) return JSON.stringify(list);
+    if (document.querySelector(`[data-cli-row="${name}"]`)) return listed(rows(name).filter((row) => row.is));
     const fields = [...document.querySelectorAll(`[data-cli="${name}"]`)];
     const field = fields.find((field) => !["radio", "checkbox"].includes(field.type) || field.checked);
     const text = field ? field.value.trim() : "";
@@ -69,12 +74,24 @@ if (command) {
     let text = "", isWhole = true, at = start;
     while (at < template.length && template[at] !== "]") {
       const rest = template.slice(at);
-      const name = rest.match(/^\{([\w-]+)\}/);
+      const name = rest.match(/^\{(\w[\w-]*)\}/);
+      const added = rest.match(/^\{\+([\w-]+)\}/);
+      const gone = rest.match(/^\{-([\w-]+)\}/);
       const json = rest.match(/^'([^']*)'/);
       if (name) {
         isWhole &&= value(name[1]) !== "";
         text += quoted(value(name[1]) || `<${name[1]}>`);
         at += name[0].length;
+      } else if (added) {
+        const list = listed(rows(added[1]).filter((row) => row.is && row.is !== row.was));
+        isWhole &&= list !== "";
+        text += quoted(list);
+        at += added[0].length;
+      } else if (gone) {
+        const list = rows(gone[1]).filter((row) => row.was && row.is !== row.was);
+        isWhole &&= list.length > 0;
+        text += list.map((row) => quoted(row.name)).join(" ");
+        at += gone[0].length;
       } else if (json) {
         const given = filled(JSON.parse(json[1]));
         isWhole &&= given !== undefined;

@@ -92,7 +92,8 @@ fn visit<'a>(
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
-        bucket, dataset, dataset_group, event_tracker, export_job, import_job, job, key, records, role,
+        bucket, data_deletion_job, dataset, dataset_group, event_tracker, export_job, import_job, job, key,
+        records, role, tag,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -113,6 +114,11 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "datasets", kind, "import"] => import_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "export"] => export_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
+        ["groups", group, "deletions"] => data_deletion_job::list(visit, group).await,
+        ["groups", group, "deletions", "create"] => data_deletion_job::create(visit, group).await,
+        ["groups", group, "tags"] => tag::of_group(visit, group).await,
+        ["tags", arn] => tag::list(visit, arn).await,
+        ["tags", arn, "manage"] => tag::manage(visit, arn).await,
         ["jobs", kind, name] => job::show(visit, kind, name).await,
         ["jobs", kind, name, "progress"] => job::progress(visit, kind, name).await,
         ["jobs", kind, name, "cancel"] if visit.is_post() => job::cancel(visit, kind, name).await,
