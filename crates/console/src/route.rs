@@ -15,6 +15,9 @@ use crate::page::{self, sign_in};
 use crate::visit::{Shown, Visit};
 use crate::{Console, assets, reply};
 
+/// Pages at a group's place that are of no group.
+const NO_GROUP: [&str; 1] = ["create"];
+
 /// The most that a form may hold, but for uploads.
 const FORM_BYTES_MAX: usize = 2 << 20;
 pub const HOME: &str = "/console/groups";
@@ -86,7 +89,8 @@ fn visit<'a>(
     form: Form,
 ) -> Visit<'a> {
     let query = Form::parse(parts.uri.query().unwrap_or_default());
-    Visit { console, session, session_id, peer, method: parts.method.clone(), query, form }
+    let (method, path) = (parts.method.clone(), parts.uri.path().trim_end_matches('/').to_owned());
+    Visit { console, session, session_id, peer, method, path, query, form }
 }
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
@@ -125,6 +129,13 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["keys", id] => key::show(visit, id).await,
         _ => Ok(page::not_found(Some(visit))),
     }
+}
+
+/// The group that the page at a path belongs to.
+pub fn group_of(path: &str) -> Option<String> {
+    let mut segments = segments(path).into_iter();
+    let is_group = segments.next().is_some_and(|first| first == "groups");
+    segments.next().filter(|name| is_group && !NO_GROUP.contains(&name.as_str()))
 }
 
 // Below `/console`, decoded one by one, so that a slash within a name stays there.

@@ -18,6 +18,8 @@ pub struct Visit<'a> {
     pub session_id: String,
     pub peer: Option<IpAddr>,
     pub method: Method,
+    /// As it was asked for, encoded, without the query.
+    pub path: String,
     pub query: Form,
     /// What was sent, when something was; its token is this session's.
     pub form: Form,
