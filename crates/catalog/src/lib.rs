@@ -16,6 +16,7 @@ pub mod metric_attribution;
 pub mod page;
 pub mod policy;
 pub mod policy_version;
+pub mod put_count;
 pub mod role;
 pub mod run;
 pub mod schema;
@@ -23,6 +24,7 @@ pub mod sequencer;
 pub mod tag;
 pub mod user;
 
+pub use dataset::contents::{ContentsRow, Held, LastPuts};
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
@@ -39,6 +41,7 @@ pub use metric_attribution::{
     PromisedReport,
 };
 pub use page::Page;
+pub use put_count::PutCount;
 pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
 pub use sequencer::Sequencer;

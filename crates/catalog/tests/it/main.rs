@@ -5,9 +5,11 @@
 
 mod cancel;
 mod claim;
+mod contents;
 mod data_deletion_job;
 mod dataset_update;
 mod event;
+mod put_count;
 mod reject;
 mod run;
 
