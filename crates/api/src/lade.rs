@@ -1,6 +1,7 @@
 //! What this server offers beyond the service, under `/lade/v1/`: signed and permitted like the service's own
 //! operations, each by the permission of the one that it is nearest to.
 
+mod analysis;
 mod delivery;
 pub mod event;
 pub mod job;
@@ -26,6 +27,7 @@ const JOBS: &str = "/lade/v1/jobs";
 const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
+const ANALYSES: &str = "/lade/v1/analyses";
 
 /// What is answered piece by piece.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -91,6 +93,8 @@ pub enum Asked {
     DescribeJob(String),
     CancelJob(String),
     ListDeliveries,
+    CreateAnalysis,
+    DescribeAnalysis,
     Unknown,
 }
 
@@ -102,6 +106,8 @@ impl Asked {
             Asked::DescribeJob(_) => "DescribeJob",
             Asked::CancelJob(_) => "CancelJob",
             Asked::ListDeliveries => "ListDeliveries",
+            Asked::CreateAnalysis => "CreateAnalysis",
+            Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::Unknown => "unknown",
         }
     }
@@ -114,6 +120,11 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     if (method, path) == (&Method::GET, DELIVERIES) {
         return Some(Asked::ListDeliveries);
+    }
+    match (method, path) {
+        (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
+        _ => {}
     }
     let Some(rest) = path.strip_prefix(JOBS) else { return Some(Asked::Unknown) };
     let asked = match (method, rest.strip_prefix('/')) {
@@ -142,6 +153,8 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::DescribeJob(arn) => reply::body(&job::describe(api, call, &read_arn(&arn)?).await?),
         Asked::CancelJob(arn) => reply::body(&job::cancel(api, call, &read_arn(&arn)?).await?),
         Asked::ListDeliveries => reply::body(&delivery::list(api, call).await?),
+        Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
+        Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())

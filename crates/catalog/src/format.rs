@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 23] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -18,6 +18,7 @@ const TABLES: [&str; 22] = [
     metric_attribution::TABLES,
     run::TABLES,
     job::TABLES,
+    job::analysis::TABLES,
     job::claim::TABLES,
     job::reject::TABLES,
     job::event::TABLES,
