@@ -1,6 +1,7 @@
 //! What this server offers beyond the service, under `/lade/v1/`: signed and permitted like the service's own
 //! operations, each by the permission of the one that it is nearest to.
 
+mod analysis;
 mod dataset;
 mod delivery;
 pub mod event;
@@ -29,6 +30,7 @@ const DATASETS: &str = "/lade/v1/datasets";
 const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
+const ANALYSES: &str = "/lade/v1/analyses";
 
 /// What is answered piece by piece.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -96,6 +98,8 @@ pub enum Asked {
     ListDeliveries,
     ListDatasets,
     DescribeDataset(String),
+    CreateAnalysis,
+    DescribeAnalysis,
     Unknown,
 }
 
@@ -109,6 +113,8 @@ impl Asked {
             Asked::ListDeliveries => "ListDeliveries",
             Asked::ListDatasets => "ListDatasetContents",
             Asked::DescribeDataset(_) => "DescribeDatasetContents",
+            Asked::CreateAnalysis => "CreateAnalysis",
+            Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::Unknown => "unknown",
         }
     }
@@ -124,6 +130,11 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     if let Some(rest) = path.strip_prefix(DATASETS) {
         return Some(if method == Method::GET { of_datasets(rest) } else { Asked::Unknown });
+    }
+    match (method, path) {
+        (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
+        _ => {}
     }
     let Some(rest) = path.strip_prefix(JOBS) else { return Some(Asked::Unknown) };
     let asked = match (method, rest.strip_prefix('/')) {
@@ -164,6 +175,8 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
             reply::body(&dataset::list(api, call, dataset::read_query(call.query.as_deref())?).await?)
         }
         Asked::DescribeDataset(arn) => reply::body(&dataset::describe(api, call, &read_arn(&arn)?).await?),
+        Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
+        Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())

@@ -307,7 +307,7 @@ fn request(job: &JobRow) -> Result<(String, Option<&'static str>)> {
             (request.path, Some(request.ingestion_mode.as_str()))
         }
         JobKind::Deletion => (job.deletion_request()?.data_location, None),
-        JobKind::Update => (String::new(), None),
+        JobKind::Update | JobKind::Analysis => (String::new(), None),
     })
 }
 
@@ -354,7 +354,7 @@ fn ledger(
         }
         JobKind::Export => report.get("ledger").cloned(),
         JobKind::Deletion => Some(json!({ "recordsDeleted": records_deleted })),
-        JobKind::Update => None,
+        JobKind::Update | JobKind::Analysis => None,
     }
 }
 
