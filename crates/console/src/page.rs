@@ -10,6 +10,7 @@ pub mod export_job;
 pub mod import_job;
 pub mod job;
 pub mod key;
+pub mod policies;
 pub mod records;
 pub mod role;
 pub mod role_choice;
@@ -23,8 +24,9 @@ use http::StatusCode;
 
 use crate::assets::{SCRIPT, STYLE};
 use crate::client::Refusal;
-use crate::reply;
+use crate::navigation::{self, GroupLinks, Link};
 use crate::visit::Visit;
+use crate::{reply, route};
 
 /// The head of a page, the way to it, and who looks at it.
 pub struct Frame {
@@ -34,6 +36,9 @@ pub struct Frame {
     pub script: &'static str,
     /// `None`: nobody is signed in.
     pub visitor: Option<Visitor>,
+    pub home: Link,
+    pub group: Option<GroupLinks>,
+    pub account: Vec<Link>,
 }
 
 pub struct Visitor {
@@ -48,6 +53,13 @@ pub struct Crumb {
     pub path: String,
 }
 
+impl Visitor {
+    /// The end of the ARN, by which people know each other.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or_default()
+    }
+}
+
 impl Frame {
     pub fn new(visit: &Visit<'_>, title: &str, crumbs: &[(&str, String)]) -> Frame {
         let crumb = |(text, path): &(&str, String)| Crumb { text: (*text).to_owned(), path: path.clone() };
@@ -59,7 +71,10 @@ impl Frame {
             account: realm.account.clone(),
         };
         let crumbs = crumbs.iter().map(crumb).collect();
-        Frame { crumbs, visitor: Some(visitor), ..Frame::plain(title) }
+        let path = visit.path.as_str();
+        let (home, account) = (navigation::home(path), navigation::of_account(path));
+        let group = route::group_of(path).map(|group| navigation::of_group(path, &group));
+        Frame { crumbs, visitor: Some(visitor), home, group, account, ..Frame::plain(title) }
     }
 
     /// For somebody who is not signed in.
@@ -70,6 +85,9 @@ impl Frame {
             style: &STYLE.name,
             script: &SCRIPT.name,
             visitor: None,
+            home: navigation::home(""),
+            group: None,
+            account: Vec::new(),
         }
     }
 

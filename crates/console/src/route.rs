@@ -15,6 +15,9 @@ use crate::page::{self, sign_in};
 use crate::visit::{Shown, Visit};
 use crate::{Console, assets, origin, reply};
 
+/// Pages at a group's place that are of no group.
+const NO_GROUP: [&str; 1] = ["create"];
+
 /// The most that a form may hold, but for uploads.
 const FORM_BYTES_MAX: usize = 2 << 20;
 pub const HOME: &str = "/console/groups";
@@ -87,7 +90,8 @@ fn visit<'a>(
 ) -> Visit<'a> {
     let query = Form::parse(parts.uri.query().unwrap_or_default());
     let origin = origin::of(parts, console.is_secure);
-    Visit { console, session, session_id, peer, method: parts.method.clone(), origin, query, form }
+    let (method, path) = (parts.method.clone(), parts.uri.path().trim_end_matches('/').to_owned());
+    Visit { console, session, session_id, peer, method, path, origin, query, form }
 }
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
@@ -101,7 +105,7 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups"] => dataset_group::list(visit).await,
         ["groups", "create"] => dataset_group::create(visit).await,
         ["groups", group] => dataset_group::show(visit, group).await,
-        ["groups", group, "delete"] if visit.is_post() => dataset_group::delete(visit, group).await,
+        ["groups", group, "delete"] => dataset_group::delete(visit, group).await,
         ["groups", group, "create-dataset"] => dataset::create(visit, group).await,
         ["groups", group, "trackers"] => event_tracker::list(visit, group).await,
         ["groups", group, "trackers", "create"] => event_tracker::create(visit, group).await,
@@ -126,15 +130,25 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["buckets", name] => bucket::show(visit, name).await,
         ["buckets", name, "policy"] => bucket::policy(visit, name).await,
         ["buckets", name, "object"] => bucket::object(visit, name).await,
-        ["buckets", name, "delete-object"] if visit.is_post() => bucket::delete_object(visit, name).await,
+        ["buckets", name, "delete-object"] => bucket::delete_object(visit, name).await,
+        ["buckets", name, "delete"] => bucket::delete(visit, name).await,
         ["roles"] => role::list(visit).await,
         ["roles", "create"] => role::create(visit).await,
         ["roles", name] => role::show(visit, name).await,
+        ["roles", name, "delete"] => role::delete(visit, name).await,
         ["roles", name, "policies", policy] => role::policy(visit, name, policy).await,
         ["keys"] => key::list(visit).await,
+        ["keys", id, "delete"] => key::delete(visit, id).await,
         ["keys", id] => key::show(visit, id).await,
         _ => Ok(page::not_found(Some(visit))),
     }
+}
+
+/// The group that the page at a path belongs to.
+pub fn group_of(path: &str) -> Option<String> {
+    let mut segments = segments(path).into_iter();
+    let is_group = segments.next().is_some_and(|first| first == "groups");
+    segments.next().filter(|name| is_group && !NO_GROUP.contains(&name.as_str()))
 }
 
 // Below `/console`, decoded one by one, so that a slash within a name stays there.
