@@ -12,6 +12,7 @@ mod origin;
 mod page;
 mod reply;
 mod route;
+mod schema;
 mod session;
 mod visit;
 mod xml;
