@@ -1,6 +1,7 @@
 //! The pages, a file each, and what all have around them.
 
 pub mod bucket;
+pub mod confirm;
 pub mod dataset;
 pub mod dataset_group;
 pub mod event_tracker;
@@ -8,6 +9,7 @@ pub mod export_job;
 pub mod import_job;
 pub mod job;
 pub mod key;
+pub mod policies;
 pub mod records;
 pub mod role;
 pub mod role_choice;

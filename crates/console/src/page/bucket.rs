@@ -1,11 +1,13 @@
 //! Buckets: the list and a new one, what lies in one, its policy, and single objects.
 
 use askama::Template;
-use http::header::{CONTENT_DISPOSITION, HeaderValue};
+use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
 
-use super::Frame;
-use crate::client::{Refusal, object_path, segment};
+use super::confirm::Question;
+use super::{Frame, policies};
+use crate::client::{Answer, Client, Refusal, object_path, segment};
 use crate::markup::size;
 use crate::reply;
 use crate::route::status_of;
@@ -34,7 +36,8 @@ struct EntryRow {
     path: String,
     size: Option<String>,
     modified: String,
-    key: String,
+    /// `None` for a folder.
+    delete_path: Option<String>,
 }
 
 #[derive(Template)]
@@ -57,6 +60,8 @@ struct Policy<'a> {
     name: &'a str,
     policy: String,
     is_kept: bool,
+    /// Whether the text is what Personalize needs, not yet kept.
+    is_proposed: bool,
     proposal: String,
 }
 
@@ -86,6 +91,13 @@ pub async fn list(visit: &Visit<'_>) -> Shown {
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
 }
 
+/// The names of the buckets that a visitor may list.
+pub async fn names(client: &Client<'_>) -> Answer<Vec<String>> {
+    let listed = client.s3(Method::GET, "/".to_owned(), "").await?;
+    let buckets = listed.child("Buckets").into_iter().flat_map(|buckets| buckets.all("Bucket"));
+    Ok(buckets.map(|bucket| bucket.text_of(&["Name"]).to_owned()).collect())
+}
+
 pub async fn show(visit: &Visit<'_>, bucket: &str) -> Shown {
     shown(visit, bucket, None).await
 }
@@ -93,25 +105,28 @@ pub async fn show(visit: &Visit<'_>, bucket: &str) -> Shown {
 /// The page of a bucket, with what was refused there.
 pub async fn shown(visit: &Visit<'_>, bucket: &str, problem: Option<&Refusal>) -> Shown {
     let prefix = visit.query.raw("prefix");
-    let mut query =
-        format!("/{}?list-type=2&delimiter=%2F&max-keys=200&prefix={}", segment(bucket), segment(prefix));
+    let mut query = format!(
+        "/{}?list-type=2&delimiter=%2F&encoding-type=url&max-keys=200&prefix={}",
+        segment(bucket),
+        segment(prefix)
+    );
     if let Some(token) = visit.query.given("next") {
         query.push_str(&format!("&continuation-token={}", segment(token)));
     }
     let listed = visit.client().s3(Method::GET, query, "").await?;
     let folders = listed.all("CommonPrefixes").map(|folder| {
-        let key = folder.text_of(&["Prefix"]).to_owned();
+        let key = decoded(folder.text_of(&["Prefix"]));
         let path = format!("{}?prefix={}", path(bucket), segment(&key));
-        EntryRow { name: below(prefix, &key), path, size: None, modified: String::new(), key }
+        EntryRow { name: below(prefix, &key), path, size: None, modified: String::new(), delete_path: None }
     });
     let objects = listed.all("Contents").map(|object| {
-        let key = object.text_of(&["Key"]).to_owned();
+        let key = decoded(object.text_of(&["Key"]));
         EntryRow {
             name: below(prefix, &key),
             path: format!("{}/object?key={}", path(bucket), segment(&key)),
             size: Some(size(object.text_of(&["Size"]).parse().unwrap_or_default())),
             modified: object.text_of(&["LastModified"]).to_owned(),
-            key,
+            delete_path: Some(format!("{}/delete-object?key={}", path(bucket), segment(&key))),
         }
     });
     let next = Some(listed.text_of(&["NextContinuationToken"])).filter(|token| !token.is_empty());
@@ -126,6 +141,11 @@ pub async fn shown(visit: &Visit<'_>, bucket: &str, problem: Option<&Refusal>) -
             .map(|token| format!("{}?prefix={}&next={}", path(bucket), segment(prefix), segment(token))),
     };
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
+}
+
+// Keys come encoded: not all of them can stand in XML.
+fn decoded(key: &str) -> String {
+    percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 fn below(prefix: &str, key: &str) -> String {
@@ -150,25 +170,23 @@ pub async fn policy(visit: &Visit<'_>, bucket: &str) -> Shown {
         Err(refusal) => return Err(refusal),
     };
     let problem = problem.as_ref();
-    let policy = if problem.is_some() { visit.form.raw("policy").to_owned() } else { policy };
+    let proposal = policies::of_bucket(bucket);
+    let is_proposed = !visit.is_post() && visit.query.get("add") == "personalize";
+    let policy = match problem {
+        Some(_) => visit.form.raw("policy").to_owned(),
+        None if is_proposed => added(&policy, &proposal),
+        None => policy,
+    };
     let frame = visit.frame("Bucket policy", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]);
-    let page = Policy { frame, problem, name: bucket, policy, is_kept, proposal: proposal(bucket) };
+    let page = Policy { frame, problem, name: bucket, policy, is_kept, is_proposed, proposal };
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
 }
 
-/// What lets Personalize read and write a bucket.
-/// Source: "Giving Amazon Personalize access to Amazon S3 resources".
-fn proposal(bucket: &str) -> String {
-    let policy = serde_json::json!({
-        "Version": "2012-10-17", "Id": "PersonalizeS3BucketAccessPolicy",
-        "Statement": [{
-            "Sid": "PersonalizeS3BucketAccessPolicy", "Effect": "Allow",
-            "Principal": { "Service": "personalize.amazonaws.com" },
-            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-            "Resource": [format!("arn:aws:s3:::{bucket}"), format!("arn:aws:s3:::{bucket}/*")],
-        }],
-    });
-    serde_json::to_string_pretty(&policy).unwrap_or_default()
+// A policy that lets others in keeps doing so.
+fn added(policy: &str, proposal: &str) -> String {
+    let parsed: serde_json::Value = serde_json::from_str(proposal).unwrap_or_default();
+    let statement = parsed["Statement"][0].to_string();
+    policies::with_statement(policy, &statement).unwrap_or_else(|| proposal.to_owned())
 }
 
 pub fn pretty(text: &str) -> String {
@@ -182,19 +200,58 @@ pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
     let mut answer = visit.client().s3_open(bucket, key).await?;
     let name = key.rsplit('/').next().unwrap_or_default();
     let disposition = format!("attachment; filename*=UTF-8''{}", segment(name));
+    let length = answer.headers_mut().remove(CONTENT_LENGTH);
     answer.headers_mut().clear();
+    if let Some(length) = length {
+        answer.headers_mut().insert(CONTENT_LENGTH, length);
+    }
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         answer.headers_mut().insert(CONTENT_DISPOSITION, disposition);
     }
-    answer
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    let bytes = HeaderValue::from_static("application/octet-stream");
+    answer.headers_mut().insert(CONTENT_TYPE, bytes);
     Ok(answer)
 }
 
+/// Asks, then deletes an object: what is deleted can't be had back.
 pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
-    let key = visit.form.raw("key");
-    visit.client().s3(Method::DELETE, object_path(bucket, key), "").await?;
+    let key = if visit.is_post() { visit.form.raw("key") } else { visit.query.raw("key") };
     let folder = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-    Ok(reply::to(&format!("{}?prefix={}", path(bucket), segment(&folder))))
+    let back = format!("{}?prefix={}", path(bucket), segment(&folder));
+    let mut problem = None;
+    if visit.is_post() {
+        match visit.client().s3(Method::DELETE, object_path(bucket, key), "").await {
+            Ok(_) => return Ok(reply::to(&back)),
+            Err(refusal) => problem = Some(refusal),
+        }
+    }
+    Question {
+        frame: visit.frame("Delete object", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
+        problem: problem.as_ref(),
+        losses: vec![format!("s3://{bucket}/{key} is deleted for good.")],
+        word: "Delete",
+        back,
+        fields: vec![("key", key.to_owned())],
+    }
+    .ask()
+}
+
+/// Asks, then deletes a bucket that holds nothing.
+pub async fn delete(visit: &Visit<'_>, bucket: &str) -> Shown {
+    let mut problem = None;
+    if visit.is_post() {
+        match visit.client().s3(Method::DELETE, format!("/{}", segment(bucket)), "").await {
+            Ok(_) => return Ok(reply::to(HOME)),
+            Err(refusal) => problem = Some(refusal),
+        }
+    }
+    Question {
+        frame: visit.frame("Delete bucket", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
+        problem: problem.as_ref(),
+        losses: vec![format!("The bucket {bucket} and its policy are deleted; it must be empty.")],
+        word: "Delete",
+        back: path(bucket),
+        fields: vec![],
+    }
+    .ask()
 }

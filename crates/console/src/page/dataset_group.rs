@@ -1,12 +1,15 @@
 //! Dataset groups: the list, a new one, and one with all that it holds.
 
 use askama::Template;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::Frame;
-use crate::client::{Refusal, segment};
-use crate::markup::{Moment, status, tone};
+use super::confirm::Question;
+use super::role_choice::{self, RoleChoice};
+use super::{Frame, key};
+use crate::client::{Answer, Client, Refusal, segment};
+use crate::form::Form;
+use crate::markup::{Moment, number, status, tone};
 use crate::reply;
 use crate::route::{HOME, status_of};
 use crate::visit::{Shown, Visit};
@@ -53,6 +56,11 @@ struct Create<'a> {
     name: &'a str,
     domain: &'a str,
     domains: [(&'static str, &'static str); 3],
+    key_arn: &'a str,
+    keys: Vec<String>,
+    role: &'a str,
+    role_arn: &'a str,
+    roles: Vec<RoleChoice>,
     tags: Vec<(String, String)>,
 }
 
@@ -64,6 +72,8 @@ struct DatasetRow {
     import_path: String,
     status: String,
     tone: &'static str,
+    /// Records of import jobs, and put ones; `None` where they may not be seen.
+    rows: Option<(String, String)>,
 }
 
 struct TrackerRow {
@@ -128,24 +138,43 @@ fn domain(group: &Value) -> &'static str {
 }
 
 pub async fn create(visit: &Visit<'_>) -> Shown {
-    let name = visit.form.get("name");
-    let domain = visit.form.get("domain");
+    let (client, form) = (visit.client(), &visit.form);
     let mut problem = None;
     if visit.is_post() {
-        let mut input = json!({ "name": name });
-        if !domain.is_empty() {
-            input["domain"] = domain.into();
-        }
-        add_tags(&mut input, &visit.form.tags());
-        match visit.client().personalize("CreateDatasetGroup", input).await {
-            Ok(_) => return Ok(reply::to(&path(name))),
+        match client.personalize("CreateDatasetGroup", input(form)).await {
+            Ok(_) => return Ok(reply::to(&path(form.get("name")))),
             Err(refusal) => problem = Some(refusal),
         }
     }
-    let frame = visit.frame("Create dataset group", &[("Dataset groups", HOME.to_owned())]);
-    let (problem, tags) = (problem.as_ref(), visit.form.tags());
-    let page = Create { frame, problem, name, domain, domains: DOMAINS, tags };
+    let problem = problem.as_ref();
+    let page = Create {
+        frame: visit.frame("Create dataset group", &[("Dataset groups", HOME.to_owned())]),
+        problem,
+        name: form.get("name"),
+        domain: form.get("domain"),
+        domains: DOMAINS,
+        key_arn: form.get("key-arn"),
+        keys: key::arns(&client).await,
+        role: form.get("role"),
+        role_arn: form.get("role-arn"),
+        roles: role_choice::trusting(&client).await?,
+        tags: form.tags(),
+    };
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
+}
+
+// A role is sent with a key only: the service takes it for nothing else here.
+fn input(form: &Form) -> Value {
+    let mut input = json!({ "name": form.get("name") });
+    if let Some(domain) = form.given("domain") {
+        input["domain"] = domain.into();
+    }
+    if let Some(key_arn) = form.given("key-arn") {
+        input["kmsKeyArn"] = key_arn.into();
+        input["roleArn"] = role_choice::chosen(form).into();
+    }
+    add_tags(&mut input, &form.tags());
+    input
 }
 
 /// Puts tags into the input of an operation, where there are any.
@@ -161,25 +190,17 @@ pub async fn show(visit: &Visit<'_>, group: &str) -> Shown {
     let arn = visit.console.realm.dataset_group(group).to_string();
     let described = client.personalize("DescribeDatasetGroup", json!({ "datasetGroupArn": arn })).await?;
     let described = &described["datasetGroup"];
-    let listed =
-        client.personalize("ListDatasets", json!({ "datasetGroupArn": arn, "maxResults": 100 })).await?;
-    let trackers =
-        client.personalize("ListEventTrackers", json!({ "datasetGroupArn": arn, "maxResults": 100 })).await?;
-    let empty = Vec::new();
-    let found = listed["datasets"].as_array().unwrap_or(&empty);
-    let datasets: Vec<DatasetRow> =
-        TYPES.iter().map(|(kind, name)| dataset_row(group, kind, name, found)).collect();
+    let of_group = json!({ "datasetGroupArn": arn, "maxResults": 100 });
+    let listed = client.personalize("ListDatasets", of_group.clone()).await?;
+    let trackers = client.personalize("ListEventTrackers", of_group).await?;
+    // Counts are an extra: without them the page is as useful as it can be.
+    let of_group = format!("/datasets?datasetGroupArn={}", segment(&arn));
+    let counted = client.lade(Method::GET, &of_group).await.unwrap_or_default();
+    let dataset = |(kind, name): &(&str, &'static str)| dataset_row(group, kind, name, &listed, &counted);
+    let datasets: Vec<DatasetRow> = TYPES.iter().map(dataset).collect();
     let mut rows = Vec::new();
-    for tracker in trackers["eventTrackers"].as_array().unwrap_or(&empty) {
-        let input = json!({ "eventTrackerArn": tracker["eventTrackerArn"] });
-        let described = client.personalize("DescribeEventTracker", input).await?;
-        let word = text(tracker, "status");
-        rows.push(TrackerRow {
-            name: text(tracker, "name"),
-            status: status(&word),
-            tone: tone(&word),
-            tracking_id: text(&described["eventTracker"], "trackingId"),
-        });
+    for tracker in trackers["eventTrackers"].as_array().into_iter().flatten() {
+        rows.push(tracker_row(&client, tracker).await?);
     }
     let word = text(described, "status");
     let page = Show {
@@ -199,12 +220,29 @@ pub async fn show(visit: &Visit<'_>, group: &str) -> Shown {
     Ok(reply::page(StatusCode::OK, &page))
 }
 
-fn dataset_row(group: &str, kind: &str, name: &'static str, found: &[Value]) -> DatasetRow {
-    let is_so = |dataset: &&Value| {
-        dataset["datasetType"].as_str().is_some_and(|word| word.eq_ignore_ascii_case(kind))
-    };
-    let dataset = found.iter().find(is_so);
-    let word = dataset.map(|dataset| text(dataset, "status")).unwrap_or_default();
+async fn tracker_row(client: &Client<'_>, tracker: &Value) -> Answer<TrackerRow> {
+    let input = json!({ "eventTrackerArn": tracker["eventTrackerArn"] });
+    let described = client.personalize("DescribeEventTracker", input).await?;
+    let word = text(tracker, "status");
+    Ok(TrackerRow {
+        name: text(tracker, "name"),
+        status: status(&word),
+        tone: tone(&word),
+        tracking_id: text(&described["eventTracker"], "trackingId"),
+    })
+}
+
+fn dataset_row(group: &str, kind: &str, name: &'static str, listed: &Value, counted: &Value) -> DatasetRow {
+    let all = |value: &Value| value["datasets"].as_array().cloned().unwrap_or_default();
+    let is_so =
+        |dataset: &Value| dataset["datasetType"].as_str().is_some_and(|word| word.eq_ignore_ascii_case(kind));
+    let dataset = all(listed).into_iter().find(is_so);
+    let word = dataset.as_ref().map(|dataset| text(dataset, "status")).unwrap_or_default();
+    let is_of_it = |counts: &Value| dataset.as_ref().is_some_and(|d| d["datasetArn"] == counts["datasetArn"]);
+    let rows = all(counted).into_iter().find(is_of_it).map(|counts| {
+        let count = |origin: &str| counts["rows"][origin].as_u64().unwrap_or_default();
+        (number(count("bulk")), number(count("put") + count("waiting")))
+    });
     let own = format!("{}/datasets/{kind}", path(group));
     DatasetRow {
         name,
@@ -213,13 +251,33 @@ fn dataset_row(group: &str, kind: &str, name: &'static str, found: &[Value]) -> 
         create_path: format!("{}/create-dataset?type={kind}", path(group)),
         status: status(&word),
         tone: tone(&word),
+        rows,
     }
 }
 
+/// Asks, then deletes a group that holds nothing.
 pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
-    let arn = visit.console.realm.dataset_group(group).to_string();
-    visit.client().personalize("DeleteDatasetGroup", json!({ "datasetGroupArn": arn })).await?;
-    Ok(reply::to(HOME))
+    let mut problem = None;
+    if visit.is_post() {
+        let arn = visit.console.realm.dataset_group(group).to_string();
+        match visit.client().personalize("DeleteDatasetGroup", json!({ "datasetGroupArn": arn })).await {
+            Ok(_) => return Ok(reply::to(HOME)),
+            Err(refusal) => problem = Some(refusal),
+        }
+    }
+    let losses = [
+        format!("The dataset group {group} is deleted."),
+        "Delete its datasets, event tracker and metric attribution first.".to_owned(),
+    ];
+    Question {
+        frame: visit.frame("Delete dataset group", &crumbs(group)),
+        problem: problem.as_ref(),
+        losses: losses.into(),
+        word: "Delete",
+        back: path(group),
+        fields: vec![],
+    }
+    .ask()
 }
 
 pub fn text(value: &Value, member: &str) -> String {

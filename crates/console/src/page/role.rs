@@ -3,16 +3,18 @@
 use askama::Template;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
 
-use super::Frame;
-use super::bucket::pretty;
+use super::bucket::{self, pretty};
+use super::confirm::Question;
+use super::{Frame, policies};
 use crate::client::{Answer, Client, Refusal, segment};
 use crate::reply;
 use crate::route::status_of;
 use crate::visit::{Shown, Visit};
 
 const HOME: &str = "/console/roles";
+/// So many buckets, at most, stand in the policy that is proposed for a new role.
+const BUCKETS_MAX: usize = 5;
 
 struct RoleRow {
     name: String,
@@ -37,6 +39,8 @@ struct Create<'a> {
     trust: String,
     policy_name: &'a str,
     policy: String,
+    /// Whether the proposed policy is about buckets that there are.
+    has_buckets: bool,
 }
 
 struct PolicyRow {
@@ -83,7 +87,7 @@ pub async fn list(visit: &Visit<'_>) -> Shown {
         }
     };
     let rows = listed.members("Roles").map(row).collect();
-    Ok(reply::page(StatusCode::OK, &List { frame: visit.frame("Roles", &[]), rows }))
+    Ok(reply::page(StatusCode::OK, &List { frame: visit.frame("IAM roles", &[]), rows }))
 }
 
 pub async fn create(visit: &Visit<'_>) -> Shown {
@@ -97,25 +101,23 @@ pub async fn create(visit: &Visit<'_>) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    let or = |field: &str, proposal: serde_json::Value| match form.raw(field) {
-        "" => serde_json::to_string_pretty(&proposal).unwrap_or_default(),
+    let buckets = bucket::names(&visit.client()).await.unwrap_or_default();
+    let buckets: Vec<&str> = buckets.iter().map(String::as_str).take(BUCKETS_MAX).collect();
+    let or = |field: &str, proposal: String| match form.raw(field) {
+        "" => proposal,
         given => given.to_owned(),
     };
-    let account = &visit.console.realm.account;
-    let trust = json!({ "Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Principal": { "Service": "personalize.amazonaws.com" }, "Action": "sts:AssumeRole",
-        "Condition": { "StringEquals": { "aws:SourceAccount": account } } }] });
-    let policy = json!({ "Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-        "Resource": ["arn:aws:s3:::bucket-name", "arn:aws:s3:::bucket-name/*"] }] });
+    let trust = policies::trust(&visit.console.realm.account);
+    let of_buckets = policies::of_role(if buckets.is_empty() { &["bucket-name"] } else { &buckets });
     let problem = problem.as_ref();
     let page = Create {
-        frame: visit.frame("Create role", &[("Roles", HOME.to_owned())]),
+        frame: visit.frame("Create role", &[("IAM roles", HOME.to_owned())]),
         problem,
         name,
         trust: or("trust", trust),
         policy_name,
-        policy: or("policy", policy),
+        policy: or("policy", of_buckets),
+        has_buckets: !buckets.is_empty(),
     };
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
 }
@@ -162,7 +164,7 @@ pub async fn show(visit: &Visit<'_>, name: &str) -> Shown {
         None => pretty(&decoded(&of("AssumeRolePolicyDocument"))),
     };
     let page = Show {
-        frame: visit.frame(name, &[("Roles", HOME.to_owned())]),
+        frame: visit.frame(name, &[("IAM roles", HOME.to_owned())]),
         problem,
         path: path(name),
         arn: of("Arn"),
@@ -199,10 +201,45 @@ pub async fn policy(visit: &Visit<'_>, role: &str, policy: &str) -> Shown {
         (None, "new") => String::new(),
         (None, policy) => document(&client, role, policy).await?,
     };
-    let frame = visit.frame("Role policy", &[("Roles", HOME.to_owned()), (role, path(role))]);
+    let frame = visit.frame("Role policy", &[("IAM roles", HOME.to_owned()), (role, path(role))]);
     let name = if policy == "new" { visit.form.get("name") } else { policy };
     let page = EditPolicy { frame, problem, name, document };
     Ok(reply::page(problem.map_or(StatusCode::OK, status_of), &page))
+}
+
+/// Asks, then deletes a role with its own policies; those of the account are detached.
+pub async fn delete(visit: &Visit<'_>, role: &str) -> Shown {
+    let mut problem = None;
+    if visit.is_post() {
+        match remove(&visit.client(), role).await {
+            Ok(()) => return Ok(reply::to(HOME)),
+            Err(refusal) => problem = Some(refusal),
+        }
+    }
+    let used = "Jobs that name it fail from now on, and running ones when their keys run out.";
+    Question {
+        frame: visit.frame("Delete role", &[("IAM roles", HOME.to_owned()), (role, path(role))]),
+        problem: problem.as_ref(),
+        losses: vec![format!("The role {role} and its policies are deleted."), used.to_owned()],
+        word: "Delete",
+        back: path(role),
+        fields: vec![],
+    }
+    .ask()
+}
+
+async fn remove(client: &Client<'_>, role: &str) -> Answer<()> {
+    let named = ("RoleName", role);
+    let attached = client.iam("ListAttachedRolePolicies", &[named]).await?;
+    for policy in attached.members("AttachedPolicies") {
+        let arn = policy.text_of(&["PolicyArn"]);
+        client.iam("DetachRolePolicy", &[named, ("PolicyArn", arn)]).await?;
+    }
+    let own = client.iam("ListRolePolicies", &[named]).await?;
+    for policy in own.members("PolicyNames") {
+        client.iam("DeleteRolePolicy", &[named, ("PolicyName", &policy.text)]).await?;
+    }
+    client.iam("DeleteRole", &[named]).await.map(drop)
 }
 
 async fn document(client: &Client<'_>, role: &str, policy: &str) -> Answer<String> {

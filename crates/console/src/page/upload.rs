@@ -57,6 +57,9 @@ async fn taken(
                 if name.is_empty() {
                     return Err(refusal("Choose a file first."));
                 }
+                if !prefix.is_empty() && !prefix.ends_with('/') {
+                    prefix.push('/');
+                }
                 store(&visit.client(), bucket, &format!("{prefix}{name}"), field).await?;
                 return Ok(reply::to(&format!("{}?prefix={}", bucket::path(bucket), segment(&prefix))));
             }
