@@ -362,6 +362,7 @@ def test_whoever_may_nothing_sees_refusals_and_no_data(world, root):
     for path in (f"/console/buckets/{world.bucket}/delete-object", f"/console/buckets/{world.bucket}"):
         assert surfer.post(path, key="in/items.csv").status in (403, 404, 200)
     assert world.workshop.s3.head_object(Bucket=world.bucket, Key="in/items.csv")
+    settled(world)
     lines = [json.loads(line) for line in (world.server.data_dir / "audit.log").read_text().splitlines()]
     theirs = [line for line in lines if line["userIdentity"].get("arn") == user.arn]
     assert {"ListDatasetGroups", "CreateDatasetGroup"} <= {line["eventName"] for line in theirs}
