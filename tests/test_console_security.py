@@ -10,13 +10,11 @@ import pytest
 from botocore.config import Config
 
 from support.certificates import Authority
+from support.console import MARK, World
 from support.policies import allow
-from support.schemas import INTERACTIONS, ITEMS
 from support.server import ROOT_KEY, ROOT_SECRET, Server
-from support.surfer import COOKIE, Surfer, routes
-from support.workshop import Workshop
+from support.surfer import COOKIE, Surfer
 
-MARK = "only-for-those-who-may"
 FIELDS = {
     "name": "made", "policy": "{}", "trust": "{}", "document": "{}", "policy-name": "p", "description": "made",
     "do": "disable", "key": "in/items.csv", "records": '[{"itemId":"made"}]', "domain": "", "type": "USERS",
@@ -24,55 +22,6 @@ FIELDS = {
     "role-arn": "arn:aws:iam::000000000000:role/PersonalizeRole", "mode": "ALL", "tag-key": "made", "tag-value": "made",
     "confirm": "yes",
 }
-
-
-class World:
-    """A server with one of everything, each with a mark that stands in no address."""
-
-    def __init__(self, server):
-        self.server = server
-        self.workshop = w = Workshop(server.endpoint)
-        self.group = w.make_group(items=ITEMS, interactions=INTERACTIONS, tracker=True)
-        self.bucket = w.source
-        w.s3.put_object(Bucket=self.bucket, Key=f"{MARK}.csv", Body=b"a")
-        w.upload("ITEM_ID,PRICE,CATEGORY_L1\ni1,1,A\n", "in/items.csv")
-        self.role = w.make_role("marked", self.bucket, policy=json.dumps(
-            {"Version": "2012-10-17", "Statement": [{"Sid": MARK.replace("-", ""), "Effect": "Allow", "Action": "s3:*",
-                                                     "Resource": f"arn:aws:s3:::{MARK}"}]}))
-        self.key = w.kms.create_key(Description=MARK)["KeyMetadata"]["KeyId"]
-        self.import_job = w.start_import(self.group.items, f"s3://{self.bucket}/in/items.csv")
-        assert w.wait_import(self.import_job)["status"] == "ACTIVE"
-        w.put_items(self.group.items, ("i2", {"price": 2.0, "categoryL1": MARK}))
-        self.export_job = w.start_export(self.group.items, "BULK")
-        w.wait_export(self.export_job)
-        self.names = {
-            "group": self.group.arn.rsplit("/", 1)[1], "bucket": self.bucket, "role": self.role.rsplit("/", 1)[1],
-            "policy": "bucket-access", "id": self.key, "arn": self.group.arn, "tracker": self.group.tracker.rsplit("/", 1)[1],
-        }
-
-    def paths(self):
-        """A path for each route but that to sign in, with names of what is there."""
-        for words, is_post in routes():
-            if words == ['"sign-in"']:
-                continue
-            where = words[0].strip('"')
-            named = [self._word(word, where, words) for word in words]
-            yield "/console/" + "/".join(named), is_post
-
-    def _word(self, word, where, words):
-        if word.startswith('"'):
-            return word.strip('"')
-        if where == "jobs":
-            return {"kind": "export", "name": self.export_job.rsplit("/", 1)[1]}.get(word, "x")
-        if word == "kind":
-            return "ITEMS"
-        if word == "name":
-            return quote({"buckets": self.bucket, "roles": self.names["role"]}.get(where, "x"), safe="")
-        return quote(self.names.get(word, "x"), safe="")
-
-    def calls(self):
-        """How many lines the audit log has: each call of whoever it may be leaves one."""
-        return (self.server.data_dir / "audit.log").read_text().count("\n")
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ pub fn size(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     let unit = (0..units.len() - 1).find(|unit| bytes >> (10 * (unit + 1)) == 0).unwrap_or(units.len() - 1);
     if unit == 0 {
-        return format!("{} bytes", number(bytes));
+        return if bytes == 1 { "1 byte".to_owned() } else { format!("{} bytes", number(bytes)) };
     }
     let tenths = u128::from(bytes) * 10 >> (10 * unit);
     format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
@@ -171,6 +171,7 @@ mod tests {
     #[test]
     fn numbers_sizes_and_statuses_read_well() {
         assert_eq!((number(0).as_str(), number(1_234_567).as_str()), ("0", "1\u{202f}234\u{202f}567"));
+        assert_eq!((size(0).as_str(), size(1).as_str()), ("0 bytes", "1 byte"));
         assert_eq!((size(1023).as_str(), size(1536).as_str()), ("1\u{202f}023 bytes", "1.5 KiB"));
         assert_eq!(size(u64::MAX), "16777215.9 TiB");
         assert_eq!(status("CREATE IN_PROGRESS"), "Create in progress");
