@@ -1,14 +1,14 @@
 //! Buckets: the list and a new one, what lies in one, its policy, and single objects.
 
 use askama::Template;
-use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::confirm::Question;
-use super::{Frame, policies};
+use super::{Frame, not_found, policies};
 use crate::client::{Answer, Client, Refusal, object_path, segment};
-use crate::markup::size;
+use crate::markup::{pretty, size};
 use crate::reply;
 use crate::route::status_of;
 use crate::visit::{Shown, Visit};
@@ -189,14 +189,12 @@ fn added(policy: &str, proposal: &str) -> String {
     policies::with_statement(policy, &statement).unwrap_or_else(|| proposal.to_owned())
 }
 
-pub fn pretty(text: &str) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| text.to_owned())
-}
-
 /// Gives the bytes of an object to be saved, whatever it says of itself: nothing of it is shown as a page.
 pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
     let key = visit.query.raw("key");
+    if key.is_empty() {
+        return Ok(not_found(Some(visit)));
+    }
     let mut answer = visit.client().s3_open(bucket, key).await?;
     let name = key.rsplit('/').next().unwrap_or_default();
     let disposition = format!("attachment; filename*=UTF-8''{}", segment(name));
@@ -210,12 +208,17 @@ pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
     }
     let bytes = HeaderValue::from_static("application/octet-stream");
     answer.headers_mut().insert(CONTENT_TYPE, bytes);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
 }
 
 /// Asks, then deletes an object: what is deleted can't be had back.
 pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
     let key = if visit.is_post() { visit.form.raw("key") } else { visit.query.raw("key") };
+    if key.is_empty() {
+        // To delete no object of a bucket would be to delete the bucket.
+        return Ok(not_found(Some(visit)));
+    }
     let folder = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let back = format!("{}?prefix={}", path(bucket), segment(&folder));
     let mut problem = None;

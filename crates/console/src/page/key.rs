@@ -4,13 +4,12 @@ use askama::Template;
 use http::StatusCode;
 use serde_json::json;
 
-use super::bucket::pretty;
 use super::confirm::Question;
 use super::dataset_group::text;
 use super::role_choice::{self, RoleChoice};
 use super::{Frame, policies};
 use crate::client::{Answer, Client, Refusal, segment};
-use crate::markup::{Moment, tone};
+use crate::markup::{Moment, pretty, tone};
 use crate::reply;
 use crate::route::status_of;
 use crate::visit::{Shown, Visit};

@@ -4,10 +4,10 @@ use askama::Template;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use super::bucket::{self, pretty};
 use super::confirm::Question;
-use super::{Frame, policies};
+use super::{Frame, bucket, policies};
 use crate::client::{Answer, Client, Refusal, segment};
+use crate::markup::pretty;
 use crate::reply;
 use crate::route::status_of;
 use crate::visit::{Shown, Visit};
