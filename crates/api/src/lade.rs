@@ -6,6 +6,7 @@ mod delivery;
 pub mod event;
 pub mod job;
 mod query;
+pub mod record;
 mod rejects;
 pub mod user;
 
@@ -28,6 +29,7 @@ const JOBS: &str = "/lade/v1/jobs";
 const DATASETS: &str = "/lade/v1/datasets";
 const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
+const RECORDS: &str = "/lade/v1/records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
 
 /// What is answered piece by piece.
@@ -96,6 +98,7 @@ pub enum Asked {
     ListDeliveries,
     ListDatasets,
     DescribeDataset(String),
+    GetRecords,
     Unknown,
 }
 
@@ -109,6 +112,7 @@ impl Asked {
             Asked::ListDeliveries => "ListDeliveries",
             Asked::ListDatasets => "ListDatasetContents",
             Asked::DescribeDataset(_) => "DescribeDatasetContents",
+            Asked::GetRecords => "GetRecords",
             Asked::Unknown => "unknown",
         }
     }
@@ -121,6 +125,9 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     if (method, path) == (&Method::GET, DELIVERIES) {
         return Some(Asked::ListDeliveries);
+    }
+    if (method, path) == (&Method::POST, RECORDS) {
+        return Some(Asked::GetRecords);
     }
     if let Some(rest) = path.strip_prefix(DATASETS) {
         return Some(if method == Method::GET { of_datasets(rest) } else { Asked::Unknown });
@@ -164,6 +171,7 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
             reply::body(&dataset::list(api, call, dataset::read_query(call.query.as_deref())?).await?)
         }
         Asked::DescribeDataset(arn) => reply::body(&dataset::describe(api, call, &read_arn(&arn)?).await?),
+        Asked::GetRecords => reply::body(&record::read(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())
