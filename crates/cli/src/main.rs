@@ -10,6 +10,7 @@ mod env;
 mod export;
 mod import;
 mod job;
+mod records;
 mod serve;
 mod settings;
 mod status;
@@ -49,6 +50,8 @@ enum Command {
     Status(status::Args),
     /// Show what datasets hold and what is put to them.
     Datasets(datasets::Args),
+    /// Show some records of a dataset.
+    Records(records::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
         Command::Datasets(args) => datasets::run(&args),
+        Command::Records(args) => records::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),

@@ -4,8 +4,8 @@ use http::Method;
 use model::error::{Error, Result};
 use serde_json::{Value, json};
 
-use super::Client;
-use super::job::segment;
+use super::job::{read_json, segment};
+use super::{Client, Plain};
 
 impl Client {
     /// All datasets, or those of a group, as the server tells them.
@@ -23,6 +23,14 @@ impl Client {
                 None => return Ok(datasets),
             }
         }
+    }
+
+    /// Some records of a dataset.
+    pub async fn records(&self, body: &Value) -> Result<Value> {
+        let (path, body) = ("/lade/v1/records".to_owned(), body.to_string().into());
+        let answer =
+            self.send(Plain { service: "personalize", method: Method::POST, path, headers: vec![], body });
+        read_json(&answer.await?)
     }
 
     /// The ARN of a dataset group of this name.

@@ -90,9 +90,13 @@ impl Client {
     pub(super) async fn lade(&self, method: Method, path: &str) -> Result<Value> {
         let (path, headers, body) = (format!("/lade/v1{path}"), vec![], Bytes::new());
         let answer = self.send(Plain { service: "personalize", method, path, headers, body }).await?;
-        serde_json::from_slice(&answer)
-            .map_err(|e| Error::unavailable("the server's answer is no JSON").caused_by(e))
+        read_json(&answer)
     }
+}
+
+pub(super) fn read_json(answer: &[u8]) -> Result<Value> {
+    serde_json::from_slice(answer)
+        .map_err(|e| Error::unavailable("the server's answer is no JSON").caused_by(e))
 }
 
 pub(super) fn segment(text: &str) -> String {
