@@ -8,6 +8,7 @@ mod diff;
 mod env;
 mod export;
 mod import;
+mod insights;
 mod job;
 mod serve;
 mod settings;
@@ -46,6 +47,8 @@ enum Command {
     Export(export::Args),
     /// Show how far jobs are and what became of them.
     Status(status::Args),
+    /// Analyze the data of a dataset group and tell what to mend.
+    Insights(insights::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
+        Command::Insights(args) => insights::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),
