@@ -1,5 +1,6 @@
 //! A small signing client for a server's doors: what the commands call is what any AWS SDK would call.
 
+pub mod analysis;
 pub mod connector;
 mod dataset;
 pub mod job;

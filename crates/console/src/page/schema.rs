@@ -81,7 +81,7 @@ pub async fn show(visit: &Visit<'_>, name: &str) -> Shown {
         path: path(name),
         domain: domain(described),
         created: Moment::of(&described["creationDateTime"]),
-        schema: super::bucket::pretty(&text(described, "schema")),
+        schema: crate::markup::pretty(&text(described, "schema")),
         arn,
     };
     Ok(reply::page(StatusCode::OK, &page))
