@@ -1,11 +1,11 @@
 //! Datasets as the server shows them under `/lade/v1/datasets`.
 
 use http::Method;
-use model::error::{Error, Result};
-use serde_json::{Value, json};
+use model::error::Result;
+use serde_json::Value;
 
-use super::job::{read_json, segment};
-use super::{Client, Plain};
+use super::Client;
+use super::job::segment;
 
 impl Client {
     /// All datasets, or those of a group, as the server tells them.
@@ -27,30 +27,6 @@ impl Client {
 
     /// Some records of a dataset.
     pub async fn records(&self, body: &Value) -> Result<Value> {
-        let (path, body) = ("/lade/v1/records".to_owned(), body.to_string().into());
-        let answer =
-            self.send(Plain { service: "personalize", method: Method::POST, path, headers: vec![], body });
-        read_json(&answer.await?)
-    }
-
-    /// The ARN of a dataset group of this name.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none.
-    pub async fn group_arn(&self, name: &str) -> Result<String> {
-        let mut input = json!({});
-        loop {
-            let page = self.personalize("ListDatasetGroups", input).await?;
-            let listed = page["datasetGroups"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let found = listed.iter().find(|group| group["name"].as_str() == Some(name));
-            if let Some(arn) = found.and_then(|group| group["datasetGroupArn"].as_str()) {
-                return Ok(arn.to_owned());
-            }
-            let none = || {
-                let text = format!("There is no dataset group of this name: {name}");
-                Error::new(model::ErrorKind::NotFound, text)
-            };
-            input = json!({ "nextToken": page["nextToken"].as_str().ok_or_else(none)? });
-        }
+        self.lade_with(Method::POST, "/records", body.to_string().into()).await
     }
 }

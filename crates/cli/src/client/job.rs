@@ -95,13 +95,9 @@ impl Client {
     pub(super) async fn lade_with(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
         let (path, headers) = (format!("/lade/v1{path}"), vec![]);
         let answer = self.send(Plain { service: "personalize", method, path, headers, body }).await?;
-        read_json(&answer)
+        serde_json::from_slice(&answer)
+            .map_err(|e| Error::unavailable("the server's answer is no JSON").caused_by(e))
     }
-}
-
-pub(super) fn read_json(answer: &[u8]) -> Result<Value> {
-    serde_json::from_slice(answer)
-        .map_err(|e| Error::unavailable("the server's answer is no JSON").caused_by(e))
 }
 
 /// A text as a part of a path or a query.
