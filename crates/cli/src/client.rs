@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod connector;
+mod dataset;
 pub mod job;
 pub mod place;
 mod refusal;

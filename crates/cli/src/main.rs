@@ -3,6 +3,7 @@
 mod bench;
 mod cancel;
 mod client;
+mod datasets;
 mod demo;
 mod diff;
 mod env;
@@ -49,6 +50,8 @@ enum Command {
     Status(status::Args),
     /// Analyze the data of a dataset group and tell what to mend.
     Insights(insights::Args),
+    /// Show what datasets hold and what is put to them.
+    Datasets(datasets::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
         Command::Insights(args) => insights::run(&args),
+        Command::Datasets(args) => datasets::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{JobEvent, JobKind, JobRow, Page, Progress};
+use catalog::{JobEvent, JobFilter, JobKind, JobRow, Page, Progress};
 use futures_util::stream::unfold;
 use model::{Arn, Error, ErrorKind, Realm, Result};
 use percent_encoding::percent_decode_str;
@@ -172,7 +172,8 @@ impl Watcher {
                 text.push_str(&format!("id: {}\nevent: state\ndata: {body}\n\n", event.number));
             }
         }
-        for job in self.api.catalog.all_jobs(None, true, &Page::first(EVENTS_AT_ONCE as usize)).await? {
+        let open = JobFilter { is_open: true, ..JobFilter::default() };
+        for job in self.api.catalog.all_jobs(&open, &Page::first(EVENTS_AT_ONCE as usize)).await? {
             self.tell_progress(&job, &mut text).await?;
         }
         Ok(text)

@@ -70,7 +70,9 @@ async fn one_analysis_of_a_group_is_open_and_the_last_result_stays_while_another
     assert_eq!(stage.catalog.jobs(JobKind::Analysis, None, &Page::first(10)).await.unwrap().len(), 1);
     // Nobody is told of them as of jobs.
     assert_eq!(stage.catalog.last_event().await.unwrap(), 0);
-    assert!(stage.catalog.all_jobs(None, false, &Page::first(10)).await.unwrap().is_empty());
+    assert!(
+        stage.catalog.all_jobs(&catalog::JobFilter::default(), &Page::first(10)).await.unwrap().is_empty()
+    );
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@
 mod analysis;
 mod cancel;
 mod claim;
+mod contents;
 mod data_deletion_job;
 mod dataset_update;
 mod event;
+mod put_count;
 mod reject;
 mod run;
 
