@@ -7,6 +7,7 @@ mod assets;
 mod client;
 mod form;
 mod markup;
+mod metric;
 mod navigation;
 mod origin;
 mod page;

@@ -11,6 +11,8 @@ pub mod export_job;
 pub mod import_job;
 pub mod job;
 pub mod key;
+pub mod metric_attribution;
+pub mod metric_form;
 pub mod policies;
 pub mod records;
 pub mod replace_schema;

@@ -97,7 +97,7 @@ fn visit<'a>(
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
         bucket, data_deletion_job, dataset, dataset_create, dataset_group, event_tracker, export_job,
-        import_job, job, key, records, replace_schema, role, schema, tag,
+        import_job, job, key, metric_attribution, metric_form, records, replace_schema, role, schema, tag,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -123,6 +123,10 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
         ["groups", group, "deletions"] => data_deletion_job::list(visit, group).await,
         ["groups", group, "deletions", "create"] => data_deletion_job::create(visit, group).await,
+        ["groups", group, "metrics"] => metric_attribution::show(visit, group).await,
+        ["groups", group, "metrics", "create"] => metric_form::create(visit, group).await,
+        ["groups", group, "metrics", "edit"] => metric_form::edit(visit, group).await,
+        ["groups", group, "metrics", "delete"] => metric_attribution::delete(visit, group).await,
         ["groups", group, "tags"] => tag::of_group(visit, group).await,
         ["schemas"] => schema::list(visit).await,
         ["schemas", name] => schema::show(visit, name).await,
