@@ -89,8 +89,8 @@ fn visit<'a>(
     form: Form,
 ) -> Visit<'a> {
     let query = Form::parse(parts.uri.query().unwrap_or_default());
-    let origin = origin::of(parts, console.is_secure);
     let (method, path) = (parts.method.clone(), parts.uri.path().trim_end_matches('/').to_owned());
+    let origin = origin::of(parts, console.is_secure);
     Visit { console, session, session_id, peer, method, path, origin, query, form }
 }
 

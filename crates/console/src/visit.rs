@@ -18,10 +18,10 @@ pub struct Visit<'a> {
     pub session_id: String,
     pub peer: Option<IpAddr>,
     pub method: Method,
-    /// Scheme, host and port by which the browser reached this server.
-    pub origin: String,
     /// As it was asked for, encoded, without the query.
     pub path: String,
+    /// Scheme, host and port by which the browser reached this server.
+    pub origin: String,
     pub query: Form,
     /// What was sent, when something was; its token is this session's.
     pub form: Form,
