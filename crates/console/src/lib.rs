@@ -4,6 +4,7 @@
 //! does what these keys may, and the audit log has a line for it.
 
 mod assets;
+mod box_plot;
 mod client;
 mod form;
 mod markup;

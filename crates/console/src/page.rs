@@ -1,5 +1,6 @@
 //! The pages, a file each, and what all have around them.
 
+pub mod analysis;
 pub mod bucket;
 pub mod confirm;
 pub mod data_deletion_job;
