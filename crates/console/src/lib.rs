@@ -4,11 +4,13 @@
 //! does what these keys may, and the audit log has a line for it.
 
 mod assets;
+mod box_plot;
 mod client;
 mod denial;
 mod doors;
 mod form;
 mod markup;
+mod metric;
 mod navigation;
 mod origin;
 mod page;

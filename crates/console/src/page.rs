@@ -1,5 +1,6 @@
 //! The pages, a file each, and what all have around them.
 
+pub mod analysis;
 pub mod bucket;
 pub mod confirm;
 pub mod data_deletion_job;
@@ -11,6 +12,8 @@ pub mod export_job;
 pub mod import_job;
 pub mod job;
 pub mod key;
+pub mod metric_attribution;
+pub mod metric_form;
 pub mod policies;
 pub mod records;
 pub mod replace_schema;

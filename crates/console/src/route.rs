@@ -99,8 +99,9 @@ fn visit<'a>(
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
-        bucket, data_deletion_job, dataset, dataset_create, dataset_group, event_tracker, export_job,
-        import_job, job, key, records, replace_schema, role, schema, tag,
+        analysis, bucket, data_deletion_job, dataset, dataset_create, dataset_group, event_tracker,
+        export_job, import_job, job, key, metric_attribution, metric_form, records, replace_schema, role,
+        schema, tag,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -126,6 +127,12 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
         ["groups", group, "deletions"] => data_deletion_job::list(visit, group).await,
         ["groups", group, "deletions", "create"] => data_deletion_job::create(visit, group).await,
+        ["groups", group, "metrics"] => metric_attribution::show(visit, group).await,
+        ["groups", group, "metrics", "create"] => metric_form::create(visit, group).await,
+        ["groups", group, "metrics", "edit"] => metric_form::edit(visit, group).await,
+        ["groups", group, "metrics", "delete"] => metric_attribution::delete(visit, group).await,
+        ["groups", group, "analysis"] => analysis::show(visit, group).await,
+        ["groups", group, "analysis", "progress"] => analysis::progress(visit, group).await,
         ["groups", group, "tags"] => tag::of_group(visit, group).await,
         ["schemas"] => schema::list(visit).await,
         ["schemas", name] => schema::show(visit, name).await,
