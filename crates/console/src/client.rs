@@ -88,6 +88,14 @@ impl Client<'_> {
         self.json(Plain { service: "personalize", method, path, headers: Vec::new(), body }).await
     }
 
+    /// Sends something to what this server has beyond the service, below `/lade/v1`.
+    pub async fn lade_post(&self, path: &str, input: Value) -> Answer<Value> {
+        let path = format!("/lade/v1{path}");
+        let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];
+        let body = Content::Whole(input.to_string().into());
+        self.json(Plain { service: "personalize", method: Method::POST, path, headers, body }).await
+    }
+
     /// Puts records: `path` is `/events`, `/items`, `/users` and their like.
     pub async fn put_records(&self, path: &str, input: Value) -> Answer<Value> {
         let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];

@@ -8,6 +8,7 @@ mod client;
 mod form;
 mod markup;
 mod navigation;
+mod origin;
 mod page;
 mod reply;
 mod route;
