@@ -5,7 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_T
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::{Frame, not_found, policies};
 use crate::client::{Answer, Client, Refusal, object_path, segment};
 use crate::markup::{pretty, size};
@@ -214,7 +214,7 @@ pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
 
 /// Asks, then deletes an object: what is deleted can't be had back.
 pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
-    let key = visit.query.raw("key");
+    let key = if visit.is_post() { visit.form.raw("key") } else { visit.query.raw("key") };
     if key.is_empty() {
         // To delete no object of a bucket would be to delete the bucket.
         return Ok(not_found(Some(visit)));
@@ -228,15 +228,15 @@ pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    confirm::page(&Confirm {
+    Question {
         frame: visit.frame("Delete object", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
         problem: problem.as_ref(),
-        sentences: &["This object is deleted for good."],
-        button: "Delete",
+        losses: vec![format!("s3://{bucket}/{key} is deleted for good.")],
+        word: "Delete",
         back,
-        command: "aws s3 rm {arn}",
-        arn: &format!("s3://{bucket}/{key}"),
-    })
+        fields: vec![("key", key.to_owned())],
+    }
+    .ask()
 }
 
 /// Asks, then deletes a bucket that holds nothing.
@@ -248,13 +248,13 @@ pub async fn delete(visit: &Visit<'_>, bucket: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    confirm::page(&Confirm {
+    Question {
         frame: visit.frame("Delete bucket", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
         problem: problem.as_ref(),
-        sentences: &["This bucket and its policy are deleted; it must be empty."],
-        button: "Delete",
+        losses: vec![format!("The bucket {bucket} and its policy are deleted; it must be empty.")],
+        word: "Delete",
         back: path(bucket),
-        command: "aws s3 rb {arn}",
-        arn: &format!("s3://{bucket}"),
-    })
+        fields: vec![],
+    }
+    .ask()
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::{Frame, bucket, policies};
 use crate::client::{Answer, Client, Refusal, segment};
 use crate::markup::pretty;
@@ -217,15 +217,15 @@ pub async fn delete(visit: &Visit<'_>, role: &str) -> Shown {
         }
     }
     let used = "Jobs that name it fail from now on, and running ones when their keys run out.";
-    confirm::page(&Confirm {
+    Question {
         frame: visit.frame("Delete role", &[("IAM roles", HOME.to_owned()), (role, path(role))]),
         problem: problem.as_ref(),
-        sentences: &["This role and its own policies are deleted.", used],
-        button: "Delete",
+        losses: vec![format!("The role {role} and its policies are deleted."), used.to_owned()],
+        word: "Delete",
         back: path(role),
-        command: "aws iam delete-role --role-name {arn}",
-        arn: role,
-    })
+        fields: vec![],
+    }
+    .ask()
 }
 
 async fn remove(client: &Client<'_>, role: &str) -> Answer<()> {
