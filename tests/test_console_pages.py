@@ -64,8 +64,10 @@ FOCUSED = """() => {
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("console")).start()
-    yield World(server)
-    assert server.stop() == 0, server.tail()
+    try:
+        yield World(server)
+    finally:
+        assert server.stop() == 0, server.tail()
 
 
 @pytest.fixture(scope="module")

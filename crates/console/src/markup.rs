@@ -55,9 +55,10 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
-/// JSON in lines, its members in the order in which they were written; other text as it is.
+/// JSON that is one long line in lines, its members in the order in which they were written; other text as its author
+/// set it.
 pub fn pretty(text: &str) -> String {
-    if serde_json::from_str::<Value>(text).is_err() {
+    if text.contains('\n') || serde_json::from_str::<Value>(text).is_err() {
         return text.to_owned();
     }
     let (mut lines, mut depth, mut characters) = (String::new(), 0, text.chars().peekable());
