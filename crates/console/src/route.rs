@@ -95,7 +95,8 @@ fn visit<'a>(
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
-        bucket, dataset, dataset_group, event_tracker, export_job, import_job, job, key, records, role,
+        bucket, dataset, dataset_group, dataset_overview, datasets, event_tracker, export_job, import_job,
+        job, jobs, key, records, role,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -106,11 +107,15 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "delete"] => dataset_group::delete(visit, group).await,
         ["groups", group, "create-dataset"] => dataset::create(visit, group).await,
         ["groups", group, "trackers", "create"] => event_tracker::create(visit, group).await,
-        ["groups", group, "datasets", kind] => dataset::show(visit, group, kind).await,
-        ["groups", group, "datasets", kind, "delete"] if visit.is_post() => {
-            dataset::delete(visit, group, kind).await
-        }
+        ["groups", group, "datasets", kind] => dataset_overview::show(visit, group, kind).await,
+        ["groups", group, "datasets", kind, "delete"] => dataset_overview::delete(visit, group, kind).await,
+        ["groups", group, "datasets", kind, "live"] => dataset_overview::live(visit, group, kind).await,
+        ["groups", group, "datasets"] => datasets::list(visit, group).await,
+        ["groups", group, "jobs"] => jobs::list(visit, group).await,
+        ["groups", group, "jobs", "live"] => jobs::live(visit, group).await,
         ["groups", group, "datasets", kind, "import"] => import_job::create(visit, group, kind).await,
+        ["groups", group, "datasets", kind, "import", "preview"] => import_job::preview(visit, group, kind),
+        ["groups", group, "datasets", kind, "export", "preview"] => export_job::preview(visit, group, kind),
         ["groups", group, "datasets", kind, "export"] => export_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
         ["jobs", kind, name] => job::show(visit, kind, name).await,
