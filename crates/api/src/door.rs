@@ -104,6 +104,14 @@ impl Api {
         self.targets.forget();
     }
 
+    /// Writes down how many records were put since the last time; to be called now and then, and in the end.
+    ///
+    /// # Errors
+    /// `Unavailable` when the catalog can't be written; the counts wait for the next time.
+    pub async fn write_put_counts(&self) -> Result<()> {
+        self.targets.counts.write(&self.catalog, self.clock.now_ms()).await
+    }
+
     /// Answers a call; every outcome is a response.
     pub async fn call(&self, call: Call) -> Response<Bytes> {
         let (protocol, asked) = find(&call);

@@ -1,6 +1,7 @@
 //! Records put one by one: PutEvents, PutItems, PutUsers, PutActions, PutActionInteractions. A call is in completely or
 //! not at all.
 
+pub mod count;
 pub mod mapping;
 mod object;
 pub mod properties;
@@ -104,13 +105,15 @@ async fn append(api: &Api, target: &Target, batch: Batch) -> Answer<()> {
     let quotas = api.catalog.quotas();
     let calls_per_s =
         if target.dataset_type.is_keyed() { quotas.thing_calls_per_s } else { quotas.event_calls_per_s };
-    api.rates.take(target.dataset_id, calls_per_s, api.clock.now_ms())?;
+    let (now_ms, records) = (api.clock.now_ms(), batch.count());
+    api.rates.take(target.dataset_id, calls_per_s, now_ms)?;
     let keys = api.access.data_keys(target.dataset_id, &target.group_arn).await?;
     let batch = match keys.series() {
         Some(series) => batch.sealed(series),
         None => batch,
     };
     api.log.append(batch).await?;
+    target.counter.add(records, now_ms);
     Ok(())
 }
 

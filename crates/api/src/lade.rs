@@ -1,9 +1,12 @@
 //! What this server offers beyond the service, under `/lade/v1/`: signed and permitted like the service's own
 //! operations, each by the permission of the one that it is nearest to.
 
+mod analysis;
+mod dataset;
 mod delivery;
 pub mod event;
 pub mod job;
+mod query;
 mod rejects;
 pub mod user;
 
@@ -23,9 +26,11 @@ use crate::reply::{self, Answer};
 
 const ROOT: &str = "/lade/";
 const JOBS: &str = "/lade/v1/jobs";
+const DATASETS: &str = "/lade/v1/datasets";
 const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
+const ANALYSES: &str = "/lade/v1/analyses";
 
 /// What is answered piece by piece.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -91,6 +96,10 @@ pub enum Asked {
     DescribeJob(String),
     CancelJob(String),
     ListDeliveries,
+    ListDatasets,
+    DescribeDataset(String),
+    CreateAnalysis,
+    DescribeAnalysis,
     Unknown,
 }
 
@@ -102,6 +111,10 @@ impl Asked {
             Asked::DescribeJob(_) => "DescribeJob",
             Asked::CancelJob(_) => "CancelJob",
             Asked::ListDeliveries => "ListDeliveries",
+            Asked::ListDatasets => "ListDatasetContents",
+            Asked::DescribeDataset(_) => "DescribeDatasetContents",
+            Asked::CreateAnalysis => "CreateAnalysis",
+            Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::Unknown => "unknown",
         }
     }
@@ -115,6 +128,14 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     if (method, path) == (&Method::GET, DELIVERIES) {
         return Some(Asked::ListDeliveries);
     }
+    if let Some(rest) = path.strip_prefix(DATASETS) {
+        return Some(if method == Method::GET { of_datasets(rest) } else { Asked::Unknown });
+    }
+    match (method, path) {
+        (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
+        _ => {}
+    }
     let Some(rest) = path.strip_prefix(JOBS) else { return Some(Asked::Unknown) };
     let asked = match (method, rest.strip_prefix('/')) {
         (&Method::GET, None) if rest.is_empty() => Asked::ListJobs,
@@ -125,6 +146,14 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
         _ => Asked::Unknown,
     };
     Some(asked)
+}
+
+fn of_datasets(rest: &str) -> Asked {
+    match rest.strip_prefix('/') {
+        None if rest.is_empty() => Asked::ListDatasets,
+        None => Asked::Unknown,
+        Some(dataset) => named(dataset, Asked::DescribeDataset),
+    }
 }
 
 // An ARN may come with its colons and slashes encoded, or as it is.
@@ -142,6 +171,12 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::DescribeJob(arn) => reply::body(&job::describe(api, call, &read_arn(&arn)?).await?),
         Asked::CancelJob(arn) => reply::body(&job::cancel(api, call, &read_arn(&arn)?).await?),
         Asked::ListDeliveries => reply::body(&delivery::list(api, call).await?),
+        Asked::ListDatasets => {
+            reply::body(&dataset::list(api, call, dataset::read_query(call.query.as_deref())?).await?)
+        }
+        Asked::DescribeDataset(arn) => reply::body(&dataset::describe(api, call, &read_arn(&arn)?).await?),
+        Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
+        Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())

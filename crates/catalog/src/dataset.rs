@@ -1,5 +1,7 @@
 //! Datasets: which schema they have, and how far their put records are flushed.
 
+pub(crate) mod contents;
+
 use model::error::{Error, Result};
 use model::status::Status;
 use model::{Arn, DatasetType, ErrorKind, Layout};
@@ -8,10 +10,10 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::job::claim::forget_turn;
 use crate::job::data_deletion_job::not_deleting;
-use crate::job::{read_note, reject};
+use crate::job::{analysis, read_note, reject};
 use crate::{
     Catalog, DatasetUpdate, Page, failed, in_use, metric_attribution, not_found, not_inserted, page,
-    stored_arn, tag, unknown_word,
+    put_count, stored_arn, tag, unknown_word,
 };
 
 pub(crate) const TABLES: &str = "
@@ -219,6 +221,8 @@ impl Catalog {
             .await
             .map_err(failed)?;
         reject::forget_rows(&mut tx, dataset.id).await?;
+        put_count::forget(&mut tx, dataset.id).await?;
+        analysis::forget(&mut tx, &dataset.group_arn).await?;
         let done = sqlx::query("DELETE FROM dataset WHERE id = ?").bind(dataset.id).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("dataset", arn));

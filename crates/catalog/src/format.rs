@@ -5,11 +5,12 @@ use sqlx::SqlitePool;
 
 use crate::{
     access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy, job, key,
-    master_key, metric_attribution, policy, policy_version, role, run, schema, sequencer, tag, user,
+    master_key, metric_attribution, policy, policy_version, put_count, role, run, schema, sequencer, tag,
+    user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 24] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -17,7 +18,9 @@ const TABLES: [&str; 22] = [
     event_tracker::TABLES,
     metric_attribution::TABLES,
     run::TABLES,
+    put_count::TABLES,
     job::TABLES,
+    job::analysis::TABLES,
     job::claim::TABLES,
     job::reject::TABLES,
     job::event::TABLES,

@@ -1,5 +1,6 @@
 //! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
 
+pub(crate) mod analysis;
 mod cancel;
 pub(crate) mod claim;
 pub(crate) mod data_deletion_job;
@@ -12,6 +13,7 @@ pub(crate) mod reject;
 mod snapshot;
 mod upload;
 
+pub use analysis::{AnalysisRow, PinnedDataset};
 pub use cancel::cancellation;
 pub(crate) use dataset_update::read_note;
 pub use dataset_update::{DatasetUpdate, UpdateRequest};
@@ -55,6 +57,8 @@ pub enum JobKind {
     /// The replacement of a dataset's schema. No operation lists or describes it: it shows in its dataset.
     Update,
     Deletion,
+    /// The analysis of a group's data. No operation lists or describes it: it shows in its group.
+    Analysis,
 }
 
 impl JobKind {
@@ -64,12 +68,13 @@ impl JobKind {
             JobKind::Export => "EXPORT",
             JobKind::Update => "UPDATE",
             JobKind::Deletion => "DELETION",
+            JobKind::Analysis => "ANALYSIS",
         }
     }
 
     pub fn parse(text: &str) -> Option<JobKind> {
-        let all = [JobKind::Import, JobKind::Export, JobKind::Update, JobKind::Deletion];
-        all.into_iter().find(|k| k.as_str() == text)
+        use JobKind::{Analysis, Deletion, Export, Import, Update};
+        [Import, Export, Update, Deletion, Analysis].into_iter().find(|k| k.as_str() == text)
     }
 }
 
@@ -129,7 +134,7 @@ pub struct DeletionRequest {
 pub struct NewJob<R> {
     pub arn: Arn,
     pub name: String,
-    /// The dataset that it works on; of a data deletion job the dataset group.
+    /// The dataset that it works on; of a data deletion job and an analysis the dataset group.
     pub subject_arn: Arn,
     pub role_arn: String,
     pub request: R,

@@ -16,6 +16,7 @@ pub mod metric_attribution;
 pub mod page;
 pub mod policy;
 pub mod policy_version;
+pub mod put_count;
 pub mod role;
 pub mod run;
 pub mod schema;
@@ -23,6 +24,7 @@ pub mod sequencer;
 pub mod tag;
 pub mod user;
 
+pub use dataset::contents::{ContentsRow, Held, LastPuts};
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
@@ -30,8 +32,9 @@ pub use grant::GrantRow;
 pub use identity_policy::Identity;
 pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
-    DatasetUpdate, DeletionRequest, Delivery, ExportRequest, ImportRequest, JobEvent, JobFilter, JobKind,
-    JobRow, Lease, NewJob, Progress, RejectFile, Rejects, Snapshot, UpdateRequest, cancellation,
+    AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, ExportRequest, ImportRequest, JobEvent, JobFilter,
+    JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot, UpdateRequest,
+    cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{
@@ -39,6 +42,7 @@ pub use metric_attribution::{
     PromisedReport,
 };
 pub use page::Page;
+pub use put_count::PutCount;
 pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
 pub use sequencer::Sequencer;

@@ -1,6 +1,7 @@
 //! A small signing client for a server's doors: what the commands call is what any AWS SDK would call.
 
 pub mod connector;
+mod dataset;
 pub mod job;
 pub mod place;
 mod refusal;

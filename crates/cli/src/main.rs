@@ -3,6 +3,7 @@
 mod bench;
 mod cancel;
 mod client;
+mod datasets;
 mod demo;
 mod diff;
 mod env;
@@ -46,6 +47,8 @@ enum Command {
     Export(export::Args),
     /// Show how far jobs are and what became of them.
     Status(status::Args),
+    /// Show what datasets hold and what is put to them.
+    Datasets(datasets::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
+        Command::Datasets(args) => datasets::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),

@@ -6,6 +6,7 @@ mod body;
 mod compose;
 mod connection;
 mod cors;
+mod counting;
 mod dispatch;
 pub mod folder;
 mod front;

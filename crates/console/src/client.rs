@@ -98,9 +98,12 @@ impl Client<'_> {
         self.json(Plain { service: "personalize", method, path, headers: Vec::new(), body }).await
     }
 
-    /// As `lade`, by POST and with an input.
-    pub async fn ask_lade(&self, path: &str, input: Value) -> Answer<Value> {
-        self.put_records(&format!("/lade/v1{path}"), input).await
+    /// Sends something to what this server has beyond the service, below `/lade/v1`.
+    pub async fn lade_post(&self, path: &str, input: Value) -> Answer<Value> {
+        let path = format!("/lade/v1{path}");
+        let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];
+        let body = Content::Whole(input.to_string().into());
+        self.json(Plain { service: "personalize", method: Method::POST, path, headers, body }).await
     }
 
     /// Opens what is answered below `/lade/v1` piece by piece.

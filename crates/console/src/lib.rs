@@ -11,6 +11,7 @@ mod doors;
 mod form;
 mod markup;
 mod navigation;
+mod origin;
 mod page;
 mod plot;
 mod reply;

@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod confirm;
+pub mod data_deletion_job;
 pub mod dataset;
 pub mod dataset_group;
 pub mod dataset_overview;
@@ -18,6 +19,7 @@ pub mod records;
 pub mod role;
 pub mod role_choice;
 pub mod sign_in;
+pub mod tag;
 pub mod upload;
 
 use access::bucket::Leaving;

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use crate::form::{Form, cookie};
 use crate::page::{self, sign_in};
 use crate::visit::{Shown, Visit};
-use crate::{Console, assets, reply};
+use crate::{Console, assets, origin, reply};
 
 /// Pages at a group's place that are of no group.
 const NO_GROUP: [&str; 1] = ["create"];
@@ -90,13 +90,14 @@ fn visit<'a>(
 ) -> Visit<'a> {
     let query = Form::parse(parts.uri.query().unwrap_or_default());
     let (method, path) = (parts.method.clone(), parts.uri.path().trim_end_matches('/').to_owned());
-    Visit { console, session, session_id, peer, method, path, query, form }
+    let origin = origin::of(parts, console.is_secure);
+    Visit { console, session, session_id, peer, method, path, origin, query, form }
 }
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
-        bucket, dataset, dataset_group, dataset_overview, datasets, event_tracker, export_job, import_job,
-        job, jobs, key, records, role,
+        bucket, data_deletion_job, dataset, dataset_group, dataset_overview, datasets, event_tracker,
+        export_job, import_job, job, jobs, key, records, role, tag,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -106,6 +107,7 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group] => dataset_group::show(visit, group).await,
         ["groups", group, "delete"] => dataset_group::delete(visit, group).await,
         ["groups", group, "create-dataset"] => dataset::create(visit, group).await,
+        ["groups", group, "trackers"] => event_tracker::list(visit, group).await,
         ["groups", group, "trackers", "create"] => event_tracker::create(visit, group).await,
         ["groups", group, "datasets", kind] => dataset_overview::show(visit, group, kind).await,
         ["groups", group, "datasets", kind, "delete"] => dataset_overview::delete(visit, group, kind).await,
@@ -113,11 +115,18 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "datasets"] => datasets::list(visit, group).await,
         ["groups", group, "jobs"] => jobs::list(visit, group).await,
         ["groups", group, "jobs", "live"] => jobs::live(visit, group).await,
+        ["groups", group, "trackers", id] => event_tracker::show(visit, group, id).await,
+        ["groups", group, "trackers", id, "delete"] => event_tracker::delete(visit, group, id).await,
         ["groups", group, "datasets", kind, "import"] => import_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "import", "preview"] => import_job::preview(visit, group, kind),
         ["groups", group, "datasets", kind, "export", "preview"] => export_job::preview(visit, group, kind),
         ["groups", group, "datasets", kind, "export"] => export_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
+        ["groups", group, "deletions"] => data_deletion_job::list(visit, group).await,
+        ["groups", group, "deletions", "create"] => data_deletion_job::create(visit, group).await,
+        ["groups", group, "tags"] => tag::of_group(visit, group).await,
+        ["tags", arn] => tag::list(visit, arn).await,
+        ["tags", arn, "manage"] => tag::manage(visit, arn).await,
         ["jobs", kind, name] => job::show(visit, kind, name).await,
         ["jobs", kind, name, "progress"] => job::progress(visit, kind, name).await,
         ["jobs", kind, name, "cancel"] => job::cancel(visit, kind, name).await,

@@ -21,6 +21,8 @@ pub struct Visit<'a> {
     pub method: Method,
     /// As it was asked for, encoded, without the query.
     pub path: String,
+    /// Scheme, host and port by which the browser reached this server.
+    pub origin: String,
     pub query: Form,
     /// What was sent, when something was; its token is this session's.
     pub form: Form,

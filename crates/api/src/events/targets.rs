@@ -9,6 +9,7 @@ use model::{Arn, DatasetType, Error, ErrorKind, Result};
 
 use crate::dataset::check_active;
 
+use super::count::{Counter, PutCounts};
 use super::mapping::Mapping;
 
 /// A dataset that takes puts.
@@ -19,12 +20,15 @@ pub struct Target {
     pub dataset_type: DatasetType,
     pub schema_version: u32,
     pub mapping: Mapping,
+    pub counter: Arc<Counter>,
 }
 
 /// The targets known so far; only those that were ACTIVE, and not being updated, are kept.
 #[derive(Default)]
 pub struct Targets {
     known: Mutex<Known>,
+    /// What was put to them.
+    pub counts: PutCounts,
 }
 
 /// How a put names its target: what names one thing here may name another there.
@@ -111,6 +115,7 @@ impl Targets {
             dataset_type: dataset.dataset_type,
             schema_version: dataset.layout.schema_version,
             mapping: Mapping::new(&dataset.layout),
+            counter: self.counts.of(dataset.id),
         });
         let mut known = self.lock();
         if known.generation == generation {

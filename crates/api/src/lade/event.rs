@@ -90,6 +90,7 @@ fn detail_type(kind: JobKind) -> &'static str {
         JobKind::Export => "Personalize Dataset Export Job State Change",
         JobKind::Deletion => "Personalize Data Deletion Job State Change",
         JobKind::Update => "Personalize Dataset State Change",
+        JobKind::Analysis => "Personalize Data Analysis State Change",
     }
 }
 

@@ -4,10 +4,10 @@ use catalog::{JobFilter, JobKind, JobRow, Progress};
 use model::export::{Asked, Since};
 use model::status::Status;
 use model::{Arn, DatasetType, Error, ErrorKind, Result};
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::query::parameters;
 use super::rejects;
 use crate::call::Call;
 use crate::data_deletion_job;
@@ -208,9 +208,7 @@ fn subjects(group: &Arn) -> Vec<Arn> {
 /// `Invalid` for a parameter that there is not, and for a value that it can't have.
 pub fn read_query(text: Option<&str>) -> Result<Query> {
     let mut query = Query::default();
-    for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
+    for (name, value) in parameters(text) {
         let wrong = |must| Error::invalid(format!("The parameter {name} must be {must}, and is {value}."));
         match name {
             "datasetArn" => {
@@ -309,7 +307,7 @@ fn request(job: &JobRow) -> Result<(String, Option<&'static str>)> {
             (request.path, Some(request.ingestion_mode.as_str()))
         }
         JobKind::Deletion => (job.deletion_request()?.data_location, None),
-        JobKind::Update => (String::new(), None),
+        JobKind::Update | JobKind::Analysis => (String::new(), None),
     })
 }
 
@@ -356,7 +354,7 @@ fn ledger(
         }
         JobKind::Export => report.get("ledger").cloned(),
         JobKind::Deletion => Some(json!({ "recordsDeleted": records_deleted })),
-        JobKind::Update => None,
+        JobKind::Update | JobKind::Analysis => None,
     }
 }
 

@@ -3,11 +3,14 @@
 // A test that can't set its stage has failed.
 #![allow(clippy::unwrap_used)]
 
+mod analysis;
 mod cancel;
 mod claim;
+mod contents;
 mod data_deletion_job;
 mod dataset_update;
 mod event;
+mod put_count;
 mod reject;
 mod run;
 

@@ -87,7 +87,7 @@ impl Client {
         Ok(())
     }
 
-    async fn lade(&self, method: Method, path: &str) -> Result<Value> {
+    pub(super) async fn lade(&self, method: Method, path: &str) -> Result<Value> {
         let (path, headers, body) = (format!("/lade/v1{path}"), vec![], Bytes::new());
         let answer = self.send(Plain { service: "personalize", method, path, headers, body }).await?;
         serde_json::from_slice(&answer)
@@ -95,6 +95,6 @@ impl Client {
     }
 }
 
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }

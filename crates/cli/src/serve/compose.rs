@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use super::answer::{pieces, whole};
 use super::audit::Audit;
 use super::cors::Cors;
+use super::counting;
 use super::dispatch::{Dispatch, Doors};
 use super::folder::Folder;
 use super::webhook::{Target, Webhook};
@@ -48,6 +49,8 @@ pub struct House {
     api: Arc<Api>,
     /// Ends with the server.
     telling: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Ends when no put comes any more.
+    counting: (CancellationToken, JoinHandle<()>),
 }
 
 /// Opens what is in the data folder and starts the work on it; `url` is where the dispatcher will be listening.
@@ -125,7 +128,9 @@ pub async fn compose(
     };
     api.set_user_reader(user_reader(Arc::new(parts.clone())));
     let jobs = Some(Jobs::start(parts));
-    Ok(House { dispatch, audit, catalog, log, jobs, api, telling })
+    let stop = CancellationToken::new();
+    let counting = (stop.clone(), tokio::spawn(counting::run(api.clone(), stop)));
+    Ok(House { dispatch, audit, catalog, log, jobs, api, telling, counting })
 }
 
 fn user_reader(parts: Arc<jobs::Parts>) -> ReadUser {
@@ -259,6 +264,11 @@ impl House {
             if let Err(cause) = telling.await {
                 warn!("the webhook did not stop in good order: {cause}");
             }
+        }
+        let (stop, counting) = self.counting;
+        stop.cancel();
+        if let Err(cause) = counting.await {
+            warn!("the counting of puts did not stop in good order: {cause}");
         }
         let (log, audit) = (self.log.clone(), self.audit.clone());
         match tokio::task::spawn_blocking(move || log.close()).await {

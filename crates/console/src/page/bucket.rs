@@ -5,7 +5,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValu
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::confirm::Question;
+use super::confirm::{self, Confirm};
 use super::{Frame, policies};
 use crate::client::{Answer, Client, Refusal, object_path, segment};
 use crate::markup::size;
@@ -189,9 +189,11 @@ fn added(policy: &str, proposal: &str) -> String {
     policies::with_statement(policy, &statement).unwrap_or_else(|| proposal.to_owned())
 }
 
+/// A policy as it is shown: as its author set it, or indented where it is one long line.
 pub fn pretty(text: &str) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| text.to_owned())
+    let parsed = || serde_json::from_str::<serde_json::Value>(text).ok();
+    let indented = || parsed().and_then(|value| serde_json::to_string_pretty(&value).ok());
+    Some(text).filter(|text| text.contains('\n')).map(str::to_owned).or_else(indented).unwrap_or_default()
 }
 
 /// Gives the bytes of an object to be saved, whatever it says of itself: nothing of it is shown as a page.
@@ -215,7 +217,7 @@ pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
 
 /// Asks, then deletes an object: what is deleted can't be had back.
 pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
-    let key = if visit.is_post() { visit.form.raw("key") } else { visit.query.raw("key") };
+    let key = visit.query.raw("key");
     let folder = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let back = format!("{}?prefix={}", path(bucket), segment(&folder));
     let mut problem = None;
@@ -225,15 +227,15 @@ pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    Question {
+    confirm::page(&Confirm {
         frame: visit.frame("Delete object", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
         problem: problem.as_ref(),
-        losses: vec![format!("s3://{bucket}/{key} is deleted for good.")],
-        word: "Delete",
+        sentences: &["This object is deleted for good."],
+        button: "Delete",
         back,
-        fields: vec![("key", key.to_owned())],
-    }
-    .ask()
+        command: "aws s3 rm {arn}",
+        arn: &format!("s3://{bucket}/{key}"),
+    })
 }
 
 /// Asks, then deletes a bucket that holds nothing.
@@ -245,13 +247,13 @@ pub async fn delete(visit: &Visit<'_>, bucket: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    Question {
+    confirm::page(&Confirm {
         frame: visit.frame("Delete bucket", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
         problem: problem.as_ref(),
-        losses: vec![format!("The bucket {bucket} and its policy are deleted; it must be empty.")],
-        word: "Delete",
+        sentences: &["This bucket and its policy are deleted; it must be empty."],
+        button: "Delete",
         back: path(bucket),
-        fields: vec![],
-    }
-    .ask()
+        command: "aws s3 rb {arn}",
+        arn: &format!("s3://{bucket}"),
+    })
 }

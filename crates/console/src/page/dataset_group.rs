@@ -4,7 +4,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::confirm::Question;
+use super::confirm::{self, Confirm};
 use super::role_choice::{self, RoleChoice};
 use super::{Frame, key};
 use crate::client::{Answer, Client, Refusal, segment};
@@ -257,27 +257,25 @@ fn dataset_row(group: &str, kind: &str, name: &'static str, listed: &Value, coun
 
 /// Asks, then deletes a group that holds nothing.
 pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
+    let arn = visit.console.realm.dataset_group(group).to_string();
     let mut problem = None;
     if visit.is_post() {
-        let arn = visit.console.realm.dataset_group(group).to_string();
         match visit.client().personalize("DeleteDatasetGroup", json!({ "datasetGroupArn": arn })).await {
             Ok(_) => return Ok(reply::to(HOME)),
             Err(refusal) => problem = Some(refusal),
         }
     }
-    let losses = [
-        format!("The dataset group {group} is deleted."),
-        "Delete its datasets, event tracker and metric attribution first.".to_owned(),
-    ];
-    Question {
+    confirm::page(&Confirm {
         frame: visit.frame("Delete dataset group", &crumbs(group)),
         problem: problem.as_ref(),
-        losses: losses.into(),
-        word: "Delete",
+        sentences: &[
+            "This dataset group is deleted. Its datasets, event tracker and metric attribution must be gone.",
+        ],
+        button: "Delete",
         back: path(group),
-        fields: vec![],
-    }
-    .ask()
+        command: "aws personalize delete-dataset-group --dataset-group-arn {arn}",
+        arn: &arn,
+    })
 }
 
 pub fn text(value: &Value, member: &str) -> String {

@@ -7,7 +7,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::confirm::Question;
+use super::confirm::{self, Confirm};
 use super::dataset_group::{self, text, type_name};
 use super::job_row::{self, JobTable};
 use super::{Frame, dataset, dataset_group::path as group_path};
@@ -192,18 +192,18 @@ pub async fn delete(visit: &Visit<'_>, group: &str, kind: &str) -> Shown {
             format!("All its records are lost; how many these are can't be told: {}", refusal.message)
         }
     };
-    let losses = [
-        format!("The dataset {} of {group} is deleted.", type_name(kind)),
-        lost,
-        "Files of earlier exports stay where they are, and its jobs can still be looked at.".to_owned(),
-    ];
-    Question {
+    let gone = format!("The dataset {} of {group} is deleted.", type_name(kind));
+    confirm::page(&Confirm {
         frame: visit.frame("Delete dataset", &dataset::crumbs(group, kind)),
         problem: problem.as_ref(),
-        losses: losses.into(),
-        word: "Delete",
+        sentences: &[
+            &gone,
+            &lost,
+            "Files of earlier exports stay where they are, and its jobs can still be looked at.",
+        ],
+        button: "Delete",
         back: dataset::path(group, kind),
-        fields: vec![],
-    }
-    .ask()
+        command: "aws personalize delete-dataset --dataset-arn {arn}",
+        arn: &arn,
+    })
 }

@@ -9,7 +9,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::confirm::Question;
+use super::confirm::{self, Confirm};
 use super::dataset_group::{self, text, type_name};
 use super::job_row::{mode_name, took};
 use super::{Frame, dataset};
@@ -208,15 +208,17 @@ pub async fn cancel(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
         "export" => "No file of it becomes visible, and what it has written is given up.",
         _ => "Records that it has not deleted yet stay. A job that has deleted some goes on to its end.",
     };
-    Question {
+    let ends = format!("{} {name} ends before its work is done.", kind_name(kind));
+    let arn = arn(visit, kind, name);
+    confirm::page(&Confirm {
         frame: frame(visit, "Cancel job", &job),
         problem: problem.as_ref(),
-        losses: vec![format!("{} {name} ends before its work is done.", kind_name(kind)), what.to_owned()],
-        word: "Cancel job",
+        sentences: &[&ends, what],
+        button: "Cancel job",
         back: path(kind, name),
-        fields: vec![],
-    }
-    .ask()
+        command: "lade cancel {arn}",
+        arn: &arn,
+    })
 }
 
 pub fn is_open(word: &str) -> bool {

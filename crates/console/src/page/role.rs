@@ -5,7 +5,7 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
 use super::bucket::{self, pretty};
-use super::confirm::Question;
+use super::confirm::{self, Confirm};
 use super::{Frame, policies};
 use crate::client::{Answer, Client, Refusal, segment};
 use crate::reply;
@@ -217,15 +217,15 @@ pub async fn delete(visit: &Visit<'_>, role: &str) -> Shown {
         }
     }
     let used = "Jobs that name it fail from now on, and running ones when their keys run out.";
-    Question {
+    confirm::page(&Confirm {
         frame: visit.frame("Delete role", &[("IAM roles", HOME.to_owned()), (role, path(role))]),
         problem: problem.as_ref(),
-        losses: vec![format!("The role {role} and its policies are deleted."), used.to_owned()],
-        word: "Delete",
+        sentences: &["This role and its own policies are deleted.", used],
+        button: "Delete",
         back: path(role),
-        fields: vec![],
-    }
-    .ask()
+        command: "aws iam delete-role --role-name {arn}",
+        arn: role,
+    })
 }
 
 async fn remove(client: &Client<'_>, role: &str) -> Answer<()> {

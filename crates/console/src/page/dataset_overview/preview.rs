@@ -32,7 +32,7 @@ pub async fn asked(visit: &Visit<'_>, arn: &str) -> Answer<Option<Answer<Preview
             input[member] = value.into();
         }
     }
-    let told = visit.client().ask_lade("/records", input).await;
+    let told = visit.client().lade_post("/records", input).await;
     aside(told.map(|told| read(&told))).map(Some)
 }
 
