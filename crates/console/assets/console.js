@@ -174,3 +174,53 @@ for (const button of document.querySelectorAll("[data-add-row]")) {
     row.querySelector("input").focus();
   });
 }
+
+const listed = document.querySelector("[data-jobs-live]");
+if (listed) {
+  const look = async () => {
+    try {
+      const answer = await fetch(listed.dataset.jobsLive, { headers: { accept: "application/json" } });
+      if (answer.redirected || !answer.ok) return location.reload();
+      const { jobs } = await answer.json();
+      for (const row of listed.querySelectorAll("[data-job]")) {
+        const job = jobs[row.dataset.job];
+        if (!job) return location.reload();
+        const status = row.querySelector("[data-job-status]");
+        status.textContent = job.status + (job.share === null ? "" : ` · ${job.share} %`);
+        status.className = `badge ${job.tone}`;
+        row.querySelector("[data-job-rows]").textContent = job.rows;
+      }
+    } catch {
+      // The server may be restarting: the next look tells.
+    }
+    setTimeout(look, 1000);
+  };
+  setTimeout(look, 500);
+}
+
+const typed = document.querySelector("form[data-preview-from]");
+if (typed) {
+  let waiting;
+  let asked = 0;
+  const write = async () => {
+    const fields = new URLSearchParams(new FormData(typed));
+    fields.delete("form-token");
+    const number = ++asked;
+    try {
+      const answer = await fetch(`${typed.dataset.previewFrom}?${fields}`);
+      if (!answer.ok || answer.redirected || number !== asked) return;
+      const told = await answer.json();
+      for (const place of document.querySelectorAll("[data-preview]")) {
+        place.textContent = told[place.dataset.preview] || "type a path";
+      }
+    } catch {
+      // The server may be restarting: the next key asks again.
+    }
+  };
+  const soon = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(write, 150);
+  };
+  typed.addEventListener("input", soon);
+  typed.addEventListener("change", soon);
+}

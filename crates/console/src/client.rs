@@ -22,6 +22,7 @@ use model::{Clock, Realm};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::denial::Reason;
 use crate::session::Keys;
 use crate::xml::Element;
 
@@ -41,6 +42,15 @@ pub struct Refusal {
 }
 
 pub type Answer<T> = Result<T, Refusal>;
+
+/// Keeps a refusal of something that is not a page's main thing, so that the page can say it in its place; without keys
+/// there is no page.
+pub fn aside<T>(answer: Answer<T>) -> Answer<Answer<T>> {
+    match answer {
+        Err(refusal) if refusal.is_of_keys() => Err(refusal),
+        answer => Ok(answer),
+    }
+}
 
 /// An answer on its way.
 type Opening = Pin<Box<dyn Future<Output = Answer<Leaving>> + Send>>;
@@ -260,6 +270,11 @@ impl Refusal {
     /// What the visitor is told, code last.
     pub fn text(&self) -> String {
         if self.code.is_empty() { self.message.clone() } else { format!("{} ({})", self.message, self.code) }
+    }
+
+    /// The message taken apart, with what mends a denial.
+    pub fn reason(&self) -> Reason {
+        Reason::read(&self.message)
     }
 
     /// Whether the keys are not, or no longer, known.

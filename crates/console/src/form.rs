@@ -31,6 +31,15 @@ impl Form {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
+    /// Sets a field that has no value.
+    pub fn fill(&mut self, name: &str, value: &str) {
+        if self.given(name).is_none() {
+            self.fields.push((name.to_owned(), value.to_owned()));
+            // The first value counts.
+            self.fields.rotate_right(1);
+        }
+    }
+
     /// A value that may be left out.
     pub fn given(&self, name: &str) -> Option<&str> {
         Some(self.get(name)).filter(|value| !value.is_empty())

@@ -3,6 +3,7 @@
 //! It is a client like any other. Each page asks by requests that are signed with the visitor's keys, so a page shows and
 //! does what these keys may, and the audit log has a line for it.
 
+mod api_call;
 mod assets;
 mod box_plot;
 mod client;
@@ -14,6 +15,7 @@ mod metric;
 mod navigation;
 mod origin;
 mod page;
+mod plot;
 mod reply;
 mod route;
 mod schema;

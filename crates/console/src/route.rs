@@ -99,9 +99,9 @@ fn visit<'a>(
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
-        analysis, bucket, data_deletion_job, dataset, dataset_create, dataset_group, event_tracker,
-        export_job, import_job, job, key, metric_attribution, metric_form, records, replace_schema, role,
-        schema, tag,
+        analysis, bucket, data_deletion_job, dataset_create, dataset_group, dataset_overview, datasets,
+        event_tracker, export_job, import_job, job, jobs, key, metric_attribution, metric_form, records,
+        replace_schema, role, schema, tag,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -113,16 +113,20 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "create-dataset"] => dataset_create::create(visit, group).await,
         ["groups", group, "trackers"] => event_tracker::list(visit, group).await,
         ["groups", group, "trackers", "create"] => event_tracker::create(visit, group).await,
+        ["groups", group, "datasets", kind] => dataset_overview::show(visit, group, kind).await,
+        ["groups", group, "datasets", kind, "delete"] => dataset_overview::delete(visit, group, kind).await,
+        ["groups", group, "datasets", kind, "live"] => dataset_overview::live(visit, group, kind).await,
+        ["groups", group, "datasets"] => datasets::list(visit, group).await,
+        ["groups", group, "jobs"] => jobs::list(visit, group).await,
+        ["groups", group, "jobs", "live"] => jobs::live(visit, group).await,
         ["groups", group, "trackers", id] => event_tracker::show(visit, group, id).await,
         ["groups", group, "trackers", id, "delete"] => event_tracker::delete(visit, group, id).await,
-        ["groups", group, "datasets", kind] => dataset::show(visit, group, kind).await,
-        ["groups", group, "datasets", kind, "delete"] if visit.is_post() => {
-            dataset::delete(visit, group, kind).await
-        }
         ["groups", group, "datasets", kind, "replace-schema"] => {
             replace_schema::replace(visit, group, kind).await
         }
         ["groups", group, "datasets", kind, "import"] => import_job::create(visit, group, kind).await,
+        ["groups", group, "datasets", kind, "import", "preview"] => import_job::preview(visit, group, kind),
+        ["groups", group, "datasets", kind, "export", "preview"] => export_job::preview(visit, group, kind),
         ["groups", group, "datasets", kind, "export"] => export_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
         ["groups", group, "deletions"] => data_deletion_job::list(visit, group).await,

@@ -9,12 +9,13 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::confirm::Question;
 use super::dataset_group::{self, text, type_name};
+use super::job_row::{mode_name, took};
 use super::{Frame, dataset};
-use crate::client::{Answer, Refusal, segment};
+use crate::client::{Answer, segment};
 use crate::denial::Reason;
 use crate::markup::{Moment, duration, number, status, tone};
-use crate::route::status_of;
 use crate::visit::{Shown, Visit};
 use crate::{navigation, reply};
 use files::Files;
@@ -45,17 +46,6 @@ struct Show {
     evidence: Vec<(&'static str, String)>,
     /// What a job that only checked says of itself.
     is_check: bool,
-}
-
-#[derive(Template)]
-#[template(path = "job_cancel.html")]
-struct Cancel<'a> {
-    frame: Frame,
-    problem: Option<&'a Refusal>,
-    name: &'a str,
-    kind: &'static str,
-    path: String,
-    what: &'static str,
 }
 
 pub struct Progress {
@@ -153,14 +143,7 @@ pub async fn show(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
 
 fn facts(job: &Value) -> Vec<(&'static str, String, bool)> {
     let is_export = job["type"] == "EXPORT";
-    let mode = match job["mode"].as_str() {
-        Some("BULK") => Some("Bulk"),
-        Some("PUT") => Some("Incremental"),
-        Some("ALL") => Some("Both"),
-        Some("FULL") => Some("Replace existing data"),
-        Some("INCREMENTAL") => Some("Add to existing data"),
-        _ => None,
-    };
+    let mode = job["mode"].as_str().map(mode_name);
     let role = text(job, "roleArn");
     let options = job["options"].as_object().into_iter().flatten();
     let options: Vec<String> =
@@ -225,28 +208,22 @@ pub async fn cancel(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
         "export" => "No file of it becomes visible, and what it has written is given up.",
         _ => "Records that it has not deleted yet stay. A job that has deleted some goes on to its end.",
     };
-    let page = Cancel {
+    let ends = format!("{} {name} ends before its work is done.", kind_name(kind));
+    let arn = arn(visit, kind, name);
+    Question {
         frame: frame(visit, "Cancel job", &job),
         problem: problem.as_ref(),
-        name,
-        kind: kind_name(kind),
-        path: path(kind, name),
-        what,
-    };
-    Ok(reply::page(problem.as_ref().map_or(StatusCode::OK, status_of), &page))
+        losses: vec![ends, what.to_owned()],
+        word: "Cancel job",
+        back: path(kind, name),
+        call: Some(("lade cancel {arn}", arn)),
+        fields: vec![],
+    }
+    .ask()
 }
 
 pub fn is_open(word: &str) -> bool {
     word.contains("PENDING") || word.contains("PROGRESS")
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "durations are small and not negative"
-)]
-fn took(created: Moment, updated: Moment) -> String {
-    duration((updated.seconds - created.seconds).max(0.0).round() as u64)
 }
 
 fn progress_of(progress: &Value) -> Progress {
