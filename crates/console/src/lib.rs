@@ -6,6 +6,8 @@
 mod assets;
 mod box_plot;
 mod client;
+mod denial;
+mod doors;
 mod form;
 mod markup;
 mod metric;
@@ -16,6 +18,7 @@ mod reply;
 mod route;
 mod schema;
 mod session;
+mod shares;
 mod visit;
 mod xml;
 
@@ -29,7 +32,7 @@ use crate::session::Sessions;
 /// The console of a server.
 pub struct Console {
     /// Answers requests as the server does that listens.
-    server: EmbeddedS3,
+    server: Arc<EmbeddedS3>,
     realm: Realm,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
@@ -39,7 +42,7 @@ pub struct Console {
 
 impl Console {
     pub fn new(server: EmbeddedS3, realm: Realm, clock: Arc<dyn Clock>, is_secure: bool) -> Console {
-        Console { server, realm, clock, sessions: Sessions::default(), is_secure }
+        Console { server: Arc::new(server), realm, clock, sessions: Sessions::default(), is_secure }
     }
 
     /// Whether a request without a signature is for the console.

@@ -141,6 +141,12 @@ pub fn stale(visit: &Visit<'_>) -> Leaving {
     reply::page(StatusCode::FORBIDDEN, &Notice { frame, text })
 }
 
+/// A form that a page of another site sent.
+pub fn foreign() -> Leaving {
+    let text = "The form came from another site. Load its page here, and send it once more.";
+    notice(StatusCode::FORBIDDEN, "Nothing was done", text)
+}
+
 fn notice(status: StatusCode, title: &str, text: &str) -> Leaving {
     reply::page(status, &Notice { frame: Frame::plain(title), text })
 }

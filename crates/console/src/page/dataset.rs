@@ -83,8 +83,8 @@ pub async fn show(visit: &Visit<'_>, group: &str, kind: &str) -> Shown {
         created: Moment::of(&described["creationDateTime"]),
         schema_name: text(schema, "name"),
         schema: serde_json::to_string_pretty(&document).unwrap_or_default(),
-        imports: of("import"),
-        exports: of("export"),
+        imports: of("IMPORT"),
+        exports: of("EXPORT"),
         takes_records: true,
         is_exported: !matches!(kind, "ACTIONS" | "ACTION_INTERACTIONS"),
         arn,
@@ -98,7 +98,7 @@ pub fn job_row(job: &Value) -> JobRow {
     let ledger = &job["ledger"];
     let rows = ["written", "rowsKept", "recordsDeleted"].iter().find_map(|member| ledger[member].as_u64());
     JobRow {
-        path: format!("/console/jobs/{kind}/{}", segment(&name)),
+        path: super::job::path(&kind, &name),
         mode: text(job, "mode"),
         status: status(&word),
         tone: tone(&word),

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Frame;
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::dataset_group::{self, text};
 use crate::client::{Answer, Client, Refusal, segment};
 use crate::markup::{Moment, status, tone};
@@ -125,18 +125,18 @@ pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    confirm::page(&Confirm {
+    let question = Question {
         frame: visit.frame(&format!("Delete metric attribution {}?", attribution.name), &crumbs(group)),
         problem: problem.as_ref(),
-        sentences: &[
-            "Its metrics go with it, and import jobs publish no further reports.",
-            "Reports that were written stay in their bucket.",
+        losses: vec![
+            "Its metrics go with it, and import jobs publish no further reports.".to_owned(),
+            "Reports that were written stay in their bucket.".to_owned(),
         ],
-        button: "Delete metric attribution",
+        word: "Delete metric attribution",
         back: home(group),
-        command: "aws personalize delete-metric-attribution --metric-attribution-arn {arn}",
-        arn: &attribution.arn,
-    })
+        fields: Vec::new(),
+    };
+    question.ask()
 }
 
 #[cfg(test)]

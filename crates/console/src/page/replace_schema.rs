@@ -73,7 +73,7 @@ pub async fn replace(visit: &Visit<'_>, group: &str, kind: &str) -> Shown {
         schema: if visit.is_post() {
             form.raw("schema").to_owned()
         } else {
-            super::bucket::pretty(&text(present, "schema"))
+            crate::markup::pretty(&text(present, "schema"))
         },
         schema_arn: form.get("schema-arn"),
         schemas,

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Frame;
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::dataset_group::text;
 use crate::client::segment;
 use crate::markup::Moment;
@@ -81,29 +81,29 @@ pub async fn show(visit: &Visit<'_>, name: &str) -> Shown {
         path: path(name),
         domain: domain(described),
         created: Moment::of(&described["creationDateTime"]),
-        schema: super::bucket::pretty(&text(described, "schema")),
+        schema: crate::markup::pretty(&text(described, "schema")),
         arn,
     };
     Ok(reply::page(StatusCode::OK, &page))
 }
 
 pub async fn delete(visit: &Visit<'_>, name: &str) -> Shown {
-    let arn = visit.console.realm.schema(name).to_string();
+    let input = json!({ "schemaArn": visit.console.realm.schema(name) });
     let mut problem = None;
     if visit.is_post() {
-        match visit.client().personalize("DeleteSchema", json!({ "schemaArn": arn })).await {
+        match visit.client().personalize("DeleteSchema", input).await {
             Ok(_) => return Ok(reply::to(HOME)),
             Err(refusal) => problem = Some(refusal),
         }
     }
     let crumbs = [("Schemas", HOME.to_owned()), (name, path(name))];
-    confirm::page(&Confirm {
+    let question = Question {
         frame: visit.frame(&format!("Delete schema {name}?"), &crumbs),
         problem: problem.as_ref(),
-        sentences: &["A schema that a dataset has can't be deleted."],
-        button: "Delete schema",
+        losses: vec!["A schema that a dataset has can't be deleted.".to_owned()],
+        word: "Delete schema",
         back: path(name),
-        command: "aws personalize delete-schema --schema-arn {arn}",
-        arn: &arn,
-    })
+        fields: Vec::new(),
+    };
+    question.ask()
 }
