@@ -234,6 +234,7 @@ pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
         losses: vec![format!("s3://{bucket}/{key} is deleted for good.")],
         word: "Delete",
         back,
+        call: Some(("aws s3 rm {arn}", format!("s3://{bucket}/{key}"))),
         fields: vec![("key", key.to_owned())],
     }
     .ask()
@@ -254,6 +255,7 @@ pub async fn delete(visit: &Visit<'_>, bucket: &str) -> Shown {
         losses: vec![format!("The bucket {bucket} and its policy are deleted; it must be empty.")],
         word: "Delete",
         back: path(bucket),
+        call: Some(("aws s3 rb {arn}", format!("s3://{bucket}"))),
         fields: vec![],
     }
     .ask()

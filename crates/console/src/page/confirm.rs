@@ -22,6 +22,8 @@ pub struct Question<'a> {
     pub word: &'static str,
     /// The page that one comes from.
     pub back: String,
+    /// The same with the AWS CLI, and the ARN or name that the command means by `{arn}`.
+    pub call: Option<(&'static str, String)>,
     /// Fields that go with the answer.
     pub fields: Vec<(&'static str, String)>,
 }

@@ -257,9 +257,9 @@ fn dataset_row(group: &str, kind: &str, name: &'static str, listed: &Value, coun
 
 /// Asks, then deletes a group that holds nothing.
 pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
+    let arn = visit.console.realm.dataset_group(group).to_string();
     let mut problem = None;
     if visit.is_post() {
-        let arn = visit.console.realm.dataset_group(group).to_string();
         match visit.client().personalize("DeleteDatasetGroup", json!({ "datasetGroupArn": arn })).await {
             Ok(_) => return Ok(reply::to(HOME)),
             Err(refusal) => problem = Some(refusal),
@@ -275,6 +275,7 @@ pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
         losses: losses.into(),
         word: "Delete",
         back: path(group),
+        call: Some(("aws personalize delete-dataset-group --dataset-group-arn {arn}", arn)),
         fields: vec![],
     }
     .ask()

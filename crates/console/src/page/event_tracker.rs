@@ -165,13 +165,14 @@ pub async fn delete(visit: &Visit<'_>, group: &str, id: &str) -> Shown {
         "Programs that put events with the tracking ID {} are refused from then on; a new tracker has another ID.",
         text(&tracker, "trackingId")
     );
-    let question = Question {
+    Question {
         frame: visit.frame(&title, &crumbs(group)),
         problem: problem.as_ref(),
         losses: vec![lost, "The events that it recorded stay in the dataset.".to_owned()],
         word: "Delete event tracker",
         back: path(group, &arn),
-        fields: Vec::new(),
-    };
-    question.ask()
+        call: Some(("aws personalize delete-event-tracker --event-tracker-arn {arn}", arn)),
+        fields: vec![],
+    }
+    .ask()
 }

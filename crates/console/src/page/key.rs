@@ -161,6 +161,10 @@ pub async fn delete(visit: &Visit<'_>, id: &str) -> Shown {
         losses: losses.into(),
         word: "Schedule deletion",
         back: path(id),
+        call: Some((
+            "aws kms schedule-key-deletion --key-id {arn} --pending-window-in-days 30",
+            id.to_owned(),
+        )),
         fields: vec![],
     }
     .ask()

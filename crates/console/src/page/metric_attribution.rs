@@ -125,18 +125,23 @@ pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    let question = Question {
+    let losses = [
+        "Its metrics go with it, and import jobs publish no further reports.",
+        "Reports that were written stay in their bucket.",
+    ];
+    Question {
         frame: visit.frame(&format!("Delete metric attribution {}?", attribution.name), &crumbs(group)),
         problem: problem.as_ref(),
-        losses: vec![
-            "Its metrics go with it, and import jobs publish no further reports.".to_owned(),
-            "Reports that were written stay in their bucket.".to_owned(),
-        ],
+        losses: losses.map(str::to_owned).into(),
         word: "Delete metric attribution",
         back: home(group),
-        fields: Vec::new(),
-    };
-    question.ask()
+        call: Some((
+            "aws personalize delete-metric-attribution --metric-attribution-arn {arn}",
+            attribution.arn.clone(),
+        )),
+        fields: vec![],
+    }
+    .ask()
 }
 
 #[cfg(test)]

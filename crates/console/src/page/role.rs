@@ -223,6 +223,7 @@ pub async fn delete(visit: &Visit<'_>, role: &str) -> Shown {
         losses: vec![format!("The role {role} and its policies are deleted."), used.to_owned()],
         word: "Delete",
         back: path(role),
+        call: Some(("aws iam delete-role --role-name {arn}", role.to_owned())),
         fields: vec![],
     }
     .ask()

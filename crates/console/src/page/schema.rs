@@ -88,22 +88,23 @@ pub async fn show(visit: &Visit<'_>, name: &str) -> Shown {
 }
 
 pub async fn delete(visit: &Visit<'_>, name: &str) -> Shown {
-    let input = json!({ "schemaArn": visit.console.realm.schema(name) });
+    let arn = visit.console.realm.schema(name).to_string();
     let mut problem = None;
     if visit.is_post() {
-        match visit.client().personalize("DeleteSchema", input).await {
+        match visit.client().personalize("DeleteSchema", json!({ "schemaArn": arn })).await {
             Ok(_) => return Ok(reply::to(HOME)),
             Err(refusal) => problem = Some(refusal),
         }
     }
     let crumbs = [("Schemas", HOME.to_owned()), (name, path(name))];
-    let question = Question {
+    Question {
         frame: visit.frame(&format!("Delete schema {name}?"), &crumbs),
         problem: problem.as_ref(),
         losses: vec!["A schema that a dataset has can't be deleted.".to_owned()],
         word: "Delete schema",
         back: path(name),
-        fields: Vec::new(),
-    };
-    question.ask()
+        call: Some(("aws personalize delete-schema --schema-arn {arn}", arn)),
+        fields: vec![],
+    }
+    .ask()
 }
