@@ -7,6 +7,7 @@ mod delivery;
 pub mod event;
 pub mod job;
 mod query;
+pub mod record;
 mod rejects;
 pub mod user;
 
@@ -29,6 +30,7 @@ const JOBS: &str = "/lade/v1/jobs";
 const DATASETS: &str = "/lade/v1/datasets";
 const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
+const RECORDS: &str = "/lade/v1/records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
 const ANALYSES: &str = "/lade/v1/analyses";
 
@@ -100,6 +102,7 @@ pub enum Asked {
     DescribeDataset(String),
     CreateAnalysis,
     DescribeAnalysis,
+    GetRecords,
     Unknown,
 }
 
@@ -115,6 +118,7 @@ impl Asked {
             Asked::DescribeDataset(_) => "DescribeDatasetContents",
             Asked::CreateAnalysis => "CreateAnalysis",
             Asked::DescribeAnalysis => "DescribeAnalysis",
+            Asked::GetRecords => "GetRecords",
             Asked::Unknown => "unknown",
         }
     }
@@ -127,6 +131,9 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     if (method, path) == (&Method::GET, DELIVERIES) {
         return Some(Asked::ListDeliveries);
+    }
+    if (method, path) == (&Method::POST, RECORDS) {
+        return Some(Asked::GetRecords);
     }
     if let Some(rest) = path.strip_prefix(DATASETS) {
         return Some(if method == Method::GET { of_datasets(rest) } else { Asked::Unknown });
@@ -177,6 +184,7 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::DescribeDataset(arn) => reply::body(&dataset::describe(api, call, &read_arn(&arn)?).await?),
         Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
         Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
+        Asked::GetRecords => reply::body(&record::read(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())

@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod connector;
 mod dataset;
+mod dataset_group;
 pub mod job;
 pub mod place;
 mod refusal;

@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod insights;
 mod job;
+mod records;
 mod serve;
 mod settings;
 mod status;
@@ -48,10 +49,12 @@ enum Command {
     Export(export::Args),
     /// Show how far jobs are and what became of them.
     Status(status::Args),
-    /// Analyze the data of a dataset group and tell what to mend.
-    Insights(insights::Args),
     /// Show what datasets hold and what is put to them.
     Datasets(datasets::Args),
+    /// Show some records of a dataset.
+    Records(records::Args),
+    /// Analyze the data of a dataset group and tell what to mend.
+    Insights(insights::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -70,8 +73,9 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
-        Command::Insights(args) => insights::run(&args),
         Command::Datasets(args) => datasets::run(&args),
+        Command::Records(args) => records::run(&args),
+        Command::Insights(args) => insights::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),

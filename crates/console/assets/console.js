@@ -51,7 +51,20 @@ if (command) {
     return list.filter((row) => row.is || row.was);
   };
   const listed = (found) => (found.length ? `[${found.map((row) => row.is).join(",")}]` : "");
+  // A schema that is edited as a table.
+  const schemaOf = (table) => {
+    const rows = [...table.querySelectorAll("[data-field]")].map((row) => {
+      const of = (name) => row.querySelector(`[name="field-${name}"]`).value.trim();
+      const type = of("null") === "yes" ? ["null", of("type")] : of("type");
+      return { name: of("name"), type, ...(of("attribute") && { [of("attribute")]: true }) };
+    });
+    const fields = rows.filter((row) => row.name);
+    const [type, namespace] = ["record", "com.amazonaws.personalize.schema"];
+    return JSON.stringify({ type, name: table.dataset.schemaRecord, namespace, fields, version: "1.0" });
+  };
   const value = (name) => {
+    const table = document.querySelector("[data-schema-record]");
+    if (table && name === "schema") return schemaOf(table);
     if (document.querySelector(`[data-cli-row="${name}"]`)) return listed(rows(name).filter((row) => row.is));
     const fields = [...document.querySelectorAll(`[data-cli="${name}"]`)];
     const field = fields.find((field) => !["radio", "checkbox"].includes(field.type) || field.checked);

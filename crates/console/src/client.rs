@@ -96,6 +96,14 @@ impl Client<'_> {
         self.json(Plain { service: "personalize", method: Method::POST, path, headers, body }).await
     }
 
+    /// Opens what is answered below `/lade/v1` piece by piece.
+    pub async fn lade_open(&self, path: &str) -> Answer<Leaving> {
+        let path = format!("/lade/v1{path}");
+        let body = Content::Whole(Bytes::new());
+        self.open(Plain { service: "personalize", method: Method::GET, path, headers: Vec::new(), body })
+            .await
+    }
+
     /// Puts records: `path` is `/events`, `/items`, `/users` and their like.
     pub async fn put_records(&self, path: &str, input: Value) -> Answer<Value> {
         let headers = vec![(CONTENT_TYPE, "application/json".to_owned())];
@@ -244,6 +252,11 @@ impl Client<'_> {
 }
 
 impl Refusal {
+    /// Of something that was typed.
+    pub fn invalid(message: impl Into<String>) -> Refusal {
+        Refusal { status: 400, code: String::new(), message: message.into() }
+    }
+
     /// What the visitor is told, code last.
     pub fn text(&self) -> String {
         if self.code.is_empty() { self.message.clone() } else { format!("{} ({})", self.message, self.code) }

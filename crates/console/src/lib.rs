@@ -5,6 +5,8 @@
 
 mod assets;
 mod client;
+mod denial;
+mod doors;
 mod form;
 mod markup;
 mod navigation;
@@ -12,7 +14,9 @@ mod origin;
 mod page;
 mod reply;
 mod route;
+mod schema;
 mod session;
+mod shares;
 mod visit;
 mod xml;
 
@@ -26,7 +30,7 @@ use crate::session::Sessions;
 /// The console of a server.
 pub struct Console {
     /// Answers requests as the server does that listens.
-    server: EmbeddedS3,
+    server: Arc<EmbeddedS3>,
     realm: Realm,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
@@ -36,7 +40,7 @@ pub struct Console {
 
 impl Console {
     pub fn new(server: EmbeddedS3, realm: Realm, clock: Arc<dyn Clock>, is_secure: bool) -> Console {
-        Console { server, realm, clock, sessions: Sessions::default(), is_secure }
+        Console { server: Arc::new(server), realm, clock, sessions: Sessions::default(), is_secure }
     }
 
     /// Whether a request without a signature is for the console.

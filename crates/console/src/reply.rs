@@ -3,9 +3,13 @@
 use access::bucket::Leaving;
 use askama::Template;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, SET_COOKIE};
+use futures_util::{Stream, StreamExt};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+
+use crate::client::segment;
 
 /// Only what this server itself gives, no script in a page, in nobody's frame, and forms lead nowhere else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -36,6 +40,24 @@ pub fn json(value: &serde_json::Value) -> Leaving {
 pub fn asset(content_type: &'static str, content: &'static str) -> Leaving {
     let forever = "public, max-age=31536000, immutable";
     with_type(StatusCode::OK, content_type, forever, Bytes::from_static(content.as_bytes()))
+}
+
+/// The bytes of an answer, to be saved under a name, whatever they say of themselves.
+pub fn download(mut answer: Leaving, name: &str) -> Leaving {
+    let disposition = format!("attachment; filename*=UTF-8''{}", segment(name));
+    answer.headers_mut().clear();
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        answer.headers_mut().insert(CONTENT_DISPOSITION, disposition);
+    }
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    answer
+}
+
+/// A page that is written piece by piece.
+pub fn pieces(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Leaving {
+    let mut answer = html(StatusCode::OK, String::new());
+    *answer.body_mut() = StreamBody::new(pieces.map(|piece| Ok(Frame::data(piece)))).boxed_unsync();
+    answer
 }
 
 /// Elsewhere, by GET.

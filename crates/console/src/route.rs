@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use access::Peer;
 use access::bucket::{Arriving, Leaving};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -39,6 +39,9 @@ async fn settle(console: &Console, request: Arriving) -> Leaving {
     }
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
         return page::unsupported();
+    }
+    if parts.method == Method::POST && is_of_another_site(&parts) {
+        return page::foreign();
     }
     let now_ms = console.clock.now_ms();
     let id = cookie(&parts.headers, reply::COOKIE).unwrap_or_default().to_owned();
@@ -96,8 +99,8 @@ fn visit<'a>(
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
-        bucket, data_deletion_job, dataset, dataset_group, event_tracker, export_job, import_job, job, key,
-        records, role, tag,
+        bucket, data_deletion_job, dataset, dataset_create, dataset_group, event_tracker, export_job,
+        import_job, job, key, records, replace_schema, role, schema, tag,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -106,7 +109,7 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", "create"] => dataset_group::create(visit).await,
         ["groups", group] => dataset_group::show(visit, group).await,
         ["groups", group, "delete"] => dataset_group::delete(visit, group).await,
-        ["groups", group, "create-dataset"] => dataset::create(visit, group).await,
+        ["groups", group, "create-dataset"] => dataset_create::create(visit, group).await,
         ["groups", group, "trackers"] => event_tracker::list(visit, group).await,
         ["groups", group, "trackers", "create"] => event_tracker::create(visit, group).await,
         ["groups", group, "trackers", id] => event_tracker::show(visit, group, id).await,
@@ -115,17 +118,26 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "datasets", kind, "delete"] if visit.is_post() => {
             dataset::delete(visit, group, kind).await
         }
+        ["groups", group, "datasets", kind, "replace-schema"] => {
+            replace_schema::replace(visit, group, kind).await
+        }
         ["groups", group, "datasets", kind, "import"] => import_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "export"] => export_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
         ["groups", group, "deletions"] => data_deletion_job::list(visit, group).await,
         ["groups", group, "deletions", "create"] => data_deletion_job::create(visit, group).await,
         ["groups", group, "tags"] => tag::of_group(visit, group).await,
+        ["schemas"] => schema::list(visit).await,
+        ["schemas", name] => schema::show(visit, name).await,
+        ["schemas", name, "delete"] => schema::delete(visit, name).await,
         ["tags", arn] => tag::list(visit, arn).await,
         ["tags", arn, "manage"] => tag::manage(visit, arn).await,
         ["jobs", kind, name] => job::show(visit, kind, name).await,
         ["jobs", kind, name, "progress"] => job::progress(visit, kind, name).await,
-        ["jobs", kind, name, "cancel"] if visit.is_post() => job::cancel(visit, kind, name).await,
+        ["jobs", kind, name, "cancel"] => job::cancel(visit, kind, name).await,
+        ["jobs", "export", name, "check"] => job::check::show(visit, name).await,
+        ["jobs", "export", name, "spreadsheet"] => job::files::guarded(visit, name).await,
+        ["jobs", "import", name, "rejects.csv"] => job::rejects::download(visit, name).await,
         ["buckets"] => bucket::list(visit).await,
         ["buckets", name] => bucket::show(visit, name).await,
         ["buckets", name, "policy"] => bucket::policy(visit, name).await,
@@ -156,6 +168,12 @@ fn segments(path: &str) -> Vec<String> {
     let below = path.strip_prefix("/console").unwrap_or_default();
     let parts = below.split('/').filter(|part| !part.is_empty());
     parts.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
+}
+
+// As the browser itself says; this also keeps others from signing somebody in, where there is no token yet.
+fn is_of_another_site(parts: &Parts) -> bool {
+    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    site.is_some_and(|site| site != b"same-origin" && site != b"none")
 }
 
 fn is_multipart(parts: &Parts) -> bool {

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 
 use crate::Console;
 use crate::client::{Answer, Client, Refusal};
+use crate::doors::Doors;
 use crate::form::Form;
 use crate::page::Frame;
 use crate::session::Session;
@@ -37,6 +38,17 @@ impl Visit<'_> {
             realm: &self.console.realm,
             clock: &*self.console.clock,
             keys: &self.session.keys,
+            peer: self.peer,
+        }
+    }
+
+    /// The same doors, for what goes on after the page was begun.
+    pub fn doors(&self) -> Doors {
+        Doors {
+            server: self.console.server.clone(),
+            realm: self.console.realm.clone(),
+            clock: self.console.clock.clone(),
+            keys: self.session.keys.clone(),
             peer: self.peer,
         }
     }

@@ -4,7 +4,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::role_choice::{self, RoleChoice};
 use super::{Frame, key};
 use crate::client::{Answer, Client, Refusal, segment};
@@ -257,25 +257,27 @@ fn dataset_row(group: &str, kind: &str, name: &'static str, listed: &Value, coun
 
 /// Asks, then deletes a group that holds nothing.
 pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
-    let arn = visit.console.realm.dataset_group(group).to_string();
     let mut problem = None;
     if visit.is_post() {
+        let arn = visit.console.realm.dataset_group(group).to_string();
         match visit.client().personalize("DeleteDatasetGroup", json!({ "datasetGroupArn": arn })).await {
             Ok(_) => return Ok(reply::to(HOME)),
             Err(refusal) => problem = Some(refusal),
         }
     }
-    confirm::page(&Confirm {
+    let losses = [
+        format!("The dataset group {group} is deleted."),
+        "Delete its datasets, event tracker and metric attribution first.".to_owned(),
+    ];
+    Question {
         frame: visit.frame("Delete dataset group", &crumbs(group)),
         problem: problem.as_ref(),
-        sentences: &[
-            "This dataset group is deleted. Its datasets, event tracker and metric attribution must be gone.",
-        ],
-        button: "Delete",
+        losses: losses.into(),
+        word: "Delete",
         back: path(group),
-        command: "aws personalize delete-dataset-group --dataset-group-arn {arn}",
-        arn: &arn,
-    })
+        fields: vec![],
+    }
+    .ask()
 }
 
 pub fn text(value: &Value, member: &str) -> String {

@@ -1,161 +1,242 @@
-//! One job: how far it is, what it read and wrote, and why it failed.
+//! One job: how far it is, what it read and wrote, where every record went, and why it failed.
+
+pub mod check;
+pub mod files;
+pub mod ledger;
+pub mod rejects;
 
 use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::Frame;
-use super::dataset_group::text;
-use crate::client::{Answer, segment};
-use crate::markup::{Moment, duration, number, size, status, tone};
-use crate::reply;
+use super::dataset_group::{self, text, type_name};
+use super::{Frame, dataset};
+use crate::client::{Answer, Refusal, segment};
+use crate::denial::Reason;
+use crate::markup::{Moment, duration, number, status, tone};
+use crate::route::status_of;
 use crate::visit::{Shown, Visit};
-
-/// A number of the ledger, and its share of what came in.
-struct Entry {
-    label: &'static str,
-    count: String,
-    /// In hundredths.
-    share: u64,
-    is_out: bool,
-}
-
-struct FileRow {
-    key: String,
-    rows: String,
-    size: String,
-    blake3: String,
-    path: String,
-}
+use crate::{navigation, reply};
+use files::Files;
+use ledger::Ledger;
+use rejects::Rejects;
 
 #[derive(Template)]
 #[template(path = "job.html")]
 struct Show {
     frame: Frame,
     name: String,
-    arn: String,
-    kind: String,
+    kind: &'static str,
     path: String,
+    /// What stands beside it, in the order in which it is shown; true for what is code.
+    facts: Vec<(&'static str, String, bool)>,
     status: String,
     tone: &'static str,
     is_open: bool,
     created: Moment,
     updated: Moment,
     took: String,
-    location: String,
-    mode: Option<String>,
-    role_arn: String,
-    dataset_arn: Option<String>,
-    failure: Option<Failure>,
+    failure: Option<Reason>,
     progress: Progress,
-    ledger: Vec<Entry>,
-    files: Vec<FileRow>,
-    manifest: Option<String>,
+    ledger: Option<Ledger>,
+    rejects: Option<Rejects>,
+    files: Option<Files>,
+    /// That nothing is left of what was deleted.
+    evidence: Vec<(&'static str, String)>,
+    /// What a job that only checked says of itself.
+    is_check: bool,
 }
 
-/// Why a job failed, and the policy to paste where one would mend it.
-struct Failure {
-    text: String,
-    statement: Option<String>,
+#[derive(Template)]
+#[template(path = "job_cancel.html")]
+struct Cancel<'a> {
+    frame: Frame,
+    problem: Option<&'a Refusal>,
+    name: &'a str,
+    kind: &'static str,
+    path: String,
+    what: &'static str,
 }
 
-struct Progress {
-    rows: String,
+pub struct Progress {
+    pub rows: String,
     /// In hundredths; `None`: unknown.
-    share: Option<u64>,
-    eta: Option<String>,
+    pub share: Option<u64>,
+    pub eta: Option<String>,
 }
 
-/// The words of the ledgers, in the order of a job's work.
-const ENTRIES: [(&str, &str, bool); 12] = [
-    ("readBulk", "read from import jobs", false),
-    ("readPut", "read of records put one by one", false),
-    ("rowsRead", "rows read", false),
-    ("exactDuplicates", "equal to another in all columns", true),
-    ("superseded", "older than another of the same ID", true),
-    ("filtered", "filtered out", true),
-    ("rowsRejected", "rejected", true),
-    ("rejected", "rejected", true),
-    ("written", "written", false),
-    ("rowsKept", "kept", false),
-    ("recordsDeleted", "records deleted", false),
-    ("usersDeleted", "users deleted", false),
+/// The word of a kind in addresses, its type, the resource in its ARN, and what it is called.
+const KINDS: [(&str, &str, &str, &str); 3] = [
+    ("import", "IMPORT", "dataset-import-job", "Dataset import job"),
+    ("export", "EXPORT", "dataset-export-job", "Dataset export job"),
+    ("deletion", "DELETION", "data-deletion-job", "Data deletion job"),
 ];
 
-fn resource(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "import" => "dataset-import-job",
-        "export" => "dataset-export-job",
-        "deletion" => "data-deletion-job",
-        _ => return None,
-    })
+/// Where the page of a job is; `kind` is as the address or as the list of jobs words it.
+pub fn path(kind: &str, name: &str) -> String {
+    format!("/console/jobs/{}/{}", kind.to_lowercase(), segment(name))
 }
 
-fn arn(visit: &Visit<'_>, kind: &str, name: &str) -> String {
+/// What a kind of job is called.
+pub fn kind_name(kind: &str) -> &'static str {
+    KINDS.iter().find(|known| known.0 == kind || known.1 == kind).map_or("Job", |known| known.3)
+}
+
+pub fn arn(visit: &Visit<'_>, kind: &str, name: &str) -> String {
     let realm = &visit.console.realm;
-    let resource = resource(kind).unwrap_or("job");
+    let resource = KINDS.iter().find(|known| known.0 == kind).map_or("job", |known| known.2);
     format!("arn:aws:personalize:{}:{}:{resource}/{name}", realm.region, realm.account)
 }
 
-async fn describe(visit: &Visit<'_>, kind: &str, name: &str) -> Answer<Value> {
+pub async fn describe(visit: &Visit<'_>, kind: &str, name: &str) -> Answer<Value> {
     visit.client().lade(Method::GET, &format!("/jobs/{}", segment(&arn(visit, kind, name)))).await
+}
+
+/// The frame of a page about a job: it is a page of the job's group.
+pub fn frame(visit: &Visit<'_>, title: &str, job: &Value) -> Frame {
+    let (group, kind) = place(job);
+    let (name, word) = (text(job, "jobName"), text(job, "type"));
+    let mut crumbs = dataset_group::crumbs(&group);
+    match kind.as_deref() {
+        Some(kind) => crumbs.push((type_name(kind), dataset::path(&group, kind))),
+        None => crumbs.push(("Data deletion jobs", format!("{}/deletions", dataset_group::path(&group)))),
+    }
+    if title != name {
+        crumbs.push((&name, path(&word, &name)));
+    }
+    let mut frame = visit.frame(title, &crumbs);
+    let below = match kind {
+        Some(_) => "jobs/job",
+        None => "deletions/job",
+    };
+    let at = format!("{}/{below}", dataset_group::path(&group));
+    frame.group = Some(navigation::of_group(&at, &group));
+    frame
+}
+
+// The group and the type of the dataset that a job is about.
+fn place(job: &Value) -> (String, Option<String>) {
+    let of = |member: &str| job[member].as_str().and_then(|arn| arn.split_once('/')).map(|(_, rest)| rest);
+    match of("datasetArn").and_then(|rest| rest.split_once('/')) {
+        Some((group, kind)) => (group.to_owned(), Some(kind.to_owned())),
+        None => (of("datasetGroupArn").unwrap_or_default().to_owned(), None),
+    }
 }
 
 pub async fn show(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
     let job = describe(visit, kind, name).await?;
     let word = text(&job, "status");
     let (created, updated) = (Moment::of(&job["createdAt"]), Moment::of(&job["lastUpdatedAt"]));
-    let location = text(&job, "location");
-    let bucket = location.strip_prefix("s3://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let files: Vec<FileRow> =
-        job["files"].as_array().into_iter().flatten().map(|file| row(bucket, file)).collect();
-    let manifest = files.first().and_then(|file| {
-        let folder = file.key.rsplit_once('/').map_or("", |(folder, _)| folder);
-        (word == "ACTIVE").then(|| object_page(bucket, &format!("{folder}/_manifest.json")))
-    });
+    let from = visit.query.get("files").parse().unwrap_or_default();
     let page = Show {
-        frame: visit.frame(name, &[]),
-        path: format!("/console/jobs/{kind}/{}", segment(name)),
-        arn: arn(visit, kind, name),
-        kind: kind.to_owned(),
+        frame: frame(visit, name, &job),
+        kind: kind_name(kind),
+        path: path(kind, name),
+        facts: facts(&job),
         is_open: is_open(&word),
         status: status(&word),
         tone: tone(&word),
         took: took(created, updated),
         created,
         updated,
-        mode: job["mode"].as_str().map(str::to_owned),
-        role_arn: text(&job, "roleArn"),
-        dataset_arn: job["datasetArn"].as_str().map(str::to_owned),
-        failure: job["failureReason"].as_str().map(failure),
+        failure: job["failureReason"].as_str().map(Reason::read),
         progress: progress_of(&job["progress"]),
-        ledger: ledger(&job["ledger"]),
-        files,
-        manifest,
-        location,
+        ledger: Ledger::read(&job["ledger"]),
+        rejects: Rejects::read(&job["rejects"], name),
+        files: Files::read(&job, from),
+        evidence: evidence(&job["evidence"]),
+        is_check: job["validateOnly"] == true,
         name: name.to_owned(),
     };
     Ok(reply::page(StatusCode::OK, &page))
 }
 
+fn facts(job: &Value) -> Vec<(&'static str, String, bool)> {
+    let is_export = job["type"] == "EXPORT";
+    let mode = match job["mode"].as_str() {
+        Some("BULK") => Some("Bulk"),
+        Some("PUT") => Some("Incremental"),
+        Some("ALL") => Some("Both"),
+        Some("FULL") => Some("Replace existing data"),
+        Some("INCREMENTAL") => Some("Add to existing data"),
+        _ => None,
+    };
+    let role = text(job, "roleArn");
+    let options = job["options"].as_object().into_iter().flatten();
+    let options: Vec<String> =
+        options.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    let tolerance = job["tolerance"].as_u64().filter(|rows| *rows > 0);
+    let all = [
+        ("ARN", Some(text(job, "jobArn")), true),
+        (if is_export { "Export data type" } else { "Import mode" }, mode.map(str::to_owned), false),
+        (
+            if is_export { "Amazon S3 data output path" } else { "S3 Location" },
+            Some(text(job, "location")),
+            true,
+        ),
+        ("IAM service role", Some(role), true),
+        ("Options", Some(options.join(" · ")).filter(|text| !text.is_empty()), true),
+        ("Wrong rows it may leave out", tolerance.map(number), false),
+        ("Cancelled by", job["cancelledBy"].as_str().map(str::to_owned), true),
+    ];
+    all.into_iter().filter_map(|(name, value, is_code)| Some((name, value?, is_code))).collect()
+}
+
+fn evidence(evidence: &Value) -> Vec<(&'static str, String)> {
+    let count = |member: &str| evidence[member].as_u64().map(number);
+    let all = [
+        ("Users looked for", count("usersChecked")),
+        ("Runs read", count("runsRead")),
+        ("Log segments read", count("segmentsRead")),
+        ("Records found", count("recordsFound")),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
 /// What the page's script asks for while the job runs.
 pub async fn progress(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
     let job = describe(visit, kind, name).await?;
-    let word = text(&job, "status");
+    Ok(reply::json(&live(&job)))
+}
+
+/// How far a job is, for scripts.
+pub fn live(job: &Value) -> Value {
+    let word = text(job, "status");
     let Progress { rows, share, eta } = progress_of(&job["progress"]);
-    Ok(reply::json(&json!({
+    json!({
         "isOpen": is_open(&word), "status": status(&word), "tone": tone(&word), "rows": rows, "share": share,
         "eta": eta,
-    })))
+    })
 }
 
+/// Asks whether the job shall end before its work is done, and ends it.
 pub async fn cancel(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
-    let path = format!("/jobs/{}/cancel", segment(&arn(visit, kind, name)));
-    visit.client().lade(Method::POST, &path).await?;
-    Ok(reply::to(&format!("/console/jobs/{kind}/{}", segment(name))))
+    let mut problem = None;
+    if visit.is_post() {
+        let path = format!("/jobs/{}/cancel", segment(&arn(visit, kind, name)));
+        match visit.client().lade(Method::POST, &path).await {
+            Ok(_) => return Ok(reply::to(&self::path(kind, name))),
+            Err(refusal) => problem = Some(refusal),
+        }
+    }
+    let job = describe(visit, kind, name).await?;
+    let what = match kind {
+        "import" => "None of its rows are imported; what the dataset holds stays as it is.",
+        "export" => "No file of it becomes visible, and what it has written is given up.",
+        _ => "Records that it has not deleted yet stay. A job that has deleted some goes on to its end.",
+    };
+    let page = Cancel {
+        frame: frame(visit, "Cancel job", &job),
+        problem: problem.as_ref(),
+        name,
+        kind: kind_name(kind),
+        path: path(kind, name),
+        what,
+    };
+    Ok(reply::page(problem.as_ref().map_or(StatusCode::OK, status_of), &page))
 }
 
-fn is_open(word: &str) -> bool {
+pub fn is_open(word: &str) -> bool {
     word.contains("PENDING") || word.contains("PROGRESS")
 }
 
@@ -168,25 +249,10 @@ fn took(created: Moment, updated: Moment) -> String {
     duration((updated.seconds - created.seconds).max(0.0).round() as u64)
 }
 
-fn row(bucket: &str, file: &Value) -> FileRow {
-    let key = text(file, "key");
-    let count = |member: &str| file[member].as_u64().unwrap_or_default();
-    FileRow {
-        path: object_page(bucket, &key),
-        rows: number(count("rows")),
-        size: size(count("bytes")),
-        blake3: text(file, "blake3"),
-        key,
-    }
-}
-
-fn object_page(bucket: &str, key: &str) -> String {
-    format!("/console/buckets/{}/object?key={}", segment(bucket), segment(key))
-}
-
 fn progress_of(progress: &Value) -> Progress {
     let count = |member: &str| progress[member].as_u64();
-    let part = |done: &str, all: &str| Some(count(done)? * 100 / count(all).filter(|all| *all > 0)?);
+    let part =
+        |done: &str, all: &str| Some(count(done)?.saturating_mul(100) / count(all).filter(|all| *all > 0)?);
     Progress {
         rows: number(count("rowsDone").unwrap_or_default()),
         share: part("rowsDone", "rowsTotal")
@@ -196,52 +262,34 @@ fn progress_of(progress: &Value) -> Progress {
     }
 }
 
-fn ledger(ledger: &Value) -> Vec<Entry> {
-    let count = |name: &str| ledger[name].as_u64();
-    let all = ["readBulk", "readPut", "rowsRead"].iter().filter_map(|name| count(name)).sum::<u64>().max(1);
-    let entry = |(name, label, is_out): &(&'static str, &'static str, bool)| {
-        let found = count(name)?;
-        Some(Entry {
-            label,
-            count: number(found),
-            share: (found * 100).div_ceil(all).min(100),
-            is_out: *is_out,
-        })
-    };
-    ENTRIES.iter().filter_map(entry).collect()
-}
-
-/// A reason that ends with a statement to add shows it apart, in lines.
-fn failure(reason: &str) -> Failure {
-    let at = reason.find(": {").map(|at| at + 2);
-    let statement = at.and_then(|at| {
-        let parsed: Value = serde_json::from_str(&reason[at..]).ok()?;
-        serde_json::to_string_pretty(&parsed).ok()
-    });
-    let text = match (at, &statement) {
-        (Some(at), Some(_)) => reason[..at].trim_end().to_owned(),
-        _ => reason.to_owned(),
-    };
-    Failure { text, statement }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_statement_to_add_stands_apart_from_the_reason() {
-        let Failure { text, statement } =
-            failure("No. Add this statement to the policy: {\"Effect\":\"Allow\"}");
-        assert_eq!(text, "No. Add this statement to the policy:");
-        assert_eq!(statement.as_deref(), Some("{\n  \"Effect\": \"Allow\"\n}"));
-        assert_eq!(failure("a: {b").statement, None);
+    fn a_job_belongs_to_the_group_of_its_dataset() {
+        let of = |member: &str, arn: &str| place(&json!({ member: arn }));
+        let dataset = of("datasetArn", "arn:aws:personalize:r:1:dataset/shop/ITEMS");
+        assert_eq!(dataset, ("shop".to_owned(), Some("ITEMS".to_owned())));
+        let group = of("datasetGroupArn", "arn:aws:personalize:r:1:dataset-group/shop");
+        assert_eq!(group, ("shop".to_owned(), None));
     }
 
     #[test]
-    fn a_ledger_shows_what_it_has_with_its_share() {
-        let entries = ledger(&json!({ "readBulk": 6, "readPut": 4, "exactDuplicates": 1, "written": 9 }));
-        let shown: Vec<_> = entries.iter().map(|entry| (entry.share, entry.is_out)).collect();
-        assert_eq!(shown, [(60, false), (40, false), (10, true), (90, false)]);
+    fn addresses_know_the_types_of_jobs_in_either_case() {
+        assert_eq!(path("IMPORT", "a b"), "/console/jobs/import/a%20b");
+        assert_eq!((kind_name("EXPORT"), kind_name("deletion")), ("Dataset export job", "Data deletion job"));
+    }
+
+    #[test]
+    fn progress_is_a_share_of_what_is_known() {
+        let share = |progress: Value| progress_of(&progress).share;
+        assert_eq!(share(json!({ "rowsDone": 1, "rowsTotal": 3 })), Some(33));
+        assert_eq!(
+            share(json!({ "rowsDone": 9, "rowsTotal": null, "bytesDone": 5, "bytesTotal": 10 })),
+            Some(50)
+        );
+        assert_eq!(share(json!({ "rowsDone": 5, "rowsTotal": 4 })), Some(100));
+        assert_eq!(share(json!({ "rowsDone": 5 })), None);
     }
 }
