@@ -149,10 +149,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 async fn insights(args: &Args) -> Result<()> {
     let client = args.server.client("PERSONALIZE")?;
-    let group = match args.group.starts_with("arn:") {
-        true => args.group.clone(),
-        false => client.group_arn(&args.group).await?,
-    };
+    let group = client.group_arn(&args.group).await?;
     let known = client.analysis(&group).await?;
     let known = if args.refresh || known.members.result.is_none() {
         client.begin_analysis(&group).await?;
