@@ -6,6 +6,7 @@ pub(crate) mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
+mod ended;
 pub(crate) mod event;
 pub(crate) mod reject;
 mod snapshot;
@@ -14,6 +15,7 @@ mod upload;
 pub use cancel::cancellation;
 pub(crate) use dataset_update::read_note;
 pub use dataset_update::{DatasetUpdate, UpdateRequest};
+pub use ended::EndedJob;
 pub use event::{Delivery, JobEvent};
 pub use reject::{RejectFile, Rejects};
 
