@@ -174,5 +174,10 @@ pub(crate) fn word(status: Status) -> &'static str {
     }
 }
 
+/// The step that one of these words stands for.
+pub(crate) fn status(text: &str) -> Option<Status> {
+    Status::ALL.into_iter().find(|status| word(*status) == text)
+}
+
 #[cfg(test)]
 mod tests;

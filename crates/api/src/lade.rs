@@ -2,6 +2,7 @@
 //! operations, each by the permission of the one that it is nearest to.
 
 mod activity;
+mod analysis;
 mod dataset;
 mod delivery;
 pub mod event;
@@ -32,6 +33,7 @@ const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
 const RECORDS: &str = "/lade/v1/records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
+const ANALYSES: &str = "/lade/v1/analyses";
 
 /// What is answered piece by piece.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -101,6 +103,8 @@ pub enum Asked {
     DescribeDataset(String),
     GetActivity(String),
     GetRecords,
+    CreateAnalysis,
+    DescribeAnalysis,
     Unknown,
 }
 
@@ -116,6 +120,8 @@ impl Asked {
             Asked::DescribeDataset(_) => "DescribeDatasetContents",
             Asked::GetActivity(_) => "GetDatasetActivity",
             Asked::GetRecords => "GetRecords",
+            Asked::CreateAnalysis => "CreateAnalysis",
+            Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::Unknown => "unknown",
         }
     }
@@ -134,6 +140,11 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     if let Some(rest) = path.strip_prefix(DATASETS) {
         return Some(if method == Method::GET { of_datasets(rest) } else { Asked::Unknown });
+    }
+    match (method, path) {
+        (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
+        _ => {}
     }
     let Some(rest) = path.strip_prefix(JOBS) else { return Some(Asked::Unknown) };
     let asked = match (method, rest.strip_prefix('/')) {
@@ -179,6 +190,8 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::DescribeDataset(arn) => reply::body(&dataset::describe(api, call, &read_arn(&arn)?).await?),
         Asked::GetActivity(arn) => reply::body(&activity::show(api, call, &read_arn(&arn)?).await?),
         Asked::GetRecords => reply::body(&record::read(api, call).await?),
+        Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
+        Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::job::claim::forget_turn;
 use crate::job::data_deletion_job::not_deleting;
-use crate::job::{read_note, reject};
+use crate::job::{analysis, read_note, reject};
 use crate::{
     Catalog, DatasetUpdate, Page, failed, in_use, metric_attribution, not_found, not_inserted, page,
     put_count, stored_arn, tag, unknown_word,
@@ -224,6 +224,7 @@ impl Catalog {
         reject::forget_rows(&mut tx, dataset.id).await?;
         put_count::forget(&mut tx, dataset.id).await?;
         history::forget(&mut tx, dataset.id).await?;
+        analysis::forget(&mut tx, &dataset.group_arn).await?;
         let done = sqlx::query("DELETE FROM dataset WHERE id = ?").bind(dataset.id).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("dataset", arn));

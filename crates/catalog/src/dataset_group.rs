@@ -6,6 +6,7 @@ use model::{Arn, Domain};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::job::analysis;
 use crate::job::claim::forget_turn;
 use crate::job::data_deletion_job::not_deleting;
 use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, tag, unknown_word, within};
@@ -133,6 +134,7 @@ impl Catalog {
             return Err(not_found("dataset group", arn));
         }
         tag::delete_all(&mut tx, arn).await?;
+        analysis::forget_group(&mut tx, arn).await?;
         forget_turn(&mut tx, arn).await?;
         tx.commit().await.map_err(failed)
     }

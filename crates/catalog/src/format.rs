@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -21,6 +21,7 @@ const TABLES: [&str; 24] = [
     dataset::history::TABLES,
     put_count::TABLES,
     job::TABLES,
+    job::analysis::TABLES,
     job::claim::TABLES,
     job::reject::TABLES,
     job::event::TABLES,

@@ -1,5 +1,6 @@
 //! Jobs: rows that say what to do, who is doing it and how it ended. The only road from a door to the work.
 
+pub(crate) mod analysis;
 mod cancel;
 pub(crate) mod claim;
 pub(crate) mod data_deletion_job;
@@ -8,15 +9,18 @@ mod dataset_import_job;
 mod dataset_update;
 mod ended;
 pub(crate) mod event;
+mod list;
 pub(crate) mod reject;
 mod snapshot;
 mod upload;
 
+pub use analysis::{AnalysisRow, PinnedDataset};
 pub use cancel::cancellation;
 pub(crate) use dataset_update::read_note;
 pub use dataset_update::{DatasetUpdate, UpdateRequest};
 pub use ended::EndedJob;
 pub use event::{Delivery, JobEvent};
+pub use list::JobFilter;
 pub use reject::{RejectFile, Rejects};
 
 use model::error::{Error, Result};
@@ -27,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
-use crate::{Catalog, Page, failed, not_inserted, page, stored_arn, tag, unknown_word, within};
+use crate::{Catalog, failed, not_inserted, page, stored_arn, tag, unknown_word, within};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job (
@@ -43,6 +47,8 @@ CREATE TABLE IF NOT EXISTS upload (
     job_arn TEXT NOT NULL, object_key TEXT NOT NULL, upload_id TEXT NOT NULL, PRIMARY KEY (job_arn, upload_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS job_subject ON job (subject_arn, kind);
+CREATE INDEX IF NOT EXISTS job_newest ON job (created_ms DESC, arn, kind, status);
+CREATE INDEX IF NOT EXISTS job_newest_of ON job (subject_arn, created_ms DESC, arn, kind, status);
 CREATE INDEX IF NOT EXISTS job_open ON job (status) WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS');
 ";
 
@@ -53,6 +59,8 @@ pub enum JobKind {
     /// The replacement of a dataset's schema. No operation lists or describes it: it shows in its dataset.
     Update,
     Deletion,
+    /// The analysis of a group's data. No operation lists or describes it: it shows in its group.
+    Analysis,
 }
 
 impl JobKind {
@@ -62,12 +70,13 @@ impl JobKind {
             JobKind::Export => "EXPORT",
             JobKind::Update => "UPDATE",
             JobKind::Deletion => "DELETION",
+            JobKind::Analysis => "ANALYSIS",
         }
     }
 
-    fn parse(text: &str) -> Option<JobKind> {
-        let all = [JobKind::Import, JobKind::Export, JobKind::Update, JobKind::Deletion];
-        all.into_iter().find(|k| k.as_str() == text)
+    pub fn parse(text: &str) -> Option<JobKind> {
+        use JobKind::{Analysis, Deletion, Export, Import, Update};
+        [Import, Export, Update, Deletion, Analysis].into_iter().find(|k| k.as_str() == text)
     }
 }
 
@@ -127,7 +136,7 @@ pub struct DeletionRequest {
 pub struct NewJob<R> {
     pub arn: Arn,
     pub name: String,
-    /// The dataset that it works on; of a data deletion job the dataset group.
+    /// The dataset that it works on; of a data deletion job and an analysis the dataset group.
     pub subject_arn: Arn,
     pub role_arn: String,
     pub request: R,
@@ -228,42 +237,6 @@ impl Catalog {
     pub async fn job(&self, arn: &Arn) -> Result<Option<JobRow>> {
         let query = sqlx::query("SELECT * FROM job WHERE arn = ?").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
-    }
-
-    /// One page of the jobs that operations show, of all kinds, of one dataset or of all; all of them or the open ones.
-    pub async fn all_jobs(&self, dataset: Option<&Arn>, are_open: bool, page: &Page) -> Result<Vec<JobRow>> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE kind IN ('IMPORT', 'EXPORT', 'DELETION')
-             AND (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2)) AND (?4 IS NULL OR subject_arn = ?4)
-             AND (NOT ?5 OR status IN ('CREATE PENDING', 'CREATE IN_PROGRESS'))
-             ORDER BY created_ms DESC, arn LIMIT ?3",
-        )
-        .bind(page.before_ms())
-        .bind(page.after_arn())
-        .bind(page.rows())
-        .bind(page::filter(dataset))
-        .bind(are_open)
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed)?;
-        rows.iter().map(read).collect()
-    }
-
-    /// One page of jobs of a kind, of one dataset or of all.
-    pub async fn jobs(&self, kind: JobKind, dataset: Option<&Arn>, page: &Page) -> Result<Vec<JobRow>> {
-        let rows = sqlx::query(
-            "SELECT * FROM job WHERE kind = ?5 AND (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
-             AND (?4 IS NULL OR subject_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
-        )
-        .bind(page.before_ms())
-        .bind(page.after_arn())
-        .bind(page.rows())
-        .bind(page::filter(dataset))
-        .bind(kind.as_str())
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed)?;
-        rows.iter().map(read).collect()
     }
 }
 

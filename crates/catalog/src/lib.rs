@@ -33,8 +33,9 @@ pub use grant::GrantRow;
 pub use identity_policy::Identity;
 pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
-    DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent, JobKind,
-    JobRow, Lease, NewJob, Progress, RejectFile, Rejects, Snapshot, UpdateRequest, cancellation,
+    AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent,
+    JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot,
+    UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{

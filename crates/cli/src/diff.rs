@@ -15,7 +15,7 @@ use crate::client::server::Choice;
 use crate::job::show::number;
 use crate::serve;
 use crate::verify::place::Place;
-use crate::verify::plan;
+use proof::plan;
 use rows::Rows;
 
 /// Options of `lade diff`.

@@ -1,11 +1,7 @@
 //! `lade verify`: an export's files are read again and compared with its manifest; every difference is named.
 
 mod dataset;
-mod difference;
-mod file;
 pub mod place;
-pub mod plan;
-pub mod rows;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,9 +18,8 @@ use crate::job::AnyLedger;
 use crate::job::show::{number, sum};
 use crate::serve;
 use dataset::Compared;
-use difference::Difference;
 use place::Place;
-use plan::Expected;
+use proof::{Difference, Expected, plan};
 
 /// How many files are read at once.
 const AT_ONCE: usize = 2;

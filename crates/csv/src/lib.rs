@@ -7,6 +7,7 @@
 mod block;
 pub mod dialect;
 pub mod read;
+pub mod spreadsheet;
 mod swar;
 pub mod value;
 pub mod violation;

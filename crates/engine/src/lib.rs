@@ -1,5 +1,6 @@
 //! Import, export and deletion over opened sources, sinks and snapshots: it asks nobody's permission and knows no catalog.
 
+pub mod analysis;
 pub mod deletion;
 pub mod export;
 pub mod import;

@@ -1,5 +1,6 @@
 //! Jobs: claimed from the catalog, run under a lease, retried on passing faults, ended once and for all.
 
+mod analysis;
 mod attempt;
 mod budget;
 mod compaction;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use access::Access;
 use access::remedy::no_privileges;
 use budget::Budget;
-use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun};
+use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun, Page};
 use engine::Progress;
 use model::error::{Error, ErrorKind, Result};
 use model::{Clock, Layout, Origin};
@@ -169,7 +170,7 @@ async fn work(parts: Arc<Parts>, budget: Arc<Budget>, mut stopped: watch::Receiv
             Ok(Some(((job, lease), share))) => {
                 // There may be more where this came from: another worker looks.
                 parts.bell.notify_one();
-                let share = if sorts(job.kind) { budget.grow(share) } else { share };
+                let share = if uses_more(job.kind) { budget.grow(share) } else { share };
                 run(&parts.within(share.bytes()), job, lease, stopped.clone()).await;
             }
             Ok(None) => wait(&parts, &mut stopped).await,
@@ -181,10 +182,10 @@ async fn work(parts: Arc<Parts>, budget: Arc<Budget>, mut stopped: watch::Receiv
     }
 }
 
-// What sorts is faster with more memory; what streams is not.
-fn sorts(kind: JobKind) -> bool {
+// What sorts is faster with more memory, and what counts is more exact; what streams is neither.
+fn uses_more(kind: JobKind) -> bool {
     match kind {
-        JobKind::Import | JobKind::Deletion => true,
+        JobKind::Import | JobKind::Deletion | JobKind::Analysis => true,
         JobKind::Export | JobKind::Update => false,
     }
 }
@@ -271,7 +272,7 @@ async fn ended(
 async fn lost_key(parts: &Parts, job: &JobRow) -> Error {
     loop {
         tokio::time::sleep(KEY_ASKED_EVERY).await;
-        if let Ok(Some(dataset)) = parts.catalog.dataset_by_id(job.dataset_id).await
+        if let Ok(Some(dataset)) = keyed_dataset(parts, job).await
             && let Err(cause) = parts.access.data_keys(dataset.id, &dataset.group_arn).await
             && cause.kind == ErrorKind::Invalid
         {
@@ -280,11 +281,20 @@ async fn lost_key(parts: &Parts, job: &JobRow) -> Error {
     }
 }
 
+/// The dataset whose key a job needs: its own, or any of the group that it analyses.
+async fn keyed_dataset(parts: &Parts, job: &JobRow) -> Result<Option<DatasetRow>> {
+    match job.kind {
+        JobKind::Analysis => Ok(parts.catalog.datasets(Some(&job.subject_arn), &Page::first(1)).await?.pop()),
+        _ => parts.catalog.dataset_by_id(job.dataset_id).await,
+    }
+}
+
 async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Progress>) -> Result<Outcome> {
     match job.kind {
         JobKind::Import => dataset_import_job::run(&parts, &job, &lease, &progress).await?,
         JobKind::Export => dataset_export_job::run(&parts, &job, &lease, &progress).await?,
         JobKind::Update => dataset_update::run(&parts, &job, &lease).await?,
+        JobKind::Analysis => analysis::run(&parts, &job, &lease, &progress).await?,
         JobKind::Deletion => return data_deletion_job::run(&parts, &job, &lease, &progress).await,
     }
     Ok(Outcome::Ended)
@@ -314,7 +324,7 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
 async fn left_over(parts: &Parts, job: &JobRow) -> String {
     match job.kind {
         JobKind::Export => left_over::clear(parts, job).await,
-        JobKind::Import | JobKind::Update | JobKind::Deletion => String::new(),
+        JobKind::Import | JobKind::Update | JobKind::Deletion | JobKind::Analysis => String::new(),
     }
 }
 

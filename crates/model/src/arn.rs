@@ -94,6 +94,11 @@ impl Realm {
         self.personalize(&format!("dataset-update/{id}"))
     }
 
+    /// An analysis of a dataset group is work of this server's own: no operation names it.
+    pub fn analysis(&self, id: &str) -> Arn {
+        self.personalize(&format!("analysis/{id}"))
+    }
+
     pub fn data_deletion_job(&self, job_name: &str) -> Arn {
         self.personalize(&format!("data-deletion-job/{job_name}"))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{JobEvent, JobKind, JobRow, Page, Progress};
+use catalog::{JobEvent, JobFilter, JobKind, JobRow, Page, Progress};
 use futures_util::stream::unfold;
 use model::{Arn, Error, ErrorKind, Realm, Result};
 use percent_encoding::percent_decode_str;
@@ -90,6 +90,7 @@ fn detail_type(kind: JobKind) -> &'static str {
         JobKind::Export => "Personalize Dataset Export Job State Change",
         JobKind::Deletion => "Personalize Data Deletion Job State Change",
         JobKind::Update => "Personalize Dataset State Change",
+        JobKind::Analysis => "Personalize Data Analysis State Change",
     }
 }
 
@@ -171,7 +172,8 @@ impl Watcher {
                 text.push_str(&format!("id: {}\nevent: state\ndata: {body}\n\n", event.number));
             }
         }
-        for job in self.api.catalog.all_jobs(None, true, &Page::first(EVENTS_AT_ONCE as usize)).await? {
+        let open = JobFilter { is_open: true, ..JobFilter::default() };
+        for job in self.api.catalog.all_jobs(&open, &Page::first(EVENTS_AT_ONCE as usize)).await? {
             self.tell_progress(&job, &mut text).await?;
         }
         Ok(text)

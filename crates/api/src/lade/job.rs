@@ -1,9 +1,9 @@
 //! Jobs as they can be watched: how far one is, what became of it, and its end before its time.
 
-use catalog::{JobKind, JobRow, Progress};
+use catalog::{JobFilter, JobKind, JobRow, Progress};
 use model::export::{Asked, Since};
 use model::status::Status;
-use model::{Arn, Error, ErrorKind, Result};
+use model::{Arn, DatasetType, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,6 +22,9 @@ const PAGE_MAX: usize = 100;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Query {
     dataset_arn: Option<Arn>,
+    dataset_group_arn: Option<Arn>,
+    kind: Option<JobKind>,
+    status: Option<Status>,
     is_open: bool,
     max_results: Option<usize>,
     next_token: Option<String>,
@@ -139,17 +142,17 @@ pub async fn cancel(api: &Api, call: &Call, arn: &Arn) -> Answer<Job> {
     shown(api, arn).await
 }
 
-/// Shows the imports and exports of a dataset, or the jobs of all kinds; permission is that to list each kind.
+/// Shows the jobs of a dataset, of a group, or all; permission is that to list each kind that is shown.
 pub async fn list(api: &Api, call: &Call, query: Query) -> Answer<Listed> {
-    let Query { dataset_arn, is_open, max_results, next_token } = query;
-    let shown = if dataset_arn.is_some() { &[IMPORT, EXPORT][..] } else { &[IMPORT, EXPORT, DELETION] };
-    for actions in shown {
+    for actions in query.shown() {
         authorize_any(api, call, actions.list).await?;
     }
-    let list = if is_open { "lade:ListOpenJobs" } else { "lade:ListJobs" };
-    let page = PageInput { next_token, max_results };
-    let pager = Pager::open(&api.paging, list, dataset_arn.as_ref(), page)?;
-    let rows = api.catalog.all_jobs(dataset_arn.as_ref(), is_open, &pager.page).await?;
+    let filter = query.filter()?;
+    let about = query.dataset_arn.as_ref().or(query.dataset_group_arn.as_ref());
+    let list = query.list();
+    let page = PageInput { next_token: query.next_token.clone(), max_results: query.max_results };
+    let pager = Pager::open(&api.paging, &list, about, page)?;
+    let rows = api.catalog.all_jobs(&filter, &pager.page).await?;
     let (rows, next_token) = pager.cut(rows, |row| (row.created_ms, &row.arn));
     let arns: Vec<Arn> = rows.iter().map(|job| job.arn.clone()).collect();
     let mut jobs = rows.into_iter().map(show).collect::<Result<Vec<_>>>()?;
@@ -157,6 +160,46 @@ pub async fn list(api: &Api, call: &Call, query: Query) -> Answer<Listed> {
         jobs.iter_mut().filter(|job| job.job_arn == arn).for_each(|job| job.rejects = Some((&found).into()));
     }
     Ok(Listed { jobs, next_token })
+}
+
+impl Query {
+    fn shown(&self) -> Vec<&'static Actions> {
+        match self.kind {
+            Some(JobKind::Import) => vec![&IMPORT],
+            Some(JobKind::Export) => vec![&EXPORT],
+            Some(JobKind::Deletion) => vec![&DELETION],
+            _ if self.dataset_arn.is_some() => vec![&IMPORT, &EXPORT],
+            _ => vec![&IMPORT, &EXPORT, &DELETION],
+        }
+    }
+
+    fn filter(&self) -> Result<JobFilter> {
+        let subjects = match (&self.dataset_arn, &self.dataset_group_arn) {
+            (Some(_), Some(_)) => {
+                let text = "The parameters datasetArn and datasetGroupArn exclude each other.";
+                return Err(Error::invalid(text));
+            }
+            (Some(dataset), None) => vec![dataset.clone()],
+            (None, Some(group)) => subjects(group),
+            (None, None) => Vec::new(),
+        };
+        Ok(JobFilter { subjects, kind: self.kind, status: self.status, is_open: self.is_open })
+    }
+
+    // What a token is bound to, beside the dataset or group.
+    fn list(&self) -> String {
+        let list = if self.is_open { "lade:ListOpenJobs" } else { "lade:ListJobs" };
+        let (kind, status) = (self.kind.map(JobKind::as_str), self.status.map(Status::as_str));
+        [Some(list), kind, status].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+// A group, and the datasets that it has or had: jobs outlive them.
+fn subjects(group: &Arn) -> Vec<Arn> {
+    let datasets = group.as_str().replacen(":dataset-group/", ":dataset/", 1);
+    let datasets =
+        DatasetType::ALL.iter().filter_map(|kind| Arn::parse(&format!("{datasets}/{}", kind.as_str())));
+    datasets.chain([group.clone()]).collect()
 }
 
 /// Reads the query of a list.
@@ -171,6 +214,18 @@ pub fn read_query(text: Option<&str>) -> Result<Query> {
             "datasetArn" => {
                 query.dataset_arn = Some(Arn::parse(&value).ok_or_else(|| wrong("the ARN of a dataset"))?);
             }
+            "datasetGroupArn" => {
+                let arn = Arn::parse(&value).filter(|arn| arn.resource_type() == "dataset-group");
+                query.dataset_group_arn = Some(arn.ok_or_else(|| wrong("the ARN of a dataset group"))?);
+            }
+            "type" => {
+                let kind = JobKind::parse(&value).filter(|kind| *kind != JobKind::Update);
+                query.kind = Some(kind.ok_or_else(|| wrong("IMPORT, EXPORT or DELETION"))?);
+            }
+            "status" => {
+                let status = Status::parse(&value).or_else(|| data_deletion_job::status(&value));
+                query.status = Some(status.ok_or_else(|| wrong("the status of a job"))?);
+            }
             "open" => query.is_open = value.parse().map_err(|_| wrong("true or false"))?,
             "maxResults" => {
                 let most = value.parse().ok().filter(|most| (1..=PAGE_MAX).contains(most));
@@ -178,7 +233,7 @@ pub fn read_query(text: Option<&str>) -> Result<Query> {
             }
             "nextToken" => query.next_token = Some(value),
             _ => {
-                let known = "datasetArn, open, maxResults and nextToken";
+                let known = "datasetArn, datasetGroupArn, type, status, open, maxResults and nextToken";
                 return Err(Error::invalid(format!("There is no parameter {name}; there are {known}.")));
             }
         }
@@ -252,7 +307,7 @@ fn request(job: &JobRow) -> Result<(String, Option<&'static str>)> {
             (request.path, Some(request.ingestion_mode.as_str()))
         }
         JobKind::Deletion => (job.deletion_request()?.data_location, None),
-        JobKind::Update => (String::new(), None),
+        JobKind::Update | JobKind::Analysis => (String::new(), None),
     })
 }
 
@@ -299,7 +354,7 @@ fn ledger(
         }
         JobKind::Export => report.get("ledger").cloned(),
         JobKind::Deletion => Some(json!({ "recordsDeleted": records_deleted })),
-        JobKind::Update => None,
+        JobKind::Update | JobKind::Analysis => None,
     }
 }
 

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 
 use super::{
-    DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, claim, insert, parse, reject, text,
+    DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, analysis, claim, insert, parse, reject, text,
     within_open,
 };
 use crate::dataset::history;
-use crate::{Catalog, NewRun, RunRow, failed, in_use, not_found, run};
+use crate::{Catalog, NewRun, RunRow, failed, in_use, not_found, run, stored_arn};
 
 /// What a data deletion job works on, fixed when it is first begun.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -194,6 +194,7 @@ impl Catalog {
         claim::not_cancelled(&mut tx, lease).await?;
         unpin(&mut tx, lease).await?;
         forget_rejects(&mut tx, lease).await?;
+        forget_analyses(&mut tx, lease).await?;
         let last_job = sqlx::query_scalar("SELECT max(number) FROM job").fetch_one(&mut *tx).await;
         let attempts = sqlx::query_scalar("SELECT id FROM attempt").fetch_all(&mut *tx).await;
         let plan = DeletionPlan {
@@ -310,6 +311,13 @@ async fn forget_rejects(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) ->
         reject::forget_rows(tx, dataset).await?;
     }
     Ok(())
+}
+
+// What was found in the records may show those that are deleted; an analysis that reads them begins again.
+async fn forget_analyses(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT subject_arn FROM job WHERE arn = ?").bind(lease.arn.as_str());
+    let group: String = query.fetch_one(&mut **tx).await.map_err(failed)?;
+    analysis::forget(tx, &stored_arn(&group)?).await
 }
 
 async fn schema_version(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64) -> Result<Option<i64>> {

@@ -11,7 +11,8 @@ use super::JobKind;
 use crate::{Catalog, failed, stored_arn, unknown_word};
 
 // Triggers write the rows, so that no change of a state can be without one. The last 10,000 are kept, whether they were
-// delivered or not. An update of a dataset is a job that nobody sees.
+// delivered or not. An update of a dataset and an
+// analysis are jobs that nobody sees.
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job_event (
     number INTEGER PRIMARY KEY AUTOINCREMENT, job_arn TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
@@ -21,14 +22,14 @@ CREATE TABLE IF NOT EXISTS job_event (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS job_event_waiting ON job_event (next_ms) WHERE delivery = 'WAITING';
 CREATE TABLE IF NOT EXISTS webhook (first_delivery TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS job_created AFTER INSERT ON job WHEN new.kind <> 'UPDATE' BEGIN
+CREATE TRIGGER IF NOT EXISTS job_created AFTER INSERT ON job WHEN new.kind NOT IN ('UPDATE', 'ANALYSIS') BEGIN
     INSERT INTO job_event (job_arn, name, kind, subject_arn, status, rows_done, bytes_done, created_ms, delivery)
     VALUES (new.arn, new.name, new.kind, new.subject_arn, new.status, 0, 0, new.created_ms,
         (SELECT first_delivery FROM webhook));
     DELETE FROM job_event WHERE number <= (SELECT max(number) FROM job_event) - 10000;
 END;
 CREATE TRIGGER IF NOT EXISTS job_changed AFTER UPDATE OF status ON job
-WHEN new.kind <> 'UPDATE' AND new.status <> old.status BEGIN
+WHEN new.kind NOT IN ('UPDATE', 'ANALYSIS') AND new.status <> old.status BEGIN
     INSERT INTO job_event (job_arn, name, kind, subject_arn, status, failure_reason, rows_done, bytes_done, ledger,
         created_ms, delivery)
     VALUES (new.arn, new.name, new.kind, new.subject_arn, new.status, new.failure_reason, new.rows_done,

@@ -3,6 +3,7 @@
 // A test that can't set its stage has failed.
 #![allow(clippy::unwrap_used)]
 
+mod analysis;
 mod cancel;
 mod claim;
 mod contents;

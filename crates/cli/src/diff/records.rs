@@ -15,7 +15,7 @@ use model::record::Value;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::verify::place::Place;
-use crate::verify::rows::Form;
+use proof::rows::Form;
 
 /// Takes a record.
 pub type Take<'t> = &'t mut dyn FnMut(&[u8]) -> Result<()>;

@@ -14,7 +14,7 @@ use store::{Arrivals, Sorted, Sorter};
 
 use super::records;
 use crate::verify::place::Place;
-use crate::verify::plan;
+use proof::plan;
 
 /// What each of the two sorts may take.
 const MEMORY_BYTES: usize = 128 << 20;

@@ -1,7 +1,7 @@
 //! Puts the parts of a server together, bottom first, and takes them apart in the other order.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use access::bucket::EmbeddedS3;
@@ -11,6 +11,7 @@ use api::lade::record::ReadRecords;
 use api::lade::user::ReadUser;
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
+use console::Console;
 use http_body_util::BodyExt;
 use jobs::Jobs;
 use model::error::{Context, Result};
@@ -102,8 +103,11 @@ pub async fn compose(
     let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let audit = settings.audit(folder.path());
     let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
-    let dispatch = Arc::new(Dispatch {
-        doors: doors(&access, &api, &iam, &kms, &s3),
+    let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
+        doors: doors(&access, &api, &iam, &kms, &s3, {
+            let is_secure = settings.tls.is_some();
+            Console::new(embedded(dispatch.clone()), realm.clone(), clock.clone(), is_secure)
+        }),
         elsewhere: elsewhere(&services),
         realm: realm.clone(),
         clock: clock.clone(),
@@ -111,7 +115,7 @@ pub async fn compose(
         audit: audit.clone(),
         client_timeout: settings.client_timeout,
     });
-    access.embed(embedded(&dispatch));
+    access.embed(embedded(Arc::downgrade(&dispatch)));
     // Before any job changes its state.
     let telling = tell(settings, &catalog, &clock, realm).await?;
     let parts = jobs::Parts {
@@ -194,9 +198,16 @@ fn elsewhere(services: &ServiceSettings) -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s3: &Door) -> Doors {
+fn doors(
+    access: &Arc<Access>,
+    api: &Arc<Api>,
+    iam: &Arc<Iam>,
+    kms: &Arc<Kms>,
+    s3: &Door,
+    console: Console,
+) -> Doors {
     let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
-    let (asked, users) = (s3.clone(), access.clone());
+    let (asked, users, console) = (s3.clone(), access.clone(), Arc::new(console));
     Doors {
         credential: Box::new(move |access_key_id, token| {
             let access = access.clone();
@@ -238,12 +249,15 @@ fn doors(access: &Arc<Access>, api: &Arc<Api>, iam: &Arc<Iam>, kms: &Arc<Kms>, s
             let s3 = asked.clone();
             Box::pin(async move { s3.preflight(&parts, id).await.map(|body| body.boxed_unsync()) })
         }),
+        console: Box::new(move |request| {
+            let console = console.clone();
+            Box::pin(async move { console.answer(request).await })
+        }),
     }
 }
 
-// Jobs reach S3 by the same dispatcher as everybody, without a connection. It leads back here, so it is not kept alive.
-fn embedded(dispatch: &Arc<Dispatch>) -> EmbeddedS3 {
-    let dispatch = Arc::downgrade(dispatch);
+// Jobs and the console ask by the same dispatcher as everybody, without a connection. It leads back here, so it is not kept alive.
+fn embedded(dispatch: Weak<Dispatch>) -> EmbeddedS3 {
     Box::new(move |request| {
         let dispatch = dispatch.upgrade();
         Box::pin(async move { Some(dispatch?.answer(request).await) })

@@ -1,5 +1,6 @@
 //! From a request to its door: who sends it is settled first, in one place, and only then what is asked for.
 
+use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use access::bucket::Arriving;
 use access::trail::{self, Trail};
 use access::{Peer, Principal, Unauthenticated};
 use api::Call;
@@ -48,6 +50,9 @@ pub type StreamDoor =
 /// A browser's question, without a signature, about a bucket: the request's head and its id.
 pub type PreflightDoor = Box<dyn Fn(Parts, String) -> Answering<AnswerBody> + Send + Sync>;
 
+/// A browser's request for a page.
+pub type ConsoleDoor = Box<dyn Fn(Arriving) -> Answering<AnswerBody> + Send + Sync>;
+
 /// Told which access key a verified request bore, and for which service.
 pub type KeyUsed = Box<dyn Fn(&str, &str) + Send + Sync>;
 
@@ -67,6 +72,7 @@ pub struct Doors {
     pub kms: CallDoor,
     pub s3: StreamDoor,
     pub s3_preflight: PreflightDoor,
+    pub console: ConsoleDoor,
 }
 
 /// Takes every request of a server.
@@ -176,7 +182,7 @@ impl Dispatch {
             return whole(closing(unsigned::protocol(&parts).fault(&too_large_a_head(), id)));
         }
         let claimed = match sigv4::scope(&parts) {
-            Ok(None) => return self.unsigned(parts, id).await,
+            Ok(None) => return self.unsigned(parts, body, id).await,
             Err(e) => return whole(unsigned::protocol(&parts).refusal(&e, id)),
             Ok(Some(scope)) => {
                 trail::claim(&scope.access_key_id, &scope.service);
@@ -199,12 +205,20 @@ impl Dispatch {
         answered.unwrap_or_else(|fault| whole(closing(protocol.fault(&fault, id))))
     }
 
-    async fn unsigned(&self, parts: Parts, id: &str) -> Response<AnswerBody> {
+    async fn unsigned<B>(&self, parts: Parts, body: B, id: &str) -> Response<AnswerBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B::Error: Into<BodyFailure>,
+    {
         if let Some(answer) = self.cors.preflight(&parts) {
             return whole(answer);
         }
         if parts.method == Method::OPTIONS && parts.headers.contains_key(ORIGIN) {
             return (self.doors.s3_preflight)(parts, id.to_owned()).await;
+        }
+        if unsigned::is_of_console(&parts) {
+            let body = Paced::new(body, self.client_timeout).map_err(io::Error::other).boxed();
+            return (self.doors.console)(Request::from_parts(parts, body)).await;
         }
         whole(unsigned::answer(&parts, id))
     }

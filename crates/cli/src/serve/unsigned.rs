@@ -1,14 +1,15 @@
 //! Requests without a signature: health, a word about what this is, and refusals.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use console::Console;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use wire::error::AuthError;
 use wire::protocol::Protocol;
 
 const ABOUT: &str = "This is Lade: a server that speaks the data side of Amazon Personalize, with S3, IAM, STS and KMS.\n\
-    It has no pages; AWS clients are its way in. To point those of a shell here: eval \"$(lade env)\"\n";
+    In a browser, /console/ is its console. To point the AWS clients of a shell here: eval \"$(lade env)\"\n";
 
 /// Where it is told whether the server lives.
 pub const LIVE: &str = "/health/live";
@@ -21,6 +22,13 @@ pub fn answer(parts: &Parts, request_id: &str) -> Response<Bytes> {
         LIVE | "/health/ready" if is_read => text("ok\n"),
         _ => protocol(parts).refusal(&AuthError::missing(), request_id),
     }
+}
+
+/// Whether a browser asks for a page; the start page is a word of text to all others.
+pub fn is_of_console(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    let wants_page = || parts.headers.get(ACCEPT).is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
+    Console::takes(path) && (path != "/" || (parts.method == Method::GET && wants_page()))
 }
 
 /// The protocol that a request without a readable signature speaks, by its looks.

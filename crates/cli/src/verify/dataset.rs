@@ -6,9 +6,9 @@ use model::error::{Error, ErrorKind, Result};
 use model::manifest::{FileEntry, Manifest};
 use serde_json::{Value, json};
 
-use super::difference::Difference;
 use crate::client::Client;
 use crate::job::{AnyLedger, Job, State, watch};
+use proof::Difference;
 
 /// What came of the comparison.
 pub enum Compared {

@@ -11,11 +11,10 @@ use http_body_util::BodyExt;
 use model::error::{Context, Error, ErrorKind, Result};
 use model::manifest::Manifest;
 
-use super::difference::{Difference, Differences};
-use super::file::Reading;
-use super::plan::{Expected, MANIFEST};
 use crate::client::Client;
 use crate::client::server::Choice;
+use proof::plan::{Expected, MANIFEST};
+use proof::{Difference, Differences, Reading};
 
 /// A manifest of a million files has about this size.
 const MANIFEST_BYTES_MAX: usize = 256 << 20;

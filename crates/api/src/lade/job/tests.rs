@@ -114,3 +114,32 @@ fn every_row_of_an_import_is_in_its_ledger() {
     checked["rowsValid"] = json!(5);
     assert_eq!(of(report, Status::Active, true), Some(checked));
 }
+
+#[tokio::test]
+async fn a_group_lists_its_jobs_by_type_and_status() {
+    let (f, dataset, arn) = fixture().await;
+    let group = dataset.replace(":dataset/", ":dataset-group/").replace("/ITEMS", "");
+    let count = async |more: &str| {
+        let path = format!("/lade/v1/jobs?datasetGroupArn={group}{more}");
+        let (status, listed) = ask(&f, Method::GET, &path).await;
+        assert_eq!(status, 200, "{listed}");
+        listed["jobs"].as_array().unwrap().iter().filter(|job| job["jobArn"] == arn.as_str()).count()
+    };
+    for more in ["", "&type=IMPORT", "&status=CREATE%20PENDING", "&type=IMPORT&status=PENDING", "&open=true"]
+    {
+        assert_eq!(count(more).await, 1, "{more}");
+    }
+    for more in ["&type=EXPORT", "&type=DELETION", "&status=ACTIVE", "&status=FAILED"] {
+        assert_eq!(count(more).await, 0, "{more}");
+    }
+    let other = format!("/lade/v1/jobs?datasetGroupArn={group}x");
+    assert_eq!(ask(&f, Method::GET, &other).await.1["jobs"], json!([]));
+    for wrong in [
+        "type=UPDATE",
+        "status=x",
+        "datasetGroupArn=x",
+        &format!("datasetGroupArn={group}&datasetArn={dataset}"),
+    ] {
+        assert_eq!(ask(&f, Method::GET, &format!("/lade/v1/jobs?{wrong}")).await.0, 400, "{wrong}");
+    }
+}

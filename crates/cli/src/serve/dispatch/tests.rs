@@ -49,7 +49,10 @@ pub fn dispatch() -> Dispatch {
     let s3_preflight: PreflightDoor = Box::new(|parts, _| {
         Box::pin(async move { whole(Response::new(Bytes::from(format!("asked {}", parts.uri.path())))) })
     });
-    let doors = Doors { credential, key_used, personalize, iam, kms, s3, s3_preflight };
+    let console: ConsoleDoor = Box::new(|request| {
+        Box::pin(async move { whole(Response::new(Bytes::from(format!("page {}", request.uri().path())))) })
+    });
+    let doors = Doors { credential, key_used, personalize, iam, kms, s3, s3_preflight, console };
     let clock = Arc::new(SimulatedClock::new(fixture["now_ms"].as_i64().unwrap(), 1));
     let cors = Cors { origins: vec!["https://shop.example".into()] };
     Dispatch {
@@ -111,6 +114,9 @@ async fn each_service_has_its_door() {
 async fn a_request_without_a_signature_reaches_no_door() {
     for (method, uri, status, part) in [
         ("GET", "/", 200, "lade env"),
+        ("GET", "/console/groups", 200, "page /console/groups"),
+        ("GET", "/personalize/home", 200, "page /personalize/home"),
+        ("GET", "/consoles", 403, "<Code>AccessDenied</Code>"),
         ("GET", "/health/live", 200, "ok"),
         ("GET", "/health/ready", 200, "ok"),
         ("POST", "/", 403, r#""__type":"MissingAuthenticationTokenException""#),

@@ -7,8 +7,8 @@ use model::error::{Error, Result};
 use model::export::{Compression, Format};
 use model::manifest::{FileEntry, Manifest};
 
-use super::difference::Difference;
-use super::rows::Form;
+use crate::difference::Difference;
+use crate::rows::Form;
 
 pub const MANIFEST: &str = "_manifest.json";
 

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, Digest};
 use sha2::{Digest as _, Sha256};
 
-use super::difference::{Difference, Differences};
-use super::plan::Expected;
-use super::rows::Rows;
+use crate::difference::{Difference, Differences};
+use crate::plan::Expected;
+use crate::rows::Rows;
 
 /// What was read of a file so far; holds little of its bytes.
 pub struct Reading<'a> {
@@ -80,7 +80,7 @@ mod tests {
     use model::export::{Compression, Format};
     use model::manifest::FileEntry;
 
-    use crate::verify::rows::Form;
+    use crate::rows::Form;
 
     use super::*;
 

@@ -1,0 +1,51 @@
+//! The console: pages for a browser, made of what the server's own doors answer.
+//!
+//! It is a client like any other. Each page asks by requests that are signed with the visitor's keys, so a page shows and
+//! does what these keys may, and the audit log has a line for it.
+
+mod assets;
+mod client;
+mod form;
+mod markup;
+mod navigation;
+mod origin;
+mod page;
+mod reply;
+mod route;
+mod session;
+mod visit;
+mod xml;
+
+use std::sync::Arc;
+
+use access::bucket::{Arriving, EmbeddedS3, Leaving};
+use model::{Clock, Realm};
+
+use crate::session::Sessions;
+
+/// The console of a server.
+pub struct Console {
+    /// Answers requests as the server does that listens.
+    server: EmbeddedS3,
+    realm: Realm,
+    clock: Arc<dyn Clock>,
+    sessions: Sessions,
+    /// Whether browsers reach it over TLS only.
+    is_secure: bool,
+}
+
+impl Console {
+    pub fn new(server: EmbeddedS3, realm: Realm, clock: Arc<dyn Clock>, is_secure: bool) -> Console {
+        Console { server, realm, clock, sessions: Sessions::default(), is_secure }
+    }
+
+    /// Whether a request without a signature is for the console.
+    pub fn takes(path: &str) -> bool {
+        path == "/" || path == "/personalize/home" || path == "/console" || path.starts_with("/console/")
+    }
+
+    /// Answers a request of a browser; every outcome is a page.
+    pub async fn answer(&self, request: Arriving) -> Leaving {
+        route::answer(self, request).await
+    }
+}

@@ -1,0 +1,100 @@
+//! Signing in with an access key, and out again.
+
+use std::net::IpAddr;
+
+use access::bucket::Leaving;
+use askama::Template;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use tracing::info;
+
+use super::Frame;
+use crate::client::{Answer, Client};
+use crate::form::Form;
+use crate::route::HOME;
+use crate::session::Keys;
+use crate::visit::Visit;
+use crate::{Console, reply};
+
+const PATH: &str = "/console/sign-in";
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn<'a> {
+    frame: Frame,
+    problem: Option<&'a str>,
+    access_key_id: &'a str,
+    next: &'a str,
+}
+
+/// Answers whoever is not signed in.
+pub async fn answer(
+    console: &Console,
+    peer: Option<IpAddr>,
+    parts: &Parts,
+    path: &[&str],
+    form: &Form,
+) -> Leaving {
+    if path != ["sign-in"] {
+        let is_page = parts.method == Method::GET && path.len() > 0;
+        let next = if is_page { parts.uri.path_and_query().map_or("", |path| path.as_str()) } else { "" };
+        let query =
+            if next.is_empty() { String::new() } else { format!("?next={}", crate::client::segment(next)) };
+        return reply::to(&format!("{PATH}{query}"));
+    }
+    let query = Form::parse(parts.uri.query().unwrap_or_default());
+    if parts.method != Method::POST {
+        let ended = parts.uri.query() == Some("ended");
+        let problem = ended.then_some("The session has ended: its keys are no longer valid.");
+        return show(StatusCode::OK, problem, "", query.get("next"));
+    }
+    let next = form.get("next").to_owned();
+    let now_ms = console.clock.now_ms();
+    if !console.sessions.may_try(peer, now_ms) {
+        let text = "Too many attempts have failed. Wait a minute.";
+        return show(StatusCode::TOO_MANY_REQUESTS, Some(text), form.get("access-key-id"), &next);
+    }
+    let keys = Keys {
+        access_key_id: form.get("access-key-id").to_owned(),
+        secret_access_key: form.get("secret-access-key").to_owned(),
+        session_token: form.given("session-token").map(str::to_owned),
+    };
+    match who(console, peer, &keys).await {
+        Ok(arn) => {
+            info!(principal = arn, "signed in to the console");
+            let id = console.sessions.begin(keys, arn, &console.clock);
+            let next = if is_ours(&next) { next.as_str() } else { HOME };
+            reply::with_session(reply::to(next), Some(&id), console.is_secure)
+        }
+        Err(refusal) => {
+            console.sessions.note_failure(peer, now_ms);
+            let text = if refusal.is_of_keys() {
+                "This access key ID and this secret access key do not belong together, or the key is not in use.".to_owned()
+            } else {
+                refusal.text()
+            };
+            show(StatusCode::FORBIDDEN, Some(&text), &keys.access_key_id, &next)
+        }
+    }
+}
+
+/// Ends the session on the server; the browser's cookie is of no more use.
+pub fn end(visit: &Visit<'_>) -> Leaving {
+    visit.console.sessions.end(&visit.session_id);
+    reply::with_session(reply::to(PATH), None, visit.console.is_secure)
+}
+
+async fn who(console: &Console, peer: Option<IpAddr>, keys: &Keys) -> Answer<String> {
+    let client =
+        Client { server: &console.server, realm: &console.realm, clock: &*console.clock, keys, peer };
+    Ok(client.sts("GetCallerIdentity", &[]).await?.text_of(&["Arn"]).to_owned())
+}
+
+fn show(status: StatusCode, problem: Option<&str>, access_key_id: &str, next: &str) -> Leaving {
+    reply::page(status, &SignIn { frame: Frame::plain("Sign in"), problem, access_key_id, next })
+}
+
+// To a page of the console, and to no other site.
+fn is_ours(path: &str) -> bool {
+    path.starts_with("/console/") && !path.contains("//") && !path.contains('\\')
+}
