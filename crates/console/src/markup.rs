@@ -42,7 +42,7 @@ pub fn size(bytes: u64) -> String {
     if unit == 0 {
         return format!("{} bytes", number(bytes));
     }
-    let tenths = u128::from(bytes) * 10 >> (10 * unit);
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
     format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
 }
 

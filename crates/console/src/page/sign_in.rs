@@ -36,7 +36,7 @@ pub async fn answer(
     form: &Form,
 ) -> Leaving {
     if path != ["sign-in"] {
-        let is_page = parts.method == Method::GET && path.len() > 0;
+        let is_page = parts.method == Method::GET && !path.is_empty();
         let next = if is_page { parts.uri.path_and_query().map_or("", |path| path.as_str()) } else { "" };
         let query =
             if next.is_empty() { String::new() } else { format!("?next={}", crate::client::segment(next)) };
