@@ -141,7 +141,7 @@ def make_dataset(visitor, label, fields, kind):
     visitor.fill("Dataset name", f"shop-{kind.lower()}")
     visitor.choose("Create new schema")
     visitor.fill("New schema name", f"{kind.lower()}-schema")
-    visitor.fill("Schema definition", avro(kind, fields))
+    visitor.fill("JSON schema code", avro(kind, fields))
     visitor.button("Next")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Import data")
 
