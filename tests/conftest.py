@@ -2,6 +2,7 @@
 
 import pytest
 
+from support import browser as chromium
 from support import radosgw
 from support.server import Server
 from support.workshop import Workshop
@@ -34,6 +35,28 @@ def own_server(tmp_path):
     yield server
     if server.process.poll() is None:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright, browser = chromium.start()
+    yield browser
+    browser.close()
+    playwright.stop()
+
+
+@pytest.fixture
+def visitors(browser):
+    """Makes visitors at an address; whatever their pages did wrong fails the test."""
+    made = []
+
+    def make(endpoint, **more):
+        made.append(chromium.Visitor(browser, endpoint, **more))
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        visitor.close()
 
 
 @pytest.fixture(scope="session")

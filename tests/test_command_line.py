@@ -122,7 +122,7 @@ def test_usage_errors_exit_with_two_and_name_what_is_wrong(server, arguments):
     assert wrong in done.stderr
 
 
-@pytest.mark.parametrize("command", ["import", "export", "status", "cancel", "verify", "diff"])
+@pytest.mark.parametrize("command", ["import", "export", "status", "cancel", "verify", "diff", "insights"])
 def test_help_has_an_example(server, command):
     done = lade(server, command, "--help")
     assert done.returncode == 0 and f"  lade {command} " in done.stdout

@@ -118,11 +118,48 @@ def test_what_there_is_not_is_404(server, workshop):
     workshop.personalize.delete_dataset(datasetArn=group.items)
     foreign = group.items.replace("000000000000", "111111111111")
     for path in (dataset_path(group.items), dataset_path(foreign), dataset_path(group.arn),
+                 dataset_path(group.items, "/activity"), dataset_path(foreign, "/activity"),
                  f"/datasets?datasetGroupArn={quote(group.arn + '-none', safe='')}"):
         status, refusal = ask(server.endpoint, "GET", path)
         assert (status, refusal["__type"]) == (404, "ResourceNotFoundException"), path
     assert ask(server.endpoint, "GET", dataset_path("no-arn"))[0] == 400
     assert ask(server.endpoint, "DELETE", dataset_path(group.items))[0] == 404
+
+
+def test_activity_tells_puts_rows_and_jobs(server, workshop):
+    group = workshop.make_group(items=PRICED)
+    arn = workshop.import_csv(group.items, "ITEM_ID,PRICE\na,1\nb,2\n")["datasetImportJobArn"]
+    workshop.import_csv(group.items, "ITEM_ID,PRICE\nc,3\n", mode="INCREMENTAL")
+    workshop.put_items(group.items, ("a", {"price": 1}), ("b", {"price": 2}))
+    exported = workshop.start_export(group.items, "ALL")
+    workshop.read_export(exported)
+    before = time.time()
+    status, found = ask(server.endpoint, "GET", dataset_path(group.items, "/activity?minutes=3"))
+    assert status == 200, found
+    minutes = [puts["minute"] for puts in found["puts"]]
+    assert minutes == [minutes[0] + 60 * n for n in range(3)] and minutes[-1] <= time.time()
+    assert minutes[-1] > before - 60 and sum(puts["records"] for puts in found["puts"]) == 2
+    assert [(point["bulk"], point["put"]) for point in found["rows"]] == [(2, 0), (3, 0)]
+    assert [(job["type"], job["rows"], job["status"]) for job in found["jobs"]] == [
+        ("IMPORT", 2, "ACTIVE"), ("IMPORT", 1, "ACTIVE"), ("EXPORT", 5, "ACTIVE")]
+    assert [found["jobs"][n]["jobArn"] for n in (0, 2)] == [arn, exported]
+    assert all(job["seconds"] >= 0 and job["createdAt"] <= before for job in found["jobs"])
+    assert len(ask(server.endpoint, "GET", dataset_path(group.items, "/activity"))[1]["puts"]) == 60
+
+
+def test_activity_shows_jobs_to_those_who_may_list_them(server, workshop):
+    group = workshop.make_group(items=PRICED)
+    workshop.import_csv(group.items, "ITEM_ID,PRICE\na,1\n")
+    workshop.export(group.items, "ALL")
+    user = workshop.make_user("watcher")
+    key = workshop.iam.create_access_key(UserName=user.name)["AccessKey"]
+    path = dataset_path(group.items, "/activity")
+    as_user = lambda: ask(server.endpoint, "GET", path, key["AccessKeyId"], key["SecretAccessKey"])
+    assert as_user()[0] == 403
+    for more, shown in (([], []), (["ListDatasetExportJobs"], ["EXPORT"]), (["ListDatasetImportJobs"], ["IMPORT"])):
+        workshop.set_policy(user, allow([f"personalize:{action}" for action in ["DescribeDataset", *more]]))
+        status, found = as_user()
+        assert (status, [job["type"] for job in found["jobs"]]) == (200, shown)
 
 
 def test_the_command_prints_a_table_or_json(server, workshop):

@@ -13,12 +13,14 @@ from botocore.credentials import Credentials
 from support.server import REGION, ROOT_KEY, ROOT_SECRET, binary
 
 
-def ask(endpoint, method, path, key=ROOT_KEY, secret=ROOT_SECRET):
-    """Sends a signed request; status and JSON body."""
-    request = AWSRequest(method, f"{endpoint}/lade/v1{path}")
+def ask(endpoint, method, path, key=ROOT_KEY, secret=ROOT_SECRET, body=None):
+    """Sends a signed request, with a JSON body where there is one; status and JSON body."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    request = AWSRequest(method, f"{endpoint}/lade/v1{path}", data=data, headers=headers)
     SigV4Auth(Credentials(key, secret), "personalize", REGION).add_auth(request)
     prepared = request.prepare()
-    plain = urllib.request.Request(prepared.url, method=method, headers=dict(prepared.headers))
+    plain = urllib.request.Request(prepared.url, data=data, method=method, headers=dict(prepared.headers))
     try:
         with urllib.request.urlopen(plain, timeout=30) as answer:
             return answer.status, json.load(answer)

@@ -1,7 +1,8 @@
-//! The JavaScript part: the stock SDK v3, installed from the lock file, against a server that the suite starts.
+//! The JavaScript part: the stock SDK v3, installed from the lock file, against a server that the suite starts. What else
+//! comes from npm is installed here, too.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::report::Report;
@@ -10,7 +11,7 @@ use crate::tools::{self, Tools, answer, is_stale};
 /// The SDK's packages ask for this.
 const NODE_MIN: u32 = 20;
 
-/// Installs the packages if their lock file changed, and runs every `*.test.js`.
+/// Installs the packages, and runs every `*.test.js`.
 pub fn run(tools: &Tools, report: &mut Report) {
     match answer("node", &["--version"]).as_deref().and_then(major) {
         Some(version) if version >= NODE_MIN => {}
@@ -23,14 +24,25 @@ pub fn run(tools: &Tools, report: &mut Report) {
     if answer("npm", &["--version"]).is_none() {
         return report.not_run("JavaScript suite: no npm", "sudo apt-get install npm");
     }
-    let folder = tools.installed().join("js");
+    let folder = folder(tools);
     report.part("JavaScript SDK", |count| {
-        if let Err(error) = place(&tools.root.join("tests/js"), &folder) {
-            println!("copy tests/js to {}: {error}", folder.display());
-            return false;
-        }
-        install(&folder) && tools::run(&mut suite(tools, &folder), |line| count.tap_line(line))
+        packages(tools) && tools::run(&mut suite(tools, &folder), |line| count.tap_line(line))
     });
+}
+
+/// Where the packages are installed, and the suite beside them.
+pub fn folder(tools: &Tools) -> PathBuf {
+    tools.installed().join("js")
+}
+
+/// Installs the packages if their lock file changed; whether they are there.
+pub fn packages(tools: &Tools) -> bool {
+    let folder = folder(tools);
+    if let Err(error) = place(&tools.root.join("tests/js"), &folder) {
+        println!("copy tests/js to {}: {error}", folder.display());
+        return false;
+    }
+    install(&folder)
 }
 
 /// `v20.20.2` → 20.

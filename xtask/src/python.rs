@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::javascript;
 use crate::report::Report;
 use crate::tools::{self, Tools, answer, is_stale};
 
@@ -18,6 +19,10 @@ pub fn run(tools: &Tools, fast: bool, report: &mut Report) {
     }
     let venv = tools.installed().join("venv");
     report.part("Python tools", |_| install(tools, &venv, fast));
+    // The console's pages are checked by a package of npm; without it their tests say what to do.
+    if answer("npm", &["--version"]).is_some() {
+        report.part("axe-core", |_| javascript::packages(tools));
+    }
     report.part("cargo deny", |_| tools::run(&mut deny(tools, &venv), |_| {}));
     let python = venv.join("bin/python");
     report.part("boto3 and AWS CLI", |count| {
@@ -73,6 +78,6 @@ fn suite(tools: &Tools, python: &Path, fast: bool) -> Command {
     }
     command.arg("tests").current_dir(&tools.root);
     command.env("LADE_BIN", tools.lade()).env("LADE_RUST_SDK_FLOW", tools.rust_sdk_flow());
-    command.env("LADE_TESTS_FAST", if fast { "1" } else { "" });
+    command.env("LADE_JS", javascript::folder(tools)).env("LADE_TESTS_FAST", if fast { "1" } else { "" });
     command
 }

@@ -23,6 +23,7 @@ use crate::events::request::read_tree;
 use crate::events::targets::Targets;
 use crate::lade::Pieces;
 use crate::lade::event::STREAMS_MAX;
+use crate::lade::record::ReadRecords;
 use crate::lade::user::ReadUser;
 use crate::operation::{Asked, Handler, Operation, by_path, by_target};
 use crate::paging::PagingKey;
@@ -57,6 +58,7 @@ pub struct Api {
     pub(crate) watchers: Arc<Semaphore>,
     is_closing: AtomicBool,
     pub(crate) user_reader: OnceLock<ReadUser>,
+    pub(crate) record_reader: OnceLock<ReadRecords>,
 }
 
 const TARGET_PREFIX: &str = "AmazonPersonalize.";
@@ -71,6 +73,7 @@ impl Api {
             watchers,
             is_closing,
             user_reader: OnceLock::new(),
+            record_reader: OnceLock::new(),
             catalog,
             log,
             objects,
@@ -88,6 +91,12 @@ impl Api {
     pub fn set_user_reader(&self, reader: ReadUser) {
         // The first one stays.
         drop(self.user_reader.set(reader));
+    }
+
+    /// Says who looks records up, once there is somebody.
+    pub fn set_record_reader(&self, reader: ReadRecords) {
+        // The first one stays.
+        drop(self.record_reader.set(reader));
     }
 
     /// Sends away who watches: the server stops.

@@ -1,12 +1,14 @@
 //! What this server offers beyond the service, under `/lade/v1/`: signed and permitted like the service's own
 //! operations, each by the permission of the one that it is nearest to.
 
+mod activity;
 mod analysis;
 mod dataset;
 mod delivery;
 pub mod event;
 pub mod job;
 mod query;
+pub mod record;
 mod rejects;
 pub mod user;
 
@@ -29,6 +31,7 @@ const JOBS: &str = "/lade/v1/jobs";
 const DATASETS: &str = "/lade/v1/datasets";
 const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
+const RECORDS: &str = "/lade/v1/records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
 const ANALYSES: &str = "/lade/v1/analyses";
 
@@ -98,6 +101,8 @@ pub enum Asked {
     ListDeliveries,
     ListDatasets,
     DescribeDataset(String),
+    GetActivity(String),
+    GetRecords,
     CreateAnalysis,
     DescribeAnalysis,
     Unknown,
@@ -113,6 +118,8 @@ impl Asked {
             Asked::ListDeliveries => "ListDeliveries",
             Asked::ListDatasets => "ListDatasetContents",
             Asked::DescribeDataset(_) => "DescribeDatasetContents",
+            Asked::GetActivity(_) => "GetDatasetActivity",
+            Asked::GetRecords => "GetRecords",
             Asked::CreateAnalysis => "CreateAnalysis",
             Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::Unknown => "unknown",
@@ -127,6 +134,9 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     if (method, path) == (&Method::GET, DELIVERIES) {
         return Some(Asked::ListDeliveries);
+    }
+    if (method, path) == (&Method::POST, RECORDS) {
+        return Some(Asked::GetRecords);
     }
     if let Some(rest) = path.strip_prefix(DATASETS) {
         return Some(if method == Method::GET { of_datasets(rest) } else { Asked::Unknown });
@@ -152,7 +162,10 @@ fn of_datasets(rest: &str) -> Asked {
     match rest.strip_prefix('/') {
         None if rest.is_empty() => Asked::ListDatasets,
         None => Asked::Unknown,
-        Some(dataset) => named(dataset, Asked::DescribeDataset),
+        Some(dataset) => match dataset.strip_suffix("/activity") {
+            Some(dataset) => named(dataset, Asked::GetActivity),
+            None => named(dataset, Asked::DescribeDataset),
+        },
     }
 }
 
@@ -175,6 +188,8 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
             reply::body(&dataset::list(api, call, dataset::read_query(call.query.as_deref())?).await?)
         }
         Asked::DescribeDataset(arn) => reply::body(&dataset::describe(api, call, &read_arn(&arn)?).await?),
+        Asked::GetActivity(arn) => reply::body(&activity::show(api, call, &read_arn(&arn)?).await?),
+        Asked::GetRecords => reply::body(&record::read(api, call).await?),
         Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
         Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
         Asked::Unknown => {
@@ -204,6 +219,22 @@ mod tests {
             assert_eq!(cancelled, Some(Asked::CancelJob(ARN.to_owned())));
         }
         assert_eq!(by_path(&Method::GET, JOBS), Some(Asked::ListJobs));
+    }
+
+    #[test]
+    fn a_path_names_a_dataset_encoded_or_not() {
+        let dataset = ARN.replace("dataset-import-job/cancel", "dataset/g/ITEMS");
+        let encoded = dataset.replace(':', "%3A").replace('/', "%2F");
+        for arn in [&dataset, &encoded] {
+            let asked = |more: &str| by_path(&Method::GET, &format!("{DATASETS}/{arn}{more}"));
+            assert_eq!(asked(""), Some(Asked::DescribeDataset(dataset.clone())));
+            assert_eq!(asked("/activity"), Some(Asked::GetActivity(dataset.clone())));
+        }
+        assert_eq!(by_path(&Method::GET, DATASETS), Some(Asked::ListDatasets));
+        assert_eq!(by_path(&Method::POST, RECORDS), Some(Asked::GetRecords));
+        for path in ["/lade/v1/datasetsx", "/lade/v1/datasets/", "/lade/v1/datasets//activity", RECORDS] {
+            assert_eq!(by_path(&Method::GET, path), Some(Asked::Unknown), "{path}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Datasets: which schema they have, and how far their put records are flushed.
 
 pub(crate) mod contents;
+pub(crate) mod history;
 
 use model::error::{Error, Result};
 use model::status::Status;
@@ -222,6 +223,7 @@ impl Catalog {
             .map_err(failed)?;
         reject::forget_rows(&mut tx, dataset.id).await?;
         put_count::forget(&mut tx, dataset.id).await?;
+        history::forget(&mut tx, dataset.id).await?;
         analysis::forget(&mut tx, &dataset.group_arn).await?;
         let done = sqlx::query("DELETE FROM dataset WHERE id = ?").bind(dataset.id).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -18,6 +18,7 @@ const TABLES: [&str; 24] = [
     event_tracker::TABLES,
     metric_attribution::TABLES,
     run::TABLES,
+    dataset::history::TABLES,
     put_count::TABLES,
     job::TABLES,
     job::analysis::TABLES,

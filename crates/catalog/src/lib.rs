@@ -25,6 +25,7 @@ pub mod tag;
 pub mod user;
 
 pub use dataset::contents::{ContentsRow, Held, LastPuts};
+pub use dataset::history::Point;
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
@@ -32,9 +33,9 @@ pub use grant::GrantRow;
 pub use identity_policy::Identity;
 pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
-    AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, ExportRequest, ImportRequest, JobEvent, JobFilter,
-    JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot, UpdateRequest,
-    cancellation,
+    AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent,
+    JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot,
+    UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{

@@ -5,6 +5,7 @@ use model::error::Result;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::dataset::history;
 use crate::{Catalog, failed, unknown_word};
 
 pub(crate) const TABLES: &str = "
@@ -110,6 +111,7 @@ impl Catalog {
         }
         if let Some(run) = run {
             insert(&mut tx, dataset_id, run, self.now_ms()).await?;
+            history::note(&mut tx, dataset_id, self.now_ms()).await?;
         }
         tx.commit().await.map_err(failed)?;
         Ok(true)

@@ -1,7 +1,9 @@
 //! A small signing client for a server's doors: what the commands call is what any AWS SDK would call.
 
+pub mod analysis;
 pub mod connector;
 mod dataset;
+mod dataset_group;
 pub mod job;
 pub mod place;
 mod refusal;

@@ -60,8 +60,8 @@ pub fn run(args: &Args) -> ExitCode {
 async fn list(args: &Args) -> Result<()> {
     let client = args.server.client("PERSONALIZE")?;
     let group = match &args.group {
-        Some(name) if !name.starts_with("arn:") => Some(client.group_arn(name).await?),
-        other => other.clone(),
+        Some(group) => Some(client.group_arn(group).await?),
+        None => None,
     };
     let datasets = client.datasets(group.as_deref()).await?;
     if args.json {

@@ -9,7 +9,9 @@ mod diff;
 mod env;
 mod export;
 mod import;
+mod insights;
 mod job;
+mod records;
 mod serve;
 mod settings;
 mod status;
@@ -49,6 +51,10 @@ enum Command {
     Status(status::Args),
     /// Show what datasets hold and what is put to them.
     Datasets(datasets::Args),
+    /// Show some records of a dataset.
+    Records(records::Args),
+    /// Analyze the data of a dataset group and tell what to mend.
+    Insights(insights::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -68,6 +74,8 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
         Command::Datasets(args) => datasets::run(&args),
+        Command::Records(args) => records::run(&args),
+        Command::Insights(args) => insights::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),

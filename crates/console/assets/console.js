@@ -38,6 +38,19 @@ if (command) {
   const quoted = (text) => (/^[\w@%+=:,.\/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
   // The rows of a list: what each holds, what it held before, and by what it is known.
   const written = (members) => JSON.stringify(Object.fromEntries(Object.entries(members).sort()));
+  // Rows that are typed as JSON, by the guide's names or the service's.
+  const typed = (name) => {
+    const names = { EventType: "eventType", MetricName: "metricName", MetricMathExpression: "expression" };
+    try {
+      const json = JSON.parse(document.querySelector(`[data-cli-typed="${name}"]`)?.value ?? "[]");
+      return [json].flat().map((row) => {
+        const members = Object.fromEntries(Object.entries(row).map(([key, value]) => [names[key] ?? key, value]));
+        return { is: written(members), was: "", name: members.metricName };
+      });
+    } catch {
+      return [];
+    }
+  };
   const rows = (name) => {
     const found = [...document.querySelectorAll(`[data-cli-row="${name}"]`)];
     const list = found.map((row) => {
@@ -48,11 +61,29 @@ if (command) {
       const was = row.dataset.cliWas ? JSON.parse(row.dataset.cliWas) : null;
       return { is: isGone ? "" : written(members), was: was ? written(was) : "", name: was ? was[key] : "" };
     });
+    for (const row of typed(name)) {
+      const before = list.find((known) => known.name === row.name);
+      if (before) before.is = row.is;
+      else list.push(row);
+    }
     return list.filter((row) => row.is || row.was);
   };
   const listed = (found) => (found.length ? `[${found.map((row) => row.is).join(",")}]` : "");
+  // A schema that is edited as a table.
+  const schemaOf = (table) => {
+    const rows = [...table.querySelectorAll("[data-field]")].map((row) => {
+      const of = (name) => row.querySelector(`[name="field-${name}"]`).value.trim();
+      const type = of("null") === "yes" ? ["null", of("type")] : of("type");
+      return { name: of("name"), type, ...(of("attribute") && { [of("attribute")]: true }) };
+    });
+    const fields = rows.filter((row) => row.name);
+    const [type, namespace] = ["record", "com.amazonaws.personalize.schema"];
+    return JSON.stringify({ type, name: table.dataset.schemaRecord, namespace, fields, version: "1.0" });
+  };
   const value = (name) => {
-    if (document.querySelector(`[data-cli-row="${name}"]`)) return listed(rows(name).filter((row) => row.is));
+    const table = document.querySelector("[data-schema-record]");
+    if (table && name === "schema") return schemaOf(table);
+    if (document.querySelector(`[data-cli-row="${name}"], [data-cli-typed="${name}"]`)) return listed(rows(name).filter((row) => row.is));
     const fields = [...document.querySelectorAll(`[data-cli="${name}"]`)];
     const field = fields.find((field) => !["radio", "checkbox"].includes(field.type) || field.checked);
     const text = field ? field.value.trim() : "";

@@ -5,17 +5,20 @@
 
 mod api_call;
 mod assets;
+mod box_plot;
 mod client;
 mod denial;
 mod doors;
 mod form;
 mod markup;
+mod metric;
 mod navigation;
 mod origin;
 mod page;
 mod plot;
 mod reply;
 mod route;
+mod schema;
 mod session;
 mod shares;
 mod visit;

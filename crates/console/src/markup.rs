@@ -40,7 +40,7 @@ pub fn size(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     let unit = (0..units.len() - 1).find(|unit| bytes >> (10 * (unit + 1)) == 0).unwrap_or(units.len() - 1);
     if unit == 0 {
-        return format!("{} bytes", number(bytes));
+        return if bytes == 1 { "1 byte".to_owned() } else { format!("{} bytes", number(bytes)) };
     }
     let tenths = (u128::from(bytes) * 10) >> (10 * unit);
     format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
@@ -53,6 +53,64 @@ pub fn duration(seconds: u64) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// JSON that is one long line in lines, its members in the order in which they were written; other text as its author
+/// set it.
+pub fn pretty(text: &str) -> String {
+    if text.contains('\n') || serde_json::from_str::<Value>(text).is_err() {
+        return text.to_owned();
+    }
+    let (mut lines, mut depth, mut characters) = (String::new(), 0, text.chars().peekable());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => {
+                lines.push('"');
+                copy_string(&mut characters, &mut lines);
+            }
+            '{' | '[' => {
+                while characters.next_if(|next| next.is_whitespace()).is_some() {}
+                lines.push(character);
+                match characters.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => lines.push(end),
+                    None => {
+                        depth += 1;
+                        indent(&mut lines, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth -= 1;
+                indent(&mut lines, depth);
+                lines.push(character);
+            }
+            ',' => {
+                lines.push(',');
+                indent(&mut lines, depth);
+            }
+            ':' => lines.push_str(": "),
+            _ if character.is_whitespace() => {}
+            _ => lines.push(character),
+        }
+    }
+    lines
+}
+
+// To its end, which an escaped quote is not.
+fn copy_string(characters: &mut impl Iterator<Item = char>, lines: &mut String) {
+    while let Some(character) = characters.next() {
+        lines.push(character);
+        match character {
+            '"' => return,
+            '\\' => lines.extend(characters.next()),
+            _ => {}
+        }
+    }
+}
+
+fn indent(lines: &mut String, depth: usize) {
+    lines.push('\n');
+    lines.extend(std::iter::repeat_n("  ", depth));
 }
 
 /// A moment: in UTC for whoever has no script, and for machines.
@@ -114,9 +172,20 @@ mod tests {
     #[test]
     fn numbers_sizes_and_statuses_read_well() {
         assert_eq!((number(0).as_str(), number(1_234_567).as_str()), ("0", "1\u{202f}234\u{202f}567"));
+        assert_eq!((size(0).as_str(), size(1).as_str()), ("0 bytes", "1 byte"));
         assert_eq!((size(1023).as_str(), size(1536).as_str()), ("1\u{202f}023 bytes", "1.5 KiB"));
         assert_eq!(size(u64::MAX), "16777215.9 TiB");
         assert_eq!(status("CREATE IN_PROGRESS"), "Create in progress");
+    }
+
+    #[test]
+    fn json_is_put_in_lines_and_keeps_its_order() {
+        let text = r#"{"b":[ ] ,"a":{"x":[1, {"":"a, \": {"}],"n":-1.50e3}}"#;
+        let lines = "{\n  \"b\": [],\n  \"a\": {\n    \"x\": [\n      1,\n      {\n        \"\": \"a, \\\": {\"\n      }\n    ],\n    \
+            \"n\": -1.50e3\n  }\n}";
+        assert_eq!(pretty(text), lines);
+        assert_eq!(pretty(lines), lines);
+        assert_eq!((pretty("{").as_str(), pretty("").as_str(), pretty(" null ").as_str()), ("{", "", "null"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The pages, a file each, and what all have around them.
 
+pub mod analysis;
 pub mod bucket;
 pub mod confirm;
 pub mod data_deletion_job;
 pub mod dataset;
+pub mod dataset_create;
 pub mod dataset_group;
 pub mod dataset_overview;
 pub mod datasets;
@@ -14,10 +16,14 @@ pub mod job;
 pub mod job_row;
 pub mod jobs;
 pub mod key;
+pub mod metric_attribution;
+pub mod metric_form;
 pub mod policies;
 pub mod records;
+pub mod replace_schema;
 pub mod role;
 pub mod role_choice;
+pub mod schema;
 pub mod sign_in;
 pub mod tag;
 pub mod upload;
@@ -137,6 +143,12 @@ pub fn stale(visit: &Visit<'_>) -> Leaving {
     let frame = visit.frame("Nothing was done", &[]);
     let text = "The form is not one of this session. Go back, load its page again, and send it once more.";
     reply::page(StatusCode::FORBIDDEN, &Notice { frame, text })
+}
+
+/// A form that a page of another site sent.
+pub fn foreign() -> Leaving {
+    let text = "The form came from another site. Load its page here, and send it once more.";
+    notice(StatusCode::FORBIDDEN, "Nothing was done", text)
 }
 
 fn notice(status: StatusCode, title: &str, text: &str) -> Leaving {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use access::Peer;
 use access::bucket::{Arriving, Leaving};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -39,6 +39,9 @@ async fn settle(console: &Console, request: Arriving) -> Leaving {
     }
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
         return page::unsupported();
+    }
+    if parts.method == Method::POST && is_of_another_site(&parts) {
+        return page::foreign();
     }
     let now_ms = console.clock.now_ms();
     let id = cookie(&parts.headers, reply::COOKIE).unwrap_or_default().to_owned();
@@ -96,8 +99,9 @@ fn visit<'a>(
 
 async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     use page::{
-        bucket, data_deletion_job, dataset, dataset_group, dataset_overview, datasets, event_tracker,
-        export_job, import_job, job, jobs, key, records, role, tag,
+        analysis, bucket, data_deletion_job, dataset_create, dataset_group, dataset_overview, datasets,
+        event_tracker, export_job, import_job, job, jobs, key, metric_attribution, metric_form, records,
+        replace_schema, role, schema, tag,
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
@@ -106,7 +110,7 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", "create"] => dataset_group::create(visit).await,
         ["groups", group] => dataset_group::show(visit, group).await,
         ["groups", group, "delete"] => dataset_group::delete(visit, group).await,
-        ["groups", group, "create-dataset"] => dataset::create(visit, group).await,
+        ["groups", group, "create-dataset"] => dataset_create::create(visit, group).await,
         ["groups", group, "trackers"] => event_tracker::list(visit, group).await,
         ["groups", group, "trackers", "create"] => event_tracker::create(visit, group).await,
         ["groups", group, "datasets", kind] => dataset_overview::show(visit, group, kind).await,
@@ -117,6 +121,9 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "jobs", "live"] => jobs::live(visit, group).await,
         ["groups", group, "trackers", id] => event_tracker::show(visit, group, id).await,
         ["groups", group, "trackers", id, "delete"] => event_tracker::delete(visit, group, id).await,
+        ["groups", group, "datasets", kind, "replace-schema"] => {
+            replace_schema::replace(visit, group, kind).await
+        }
         ["groups", group, "datasets", kind, "import"] => import_job::create(visit, group, kind).await,
         ["groups", group, "datasets", kind, "import", "preview"] => import_job::preview(visit, group, kind),
         ["groups", group, "datasets", kind, "export", "preview"] => export_job::preview(visit, group, kind),
@@ -124,7 +131,16 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
         ["groups", group, "datasets", kind, "records"] => records::create(visit, group, kind).await,
         ["groups", group, "deletions"] => data_deletion_job::list(visit, group).await,
         ["groups", group, "deletions", "create"] => data_deletion_job::create(visit, group).await,
+        ["groups", group, "metrics"] => metric_attribution::show(visit, group).await,
+        ["groups", group, "metrics", "create"] => metric_form::create(visit, group).await,
+        ["groups", group, "metrics", "edit"] => metric_form::edit(visit, group).await,
+        ["groups", group, "metrics", "delete"] => metric_attribution::delete(visit, group).await,
+        ["groups", group, "analysis"] => analysis::show(visit, group).await,
+        ["groups", group, "analysis", "progress"] => analysis::progress(visit, group).await,
         ["groups", group, "tags"] => tag::of_group(visit, group).await,
+        ["schemas"] => schema::list(visit).await,
+        ["schemas", name] => schema::show(visit, name).await,
+        ["schemas", name, "delete"] => schema::delete(visit, name).await,
         ["tags", arn] => tag::list(visit, arn).await,
         ["tags", arn, "manage"] => tag::manage(visit, arn).await,
         ["jobs", kind, name] => job::show(visit, kind, name).await,
@@ -163,6 +179,12 @@ fn segments(path: &str) -> Vec<String> {
     let below = path.strip_prefix("/console").unwrap_or_default();
     let parts = below.split('/').filter(|part| !part.is_empty());
     parts.map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
+}
+
+// As the browser itself says; this also keeps others from signing somebody in, where there is no token yet.
+fn is_of_another_site(parts: &Parts) -> bool {
+    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    site.is_some_and(|site| site != b"same-origin" && site != b"none")
 }
 
 fn is_multipart(parts: &Parts) -> bool {

@@ -5,6 +5,7 @@ pub mod deletion;
 pub mod export;
 pub mod import;
 mod in_order;
+pub mod look;
 pub mod metrics;
 pub mod progress;
 

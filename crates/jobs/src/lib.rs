@@ -16,6 +16,7 @@ mod manifest;
 mod metric_attribution;
 mod naming;
 mod patience;
+pub mod records;
 mod rejects;
 #[cfg(test)]
 mod simulation;

@@ -7,6 +7,7 @@ pub mod durable;
 pub mod error;
 pub mod export;
 pub mod layout;
+pub mod lookup;
 pub mod manifest;
 pub mod metric;
 pub mod quota;

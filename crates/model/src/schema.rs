@@ -82,6 +82,11 @@ impl Kind {
 }
 
 impl Schema {
+    /// The names of the fields that a schema of this type and domain must have.
+    pub fn required_names(dataset_type: DatasetType, domain: Option<Domain>) -> Vec<&'static str> {
+        rules::required_names(dataset_type, domain)
+    }
+
     /// Reads an Avro schema under the rules of its type and domain.
     ///
     /// Source: "Datasets and schemas" of the developer guide.

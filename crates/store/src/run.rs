@@ -9,7 +9,7 @@ mod read;
 mod sums;
 
 pub use group::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, RowGroup, RowGroupFormat, RowGroups};
-pub use read::{EVERYTHING, OpenRun, RunReader};
+pub use read::{EVERYTHING, OpenRun, Place, RunReader};
 
 use std::sync::Arc;
 

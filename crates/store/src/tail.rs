@@ -53,6 +53,34 @@ pub fn read_tail(
     Ok(tail)
 }
 
+/// Gives the same records to `take`, the newest first, each as values under `layout` and with its sequence number, until it
+/// says that it has enough.
+///
+/// # Errors
+/// As `read_tail`.
+pub fn read_newest(
+    log: &Log,
+    dataset_id: u64,
+    (from, to): (u64, u64),
+    layout: &Layout,
+    keys: &DataKeys,
+    take: &mut dyn FnMut(&[Value<'_>], u64) -> bool,
+) -> Result<()> {
+    let mut versions = Versions { layout, known: HashMap::new() };
+    let mut opener = Opener::new(keys);
+    for place in log.frames(dataset_id, from, to).into_iter().rev() {
+        let frame = log.read(&place)?.opened(&mut opener)?;
+        let version = versions.get(frame.schema_version)?;
+        let records: Vec<(u64, &[u8])> = (frame.first_sequence..).zip(frame.records()).collect();
+        for (sequence, record) in records.into_iter().rev() {
+            if !take(&version.values(record)?, sequence) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The versions of a schema that were met so far.
 struct Versions<'a> {
     layout: &'a Layout,
@@ -94,18 +122,28 @@ impl Version {
 
     /// The record under the layout, in `out` where it has to be written anew, and the size it has as CSV.
     fn raise<'a>(&self, record: &'a [u8], out: &'a mut Vec<u8>) -> Result<(&'a [u8], u64)> {
+        let values = self.values(record)?;
+        let csv_bytes = csv_bytes(&values);
+        if self.is_current {
+            return Ok((record, csv_bytes));
+        }
+        out.clear();
+        self.new.encode(&values, out);
+        Ok((out, csv_bytes))
+    }
+
+    /// The record's values under the layout.
+    fn values<'a>(&self, record: &'a [u8]) -> Result<Vec<Value<'a>>> {
         let mut values = Vec::new();
         self.old.decode(record, &mut values)?;
         if self.is_current {
-            return Ok((record, csv_bytes(&values)));
+            return Ok(values);
         }
         let mut raised = vec![Value::Null; self.columns];
         for (place, value) in self.places.iter().zip(values) {
             raised[*place] = value;
         }
-        out.clear();
-        self.new.encode(&raised, out);
-        Ok((out, csv_bytes(&raised)))
+        Ok(raised)
     }
 }
 

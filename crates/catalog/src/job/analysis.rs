@@ -132,7 +132,7 @@ impl Catalog {
     ) -> Result<()> {
         let mut tx = self.write().await?;
         claim::tell(&mut tx, lease, progress).await?;
-        claim::end(&mut tx, lease, Status::Active.as_str(), None, None, self.now_ms()).await?;
+        claim::end(&mut tx, lease, Status::Active.as_str(), None, None, result.finished_ms).await?;
         sqlx::query("INSERT OR REPLACE INTO analysis VALUES (?, ?, ?, ?, ?, ?, ?)")
             .bind(group.as_str())
             .bind(result.dataset_id)

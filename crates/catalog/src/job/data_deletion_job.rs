@@ -10,6 +10,7 @@ use super::{
     DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, analysis, claim, insert, parse, reject, text,
     within_open,
 };
+use crate::dataset::history;
 use crate::{Catalog, NewRun, RunRow, failed, in_use, not_found, run, stored_arn};
 
 /// What a data deletion job works on, fixed when it is first begun.
@@ -171,6 +172,7 @@ impl Catalog {
             let query = sqlx::query("UPDATE dataset SET deleted_sequence = ? WHERE id = ?");
             let query = query.bind(sequence.cast_signed()).bind(dataset_id);
             query.execute(&mut *tx).await.map_err(failed)?;
+            history::note(&mut tx, dataset_id, self.now_ms()).await?;
         }
         tx.commit().await.map_err(failed)?;
         Ok(true)

@@ -5,6 +5,7 @@ use model::status::Status;
 use model::{Arn, ImportMode, Origin};
 
 use super::{ImportRequest, JobKind, Lease, NewJob, Progress, claim, insert, within_open};
+use crate::dataset::history;
 use crate::{Catalog, NewRun, failed, in_use, metric_attribution, not_found, run};
 
 impl Catalog {
@@ -84,6 +85,7 @@ impl Catalog {
                 let placed = NewRun { sequence_base: first + new.sequence_base, ..new.clone() };
                 run::insert(&mut tx, dataset_id, &placed, self.now_ms()).await?;
             }
+            history::note(&mut tx, dataset_id, self.now_ms()).await?;
             claim::tell(&mut tx, lease, progress).await?;
             claim::end(&mut tx, lease, Status::Active.as_str(), None, Some(report), self.now_ms()).await?;
             return tx.commit().await.map_err(failed);

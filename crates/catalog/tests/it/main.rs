@@ -10,6 +10,7 @@ mod contents;
 mod data_deletion_job;
 mod dataset_update;
 mod event;
+mod history;
 mod put_count;
 mod reject;
 mod run;

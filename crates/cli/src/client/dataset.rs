@@ -1,8 +1,8 @@
 //! Datasets as the server shows them under `/lade/v1/datasets`.
 
 use http::Method;
-use model::error::{Error, Result};
-use serde_json::{Value, json};
+use model::error::Result;
+use serde_json::Value;
 
 use super::Client;
 use super::job::segment;
@@ -25,24 +25,8 @@ impl Client {
         }
     }
 
-    /// The ARN of a dataset group of this name.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none.
-    pub async fn group_arn(&self, name: &str) -> Result<String> {
-        let mut input = json!({});
-        loop {
-            let page = self.personalize("ListDatasetGroups", input).await?;
-            let listed = page["datasetGroups"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let found = listed.iter().find(|group| group["name"].as_str() == Some(name));
-            if let Some(arn) = found.and_then(|group| group["datasetGroupArn"].as_str()) {
-                return Ok(arn.to_owned());
-            }
-            let none = || {
-                let text = format!("There is no dataset group of this name: {name}");
-                Error::new(model::ErrorKind::NotFound, text)
-            };
-            input = json!({ "nextToken": page["nextToken"].as_str().ok_or_else(none)? });
-        }
+    /// Some records of a dataset.
+    pub async fn records(&self, body: &Value) -> Result<Value> {
+        self.lade_with(Method::POST, "/records", body.to_string().into()).await
     }
 }

@@ -88,13 +88,19 @@ impl Client {
     }
 
     pub(super) async fn lade(&self, method: Method, path: &str) -> Result<Value> {
-        let (path, headers, body) = (format!("/lade/v1{path}"), vec![], Bytes::new());
+        self.lade_with(method, path, Bytes::new()).await
+    }
+
+    /// Asks for something under `/lade/v1`.
+    pub(super) async fn lade_with(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
+        let (path, headers) = (format!("/lade/v1{path}"), vec![]);
         let answer = self.send(Plain { service: "personalize", method, path, headers, body }).await?;
         serde_json::from_slice(&answer)
             .map_err(|e| Error::unavailable("the server's answer is no JSON").caused_by(e))
     }
 }
 
+/// A text as a part of a path or a query.
 pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }

@@ -11,9 +11,9 @@ use super::show;
 use super::{Job, State};
 use crate::client::Client;
 
-const POLL: Duration = Duration::from_millis(200);
+pub const POLL: Duration = Duration::from_millis(200);
 /// A server that is restarted is waited for this many polls: about half a minute.
-const SILENCE_POLLS: u32 = 150;
+pub const SILENCE_POLLS: u32 = 150;
 
 /// Shows a job until it has ended and then tells what became of it; progress goes to standard error.
 ///
@@ -64,7 +64,7 @@ async fn follow(client: &Client, arn: &str, screen: &mut Screen) -> Result<Job> 
             Ok(job) if job.state() != State::Open => return Ok(job),
             Ok(job) => {
                 silent = 0;
-                screen.show(&job);
+                screen.show(show::line(&job), job.members.progress.permille());
             }
             Err(cause) if cause.kind == ErrorKind::Unavailable && silent < SILENCE_POLLS => silent += 1,
             Err(cause) => return Err(cause),
@@ -74,14 +74,14 @@ async fn follow(client: &Client, arn: &str, screen: &mut Screen) -> Result<Job> 
 }
 
 /// Where progress is shown.
-enum Screen {
+pub enum Screen {
     Bar(ProgressBar),
     /// The last line that was printed.
     Lines(String),
 }
 
 impl Screen {
-    fn new() -> Screen {
+    pub fn new() -> Screen {
         if !stderr().is_terminal() {
             return Screen::Lines(String::new());
         }
@@ -93,11 +93,11 @@ impl Screen {
         Screen::Bar(bar)
     }
 
-    fn show(&mut self, job: &Job) {
-        let line = show::line(job);
+    /// Shows a line, and how much is done, of a thousand.
+    pub fn show(&mut self, line: String, permille: Option<u64>) {
         match self {
             Screen::Bar(bar) => {
-                bar.set_position(job.members.progress.permille().unwrap_or(0));
+                bar.set_position(permille.unwrap_or(0));
                 bar.set_message(line);
             }
             Screen::Lines(last) if *last != line => {
@@ -108,7 +108,7 @@ impl Screen {
         }
     }
 
-    fn clear(&self) {
+    pub fn clear(&self) {
         if let Screen::Bar(bar) = self {
             bar.finish_and_clear();
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use access::bucket::EmbeddedS3;
 use access::{Access, RootKey, S3Endpoint, SealingKey, ServiceSettings, master_key};
 use api::lade::Pieces;
+use api::lade::record::ReadRecords;
 use api::lade::user::ReadUser;
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
@@ -19,7 +20,7 @@ use s3::Door;
 use store::log::{Log, LogSettings, Sequencer};
 use store::{Objects, ScratchFolder};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,9 @@ use crate::settings::{Settings, WebhookSettings};
 
 /// How long jobs may take to let go once the server stops.
 const HAND_BACK: Duration = Duration::from_secs(8);
+
+/// So many callers look records up at once, each with a few batches in memory; the others wait.
+const LOOKUPS_MAX: usize = 4;
 
 /// All parts of one server.
 pub struct House {
@@ -127,6 +131,7 @@ pub async fn compose(
         settings: job_settings(settings),
     };
     api.set_user_reader(user_reader(Arc::new(parts.clone())));
+    api.set_record_reader(record_reader(Arc::new(parts.clone())));
     let jobs = Some(Jobs::start(parts));
     let stop = CancellationToken::new();
     let counting = (stop.clone(), tokio::spawn(counting::run(api.clone(), stop)));
@@ -143,6 +148,18 @@ fn user_reader(parts: Arc<jobs::Parts>) -> ReadUser {
                 Some((piece, received))
             };
             Ok(Box::pin(futures_util::stream::unfold(received, next)) as Pieces)
+        })
+    })
+}
+
+fn record_reader(parts: Arc<jobs::Parts>) -> ReadRecords {
+    let places = Arc::new(Semaphore::new(LOOKUPS_MAX));
+    Box::new(move |dataset, lookup| {
+        let (parts, places) = (parts.clone(), places.clone());
+        Box::pin(async move {
+            let waiting = || Error::internal("the places of those who look records up are closed");
+            let _place = places.acquire().await.map_err(|_| waiting())?;
+            jobs::records::look(&parts, &dataset, lookup).await
         })
     })
 }

@@ -1,14 +1,14 @@
 //! Buckets: the list and a new one, what lies in one, its policy, and single objects.
 
 use askama::Template;
-use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::confirm::{self, Confirm};
-use super::{Frame, policies};
+use super::confirm::Question;
+use super::{Frame, not_found, policies};
 use crate::client::{Answer, Client, Refusal, object_path, segment};
-use crate::markup::size;
+use crate::markup::{pretty, size};
 use crate::reply;
 use crate::route::status_of;
 use crate::visit::{Shown, Visit};
@@ -189,16 +189,12 @@ fn added(policy: &str, proposal: &str) -> String {
     policies::with_statement(policy, &statement).unwrap_or_else(|| proposal.to_owned())
 }
 
-/// A policy as it is shown: as its author set it, or indented where it is one long line.
-pub fn pretty(text: &str) -> String {
-    let parsed = || serde_json::from_str::<serde_json::Value>(text).ok();
-    let indented = || parsed().and_then(|value| serde_json::to_string_pretty(&value).ok());
-    Some(text).filter(|text| text.contains('\n')).map(str::to_owned).or_else(indented).unwrap_or_default()
-}
-
 /// Gives the bytes of an object to be saved, whatever it says of itself: nothing of it is shown as a page.
 pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
     let key = visit.query.raw("key");
+    if key.is_empty() {
+        return Ok(not_found(Some(visit)));
+    }
     let mut answer = visit.client().s3_open(bucket, key).await?;
     let name = key.rsplit('/').next().unwrap_or_default();
     let disposition = format!("attachment; filename*=UTF-8''{}", segment(name));
@@ -212,12 +208,17 @@ pub async fn object(visit: &Visit<'_>, bucket: &str) -> Shown {
     }
     let bytes = HeaderValue::from_static("application/octet-stream");
     answer.headers_mut().insert(CONTENT_TYPE, bytes);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
 }
 
 /// Asks, then deletes an object: what is deleted can't be had back.
 pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
-    let key = visit.query.raw("key");
+    let key = if visit.is_post() { visit.form.raw("key") } else { visit.query.raw("key") };
+    if key.is_empty() {
+        // To delete no object of a bucket would be to delete the bucket.
+        return Ok(not_found(Some(visit)));
+    }
     let folder = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
     let back = format!("{}?prefix={}", path(bucket), segment(&folder));
     let mut problem = None;
@@ -227,15 +228,16 @@ pub async fn delete_object(visit: &Visit<'_>, bucket: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    confirm::page(&Confirm {
+    Question {
         frame: visit.frame("Delete object", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
         problem: problem.as_ref(),
-        sentences: &["This object is deleted for good."],
-        button: "Delete",
+        losses: vec![format!("s3://{bucket}/{key} is deleted for good.")],
+        word: "Delete",
         back,
-        command: "aws s3 rm {arn}",
-        arn: &format!("s3://{bucket}/{key}"),
-    })
+        call: Some(("aws s3 rm {arn}", format!("s3://{bucket}/{key}"))),
+        fields: vec![("key", key.to_owned())],
+    }
+    .ask()
 }
 
 /// Asks, then deletes a bucket that holds nothing.
@@ -247,13 +249,14 @@ pub async fn delete(visit: &Visit<'_>, bucket: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    confirm::page(&Confirm {
+    Question {
         frame: visit.frame("Delete bucket", &[("Buckets", HOME.to_owned()), (bucket, path(bucket))]),
         problem: problem.as_ref(),
-        sentences: &["This bucket and its policy are deleted; it must be empty."],
-        button: "Delete",
+        losses: vec![format!("The bucket {bucket} and its policy are deleted; it must be empty.")],
+        word: "Delete",
         back: path(bucket),
-        command: "aws s3 rb {arn}",
-        arn: &format!("s3://{bucket}"),
-    })
+        call: Some(("aws s3 rb {arn}", format!("s3://{bucket}"))),
+        fields: vec![],
+    }
+    .ask()
 }

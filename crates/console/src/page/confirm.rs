@@ -1,4 +1,4 @@
-//! Asks again before something is deleted that does not come back.
+//! A page that asks before something is lost: GET asks, POST to the same address does it.
 
 use askama::Template;
 use http::StatusCode;
@@ -9,23 +9,27 @@ use crate::reply;
 use crate::route::status_of;
 use crate::visit::Shown;
 
-/// The question; the form posts to the address of the page itself.
+/// What is about to be done, and what is lost by it.
 #[derive(Template)]
 #[template(path = "confirm.html")]
-pub struct Confirm<'a> {
+pub struct Question<'a> {
     pub frame: Frame,
+    /// What was refused when it was tried.
     pub problem: Option<&'a Refusal>,
-    /// What will be gone, and what stays.
-    pub sentences: &'a [&'a str],
-    pub button: &'a str,
-    /// Where whoever changes their mind goes.
+    /// A sentence each.
+    pub losses: Vec<String>,
+    /// What the button says.
+    pub word: &'static str,
+    /// The page that one comes from.
     pub back: String,
-    /// The same with the AWS CLI.
-    pub command: &'a str,
-    /// The ARN that the command names.
-    pub arn: &'a str,
+    /// The same with the AWS CLI, and the ARN or name that the command means by `{arn}`.
+    pub call: Option<(&'static str, String)>,
+    /// Fields that go with the answer.
+    pub fields: Vec<(&'static str, String)>,
 }
 
-pub fn page(confirm: &Confirm<'_>) -> Shown {
-    Ok(reply::page(confirm.problem.map_or(StatusCode::OK, status_of), confirm))
+impl Question<'_> {
+    pub fn ask(&self) -> Shown {
+        Ok(reply::page(self.problem.map_or(StatusCode::OK, status_of), self))
+    }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::role_choice::{self, RoleChoice};
 use super::{Frame, key};
 use crate::client::{Answer, Client, Refusal, segment};
@@ -265,17 +265,20 @@ pub async fn delete(visit: &Visit<'_>, group: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    confirm::page(&Confirm {
+    let losses = [
+        format!("The dataset group {group} is deleted."),
+        "Delete its datasets, event tracker and metric attribution first.".to_owned(),
+    ];
+    Question {
         frame: visit.frame("Delete dataset group", &crumbs(group)),
         problem: problem.as_ref(),
-        sentences: &[
-            "This dataset group is deleted. Its datasets, event tracker and metric attribution must be gone.",
-        ],
-        button: "Delete",
+        losses: losses.into(),
+        word: "Delete",
         back: path(group),
-        command: "aws personalize delete-dataset-group --dataset-group-arn {arn}",
-        arn: &arn,
-    })
+        call: Some(("aws personalize delete-dataset-group --dataset-group-arn {arn}", arn)),
+        fields: vec![],
+    }
+    .ask()
 }
 
 pub fn text(value: &Value, member: &str) -> String {

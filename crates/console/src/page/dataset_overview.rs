@@ -7,7 +7,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::dataset_group::{self, text, type_name};
 use super::job_row::{self, JobTable};
 use super::{Frame, dataset, dataset_group::path as group_path};
@@ -193,17 +193,15 @@ pub async fn delete(visit: &Visit<'_>, group: &str, kind: &str) -> Shown {
         }
     };
     let gone = format!("The dataset {} of {group} is deleted.", type_name(kind));
-    confirm::page(&Confirm {
+    let kept = "Files of earlier exports stay where they are, and its jobs can still be looked at.";
+    Question {
         frame: visit.frame("Delete dataset", &dataset::crumbs(group, kind)),
         problem: problem.as_ref(),
-        sentences: &[
-            &gone,
-            &lost,
-            "Files of earlier exports stay where they are, and its jobs can still be looked at.",
-        ],
-        button: "Delete",
+        losses: vec![gone, lost, kept.to_owned()],
+        word: "Delete",
         back: dataset::path(group, kind),
-        command: "aws personalize delete-dataset --dataset-arn {arn}",
-        arn: &arn,
-    })
+        call: Some(("aws personalize delete-dataset --dataset-arn {arn}", arn)),
+        fields: vec![],
+    }
+    .ask()
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Frame;
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::dataset_group::{self, add_tags, text};
 use crate::client::{Answer, Refusal, segment};
 use crate::markup::{Moment, status, tone};
@@ -165,13 +165,14 @@ pub async fn delete(visit: &Visit<'_>, group: &str, id: &str) -> Shown {
         "Programs that put events with the tracking ID {} are refused from then on; a new tracker has another ID.",
         text(&tracker, "trackingId")
     );
-    confirm::page(&Confirm {
+    Question {
         frame: visit.frame(&title, &crumbs(group)),
         problem: problem.as_ref(),
-        sentences: &[&lost, "The events that it recorded stay in the dataset."],
-        button: "Delete event tracker",
+        losses: vec![lost, "The events that it recorded stay in the dataset.".to_owned()],
+        word: "Delete event tracker",
         back: path(group, &arn),
-        command: "aws personalize delete-event-tracker --event-tracker-arn {arn}",
-        arn: &arn,
-    })
+        call: Some(("aws personalize delete-event-tracker --event-tracker-arn {arn}", arn)),
+        fields: vec![],
+    }
+    .ask()
 }

@@ -9,7 +9,7 @@ use askama::Template;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::dataset_group::{self, text, type_name};
 use super::job_row::{mode_name, took};
 use super::{Frame, dataset};
@@ -210,15 +210,16 @@ pub async fn cancel(visit: &Visit<'_>, kind: &str, name: &str) -> Shown {
     };
     let ends = format!("{} {name} ends before its work is done.", kind_name(kind));
     let arn = arn(visit, kind, name);
-    confirm::page(&Confirm {
+    Question {
         frame: frame(visit, "Cancel job", &job),
         problem: problem.as_ref(),
-        sentences: &[&ends, what],
-        button: "Cancel job",
+        losses: vec![ends, what.to_owned()],
+        word: "Cancel job",
         back: path(kind, name),
-        command: "lade cancel {arn}",
-        arn: &arn,
-    })
+        call: Some(("lade cancel {arn}", arn)),
+        fields: vec![],
+    }
+    .ask()
 }
 
 pub fn is_open(word: &str) -> bool {

@@ -4,13 +4,12 @@ use askama::Template;
 use http::StatusCode;
 use serde_json::json;
 
-use super::bucket::pretty;
-use super::confirm::{self, Confirm};
+use super::confirm::Question;
 use super::dataset_group::text;
 use super::role_choice::{self, RoleChoice};
 use super::{Frame, policies};
 use crate::client::{Answer, Client, Refusal, segment};
-use crate::markup::{Moment, tone};
+use crate::markup::{Moment, pretty, tone};
 use crate::reply;
 use crate::route::status_of;
 use crate::visit::{Shown, Visit};
@@ -149,22 +148,26 @@ pub async fn delete(visit: &Visit<'_>, id: &str) -> Shown {
             Err(refusal) => problem = Some(refusal),
         }
     }
-    let then = format!(
-        "After {WAITING_DAYS} days it is gone, and so is all that was encrypted with it: exports, objects, whole groups."
-    );
-    confirm::page(&Confirm {
+    let losses = [
+        format!("From now on nothing can be encrypted or read with the key {id}."),
+        format!(
+            "After {WAITING_DAYS} days it is gone, and so is all that was encrypted with it: exports, objects, whole dataset groups."
+        ),
+        "Until then, the deletion can be cancelled on the key's page.".to_owned(),
+    ];
+    Question {
         frame: visit.frame("Schedule key deletion", &[("KMS keys", HOME.to_owned()), (id, path(id))]),
         problem: problem.as_ref(),
-        sentences: &[
-            "From now on nothing can be encrypted or read with this key.",
-            &then,
-            "Until then, the deletion can be cancelled on the key's page.",
-        ],
-        button: "Schedule deletion",
+        losses: losses.into(),
+        word: "Schedule deletion",
         back: path(id),
-        command: "aws kms schedule-key-deletion --key-id {arn} --pending-window-in-days 30",
-        arn: id,
-    })
+        call: Some((
+            "aws kms schedule-key-deletion --key-id {arn} --pending-window-in-days 30",
+            id.to_owned(),
+        )),
+        fields: vec![],
+    }
+    .ask()
 }
 
 fn path(id: &str) -> String {

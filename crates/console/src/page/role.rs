@@ -4,10 +4,10 @@ use askama::Template;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use super::bucket::{self, pretty};
-use super::confirm::{self, Confirm};
-use super::{Frame, policies};
+use super::confirm::Question;
+use super::{Frame, bucket, policies};
 use crate::client::{Answer, Client, Refusal, segment};
+use crate::markup::pretty;
 use crate::reply;
 use crate::route::status_of;
 use crate::visit::{Shown, Visit};
@@ -217,15 +217,16 @@ pub async fn delete(visit: &Visit<'_>, role: &str) -> Shown {
         }
     }
     let used = "Jobs that name it fail from now on, and running ones when their keys run out.";
-    confirm::page(&Confirm {
+    Question {
         frame: visit.frame("Delete role", &[("IAM roles", HOME.to_owned()), (role, path(role))]),
         problem: problem.as_ref(),
-        sentences: &["This role and its own policies are deleted.", used],
-        button: "Delete",
+        losses: vec![format!("The role {role} and its policies are deleted."), used.to_owned()],
+        word: "Delete",
         back: path(role),
-        command: "aws iam delete-role --role-name {arn}",
-        arn: role,
-    })
+        call: Some(("aws iam delete-role --role-name {arn}", role.to_owned())),
+        fields: vec![],
+    }
+    .ask()
 }
 
 async fn remove(client: &Client<'_>, role: &str) -> Answer<()> {

@@ -68,7 +68,8 @@ pub async fn answer(
         }
         Err(refusal) => {
             console.sessions.note_failure(peer, now_ms);
-            let text = if refusal.is_of_keys() {
+            // What is no key at all can't be signed with.
+            let text = if refusal.is_of_keys() || refusal.code == "IncompleteSignature" {
                 "This access key ID and this secret access key do not belong together, or the key is not in use.".to_owned()
             } else {
                 refusal.text()
@@ -94,7 +95,8 @@ fn show(status: StatusCode, problem: Option<&str>, access_key_id: &str, next: &s
     reply::page(status, &SignIn { frame: Frame::plain("Sign in"), problem, access_key_id, next })
 }
 
-// To a page of the console, and to no other site.
+// To a page of the console, and to no other site; what browsers ask for is encoded, so nothing else stands in a header.
 fn is_ours(path: &str) -> bool {
-    path.starts_with("/console/") && !path.contains("//") && !path.contains('\\')
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+    path.starts_with("/console/") && !path.contains("//") && path.bytes().all(is_plain)
 }

@@ -10,7 +10,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 
-use super::bucket;
+use super::{bucket, stale};
 use crate::client::{Answer, Client, Refusal, object_path, segment};
 use crate::reply;
 use crate::visit::{Shown, Visit};
@@ -29,18 +29,20 @@ pub async fn take(
     body: BoxBody<Bytes, io::Error>,
 ) -> Shown {
     match taken(visit, bucket, headers, body).await {
-        Ok(answer) => Ok(answer),
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Ok(stale(visit)),
         Err(refusal) if refusal.is_of_keys() => Err(refusal),
         Err(refusal) => bucket::shown(visit, bucket, Some(&refusal)).await,
     }
 }
 
+// `None`: the form is not one of this session.
 async fn taken(
     visit: &Visit<'_>,
     bucket: &str,
     headers: &HeaderMap,
     body: BoxBody<Bytes, io::Error>,
-) -> Answer<Leaving> {
+) -> Answer<Option<Leaving>> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(content_type).map_err(wrong)?;
     let fields =
@@ -61,12 +63,14 @@ async fn taken(
                     prefix.push('/');
                 }
                 store(&visit.client(), bucket, &format!("{prefix}{name}"), field).await?;
-                return Ok(reply::to(&format!("{}?prefix={}", bucket::path(bucket), segment(&prefix))));
+                let folder = format!("{}?prefix={}", bucket::path(bucket), segment(&prefix));
+                return Ok(Some(reply::to(&folder)));
             }
+            "file" => return Ok(None),
             _ => {}
         }
     }
-    Err(refusal("The form is not one of this session, or has no file. Load the page again."))
+    if is_ours { Err(refusal("Choose a file first.")) } else { Ok(None) }
 }
 
 async fn store(client: &Client<'_>, bucket: &str, key: &str, mut field: Field<'_>) -> Answer<()> {

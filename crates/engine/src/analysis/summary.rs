@@ -133,7 +133,7 @@ impl ColumnSummary {
             categorical: field.field.categorical,
             textual: field.field.textual,
             complete: if rows == 0 { 1.0 } else { column.filled as f64 / rows as f64 },
-            distinct: exact.unwrap_or_else(|| column.distinct.distinct()),
+            distinct: exact.unwrap_or_else(|| distinct(column)),
             is_estimate: !estimates.is_empty(),
             estimates,
             min,
@@ -141,6 +141,15 @@ impl ColumnSummary {
             quartiles,
             top: top(column),
         }
+    }
+}
+
+// There are no more values than records; categories are more.
+fn distinct(column: &Column) -> u64 {
+    let distinct = column.distinct.distinct();
+    match &column.content {
+        Content::Categories { is_split: true, .. } => distinct,
+        _ => distinct.min(column.filled),
     }
 }
 

@@ -8,6 +8,7 @@ use model::{DatasetType, Origin, Realm, Schema};
 use proptest::prelude::*;
 use store::{Arrivals, Objects, OpenRun, RunWriter, Sorter};
 
+use super::sample::fold;
 use super::*;
 use crate::export::SourceRun;
 
@@ -74,8 +75,12 @@ fn analyse(datasets: &[&Stage]) -> Analysis {
 }
 
 fn analyse_within(memory_bytes: usize, datasets: &[&Stage]) -> Analysis {
+    analyse_by(2, memory_bytes, datasets)
+}
+
+fn analyse_by(threads: usize, memory_bytes: usize, datasets: &[&Stage]) -> Analysis {
     let realm = Realm { region: "us-east-1".into(), account: "000000000000".into() };
-    let mut analyst = Analyst::new(memory_bytes, 2, datasets.len());
+    let mut analyst = Analyst::new(memory_bytes, threads, datasets.len());
     for stage in datasets {
         let arn = realm.dataset("g", stage.layout.dataset_type);
         analyst.read(arn, &stage.layout, &stage.source, &Progress::default()).unwrap();
@@ -275,12 +280,33 @@ fn what_does_not_fit_is_estimated_and_said_to_be() {
     assert!(items.is_estimate && items.count.abs_diff(16_000) < 2_000, "{items:?}");
     let price = &goods.columns[1];
     assert_eq!(price.estimates, ["distinct", "quartiles"]);
+    assert!(price.distinct <= 20_000 && price.distinct > 18_000, "{}", price.distinct);
     assert_eq!((&price.min, &price.max), (&0.0.into(), &19_999.0.into()));
     assert!((price.quartiles.unwrap()[1] - 10_000.0).abs() < 1_500.0, "{:?}", price.quartiles);
     assert_eq!(goods.columns[2].estimates, ["distinct", "top"]);
     let without = measured(&analysis, "ITEMS_WITHOUT_INTERACTIONS");
     assert_eq!(without["isEstimate"], true);
     assert!((without["share"].as_f64().unwrap() - 0.2).abs() < 0.05, "{without}");
+}
+
+#[test]
+fn several_threads_come_to_what_one_does() {
+    // Long texts that nothing makes shorter end row groups early, and so make several ranges.
+    let letters =
+        |k: u64| fold(k).to_le_bytes().map(|byte| char::from(b'0' + byte % 75).to_string()).concat();
+    let text = |k: u64| (0..5_000).map(|n| letters(k * 5_000 + n)).collect::<String>().replace('\\', "");
+    let items = goods((0..1_500).map(|k| format!("i{k},{k}.0,g{}|g{},{}", k % 7, k % 5, text(k))))
+        .with(Origin::Put, (1_000..1_600).map(|k| format!("i{k},-{k}.0,,put")));
+    assert!(items.source.runs[0].run.borders().len() > 1);
+    let interactions = clicks((0..3_000).map(|k| format!("u{},i{k},view,{k}", k / 2)));
+    let memory_bytes = 16 << 20;
+    let alone = serde_json::to_value(analyse_by(1, memory_bytes, &[&interactions, &items])).unwrap();
+    assert_eq!(
+        (&alone["datasets"][1]["rows"], &alone["datasets"][0]["rows"]),
+        (&1_600.into(), &3_000.into())
+    );
+    let together = analyse_by(3, memory_bytes, &[&interactions, &items]);
+    assert_eq!(serde_json::to_value(together).unwrap(), alone);
 }
 
 #[test]

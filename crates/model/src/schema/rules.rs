@@ -117,6 +117,11 @@ fn reserved(dataset_type: DatasetType, domain: Option<Domain>) -> &'static [Rese
     }
 }
 
+/// The fields that a schema must have.
+pub fn required_names(dataset_type: DatasetType, domain: Option<Domain>) -> Vec<&'static str> {
+    reserved(dataset_type, domain).iter().filter(|r| r.required).map(|r| r.name).collect()
+}
+
 /// Adds a sentence to `problems` for each rule that the fields break.
 ///
 /// `names` are those of all fields, the unreadable ones too.

@@ -1,6 +1,7 @@
 //! Reading a run: whole or by ranges of the hash, by any number of readers at once.
 
 mod file;
+mod find;
 mod group;
 mod reader;
 
@@ -19,6 +20,7 @@ use crate::objects::Objects;
 use crate::rows::{BATCH_BYTES, BATCH_ROWS};
 use crate::tail::later_version;
 use file::ObjectFile;
+pub use find::Place;
 pub use reader::RunReader;
 
 /// All hashes there are.
@@ -108,6 +110,10 @@ impl OpenRun {
 
     fn file(&self) -> Result<ObjectFile> {
         Ok(ObjectFile::new(self.objects.open_object(&self.object)?, self.pages.clone()))
+    }
+
+    fn rows_of(&self, group: usize) -> usize {
+        usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0)
     }
 
     fn damaged(&self, what: &str) -> Error {

@@ -9,6 +9,7 @@ use model::error::{Context, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    RowSelection,
 };
 use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
@@ -30,13 +31,37 @@ impl OpenRun {
         rows: Range<usize>,
         roots: &[usize],
     ) -> Result<ParquetRecordBatchReader> {
+        let builder = self.begin_group(file, group, roots)?;
+        let builder = builder.with_offset(rows.start).with_limit(rows.len());
+        builder.build().corrupt(|| format!("run {} can't be read", self.object))
+    }
+
+    /// As `read_group`, of single rows in ascending order.
+    pub(super) fn read_rows(
+        &self,
+        file: ObjectFile,
+        group: usize,
+        rows: &[usize],
+        roots: &[usize],
+    ) -> Result<ParquetRecordBatchReader> {
+        let each = rows.iter().map(|&row| row..row + 1);
+        let selection = RowSelection::from_consecutive_ranges(each, self.rows_of(group));
+        let builder = self.begin_group(file, group, roots)?.with_row_selection(selection);
+        builder.build().corrupt(|| format!("run {} can't be read", self.object))
+    }
+
+    fn begin_group(
+        &self,
+        file: ObjectFile,
+        group: usize,
+        roots: &[usize],
+    ) -> Result<ParquetRecordBatchReaderBuilder<ObjectFile>> {
         let damaged = || format!("run {} can't be read", self.object);
         let metadata = self.with_dictionaries(group, roots).corrupt(damaged)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().copied());
         let batch_rows = if let [_] = roots { MARK_ROWS } else { self.batch_rows() };
-        let builder = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(batch_rows);
-        builder.with_offset(rows.start).with_limit(rows.len()).build().corrupt(damaged)
+        Ok(builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(batch_rows))
     }
 
     /// Strings whose values all stand in a dictionary are read as their codes.
@@ -58,7 +83,7 @@ impl OpenRun {
 
     /// The rows of a row group that can have a hash of the range: no others are decoded.
     pub(super) fn rows_in(&self, group: usize, range: &RangeInclusive<u64>) -> Result<Range<usize>> {
-        let rows = usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let rows = self.rows_of(group);
         // Ranges are cut right behind the first hash of a row group: few records have that one.
         let is_entered_at_its_start = self.borders[group].saturating_add(1) >= *range.start();
         if is_entered_at_its_start || rows <= MARK_ROWS {

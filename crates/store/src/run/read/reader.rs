@@ -72,6 +72,16 @@ impl RunReader {
         })
     }
 
+    /// Reads rows of one row group, by their places in it, in ascending order.
+    pub(super) fn of_rows(run: &OpenRun, group: usize, rows: Vec<usize>) -> Result<RunReader> {
+        let mut reader = RunReader::begin(run, EVERYTHING, true)?;
+        reader.groups = 0..0;
+        if !rows.is_empty() {
+            reader.batches = Some(run.read_rows(reader.file.clone(), group, &rows, &reader.roots)?);
+        }
+        Ok(reader)
+    }
+
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(batch) = self.batches.as_mut().and_then(Iterator::next) {
@@ -133,7 +143,7 @@ impl RunReader {
     }
 }
 
-const ANOTHER_TYPE: &str = "holds a column of another type";
+pub(super) const ANOTHER_TYPE: &str = "holds a column of another type";
 
 impl Iterator for RunReader {
     type Item = Result<Arc<Rows>>;
@@ -158,7 +168,7 @@ pub(super) fn hashes(ids: &ArrayRef) -> Option<Vec<u64>> {
     hash_ids(&values(ids, Storage::String, None)?)
 }
 
-fn values(array: &ArrayRef, storage: Storage, last: Option<&Arc<Dictionary>>) -> Option<Values> {
+pub(super) fn values(array: &ArrayRef, storage: Storage, last: Option<&Arc<Dictionary>>) -> Option<Values> {
     Some(match storage {
         Storage::String => match array.as_string_opt::<i32>() {
             Some(strings) => Values::Strings(strings.clone()),
