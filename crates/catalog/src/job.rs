@@ -49,6 +49,8 @@ CREATE TABLE IF NOT EXISTS upload (
 CREATE INDEX IF NOT EXISTS job_subject ON job (subject_arn, kind);
 CREATE INDEX IF NOT EXISTS job_newest ON job (created_ms DESC, arn, kind, status);
 CREATE INDEX IF NOT EXISTS job_newest_of ON job (subject_arn, created_ms DESC, arn, kind, status);
+CREATE INDEX IF NOT EXISTS job_kind_of ON job (subject_arn, kind, created_ms DESC, arn, status);
+CREATE INDEX IF NOT EXISTS job_status_of ON job (subject_arn, status, created_ms DESC, arn, kind);
 CREATE INDEX IF NOT EXISTS job_open ON job (status) WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS');
 ";
 

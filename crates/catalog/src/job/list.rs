@@ -53,12 +53,15 @@ impl Catalog {
 
 // The index is named: without statistics, SQLite would rather sort all jobs of a kind.
 fn newest(has_subject: bool, filter: &JobFilter) -> String {
-    let (index, of) = match (filter.is_open, has_subject) {
-        (true, true) => ("", "AND subject_arn = ?6"),
-        (true, false) => ("", ""),
-        (false, true) => ("INDEXED BY job_newest_of", "AND subject_arn = ?6"),
-        (false, false) => ("INDEXED BY job_newest", ""),
+    let index = match (has_subject, filter) {
+        (_, JobFilter { is_open: true, .. }) => "",
+        (false, _) => "INDEXED BY job_newest",
+        (true, JobFilter { status: Some(_), .. }) => "INDEXED BY job_status_of",
+        (true, JobFilter { kind: Some(_), .. }) => "INDEXED BY job_kind_of",
+        (true, _) => "INDEXED BY job_newest_of",
     };
+    let of = if has_subject { "AND subject_arn = ?6" } else { "" };
+    let status = if filter.status.is_some() { "status = ?5" } else { "?5 IS NULL" };
     let open = if filter.is_open { "AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')" } else { "" };
     let kinds = match filter.kind {
         Some(_) => "kind = ?4",
@@ -66,6 +69,6 @@ fn newest(has_subject: bool, filter: &JobFilter) -> String {
     };
     format!(
         "SELECT * FROM job {index} WHERE created_ms <= ?1 AND NOT (created_ms = ?1 AND arn <= ?2) {of} {open}
-         AND {kinds} AND (?5 IS NULL OR status = ?5) ORDER BY created_ms DESC, arn LIMIT ?3"
+         AND {kinds} AND {status} ORDER BY created_ms DESC, arn LIMIT ?3"
     )
 }
