@@ -23,6 +23,13 @@ PAGES = [
     ("dataset-group-delete", "groups/{group}/delete", "Delete"),
     ("dataset-create", "groups/{empty}/create-dataset?type=INTERACTIONS", "Next"),
     ("dataset", "groups/{group}/datasets/ITEMS", "Create dataset export job"),
+    ("datasets", "groups/{group}/datasets", None),
+    ("dataset-of-interactions", "groups/{group}/datasets/INTERACTIONS", "Create dataset export job"),
+    ("dataset-records", "groups/{group}/datasets/ITEMS?preview=1&id=i2#records", "Show records"),
+    ("dataset-delete", "groups/{group}/datasets/ITEMS/delete", "Delete"),
+    ("replace-schema", "groups/{group}/datasets/ITEMS/replace-schema", "Replace schema"),
+    ("jobs", "groups/{group}/jobs", None),
+    ("jobs-of-a-type", "groups/{group}/jobs?type=EXPORT&status=ACTIVE", None),
     ("dataset-import", "groups/{group}/datasets/ITEMS/import", "Start import"),
     ("dataset-export", "groups/{group}/datasets/ITEMS/export", "Create dataset export job"),
     ("records-of-items", "groups/{group}/datasets/ITEMS/records", "Create record(s)"),
@@ -33,8 +40,13 @@ PAGES = [
     ("data-deletion-jobs", "groups/{group}/deletions", None),
     ("data-deletion-job-create", "groups/{group}/deletions/create", None),
     ("tags", "groups/{group}/tags", None),
+    ("metric-attribution", "groups/{group}/metrics", None),
+    ("metric-attribution-edit", "groups/{group}/metrics/edit", None),
+    ("metric-attribution-create", "groups/{empty}/metrics/create", None),
+    ("analysis", "groups/{group}/analysis", "Run analysis"),
     ("schemas", "schemas", None),
     ("job-of-export", "jobs/export/{export}", None),
+    ("job-check", "jobs/export/{export}/check", None),
     ("job-of-import", "jobs/import/{import}", None),
     ("job-that-failed", "jobs/import/{failed}", None),
     ("job-of-deletion", "jobs/deletion/{deletion}", None),
@@ -150,6 +162,15 @@ def test_a_page_looks_right_and_works_by_keyboard(world, visitor, axe, pictures,
     if action:
         assert_keys_reach(visitor, action)
     assert_looks_right(visitor, axe, pictures, name)
+
+
+def test_an_analysis_tells_insights_and_looks_right(world, visitor, axe, pictures):
+    visitor.go(world.path("groups/{group}/analysis"))
+    visitor.button("Run analysis")
+    # Nobody reloads the page.
+    visitor.page.get_by_role("heading", name="Insights", exact=True).wait_for()
+    assert "fewer than 1" in visitor.page.get_by_role("main").inner_text().lower()
+    assert_looks_right(visitor, axe, pictures, "analysis-done")
 
 
 def test_signing_in_looks_right_and_works_by_keyboard(visitors, world, axe, pictures):
