@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use access::Peer;
 use access::bucket::{Arriving, Leaving};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -25,6 +25,10 @@ pub const HOME: &str = "/console/groups";
 pub async fn answer(console: &Console, request: Arriving) -> Leaving {
     let mut answer = settle(console, request).await;
     reply::guard(&mut answer);
+    // What was refused may still be on its way: the connection is of no more use.
+    if matches!(answer.status().as_u16(), 403 | 405 | 413) {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     answer
 }
 
