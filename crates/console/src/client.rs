@@ -1,28 +1,25 @@
 //! A client of the server's own doors: signs with the visitor's keys and reads what is answered, whatever the protocol.
 
+mod refusal;
+mod request;
+
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::time::{Duration, UNIX_EPOCH};
 
-use access::Peer;
 use access::bucket::{EmbeddedS3, Leaving};
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
-};
-use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http_body_util::BodyExt;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
 use model::{Clock, Realm};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::denial::Reason;
+pub use self::refusal::Refusal;
+use self::refusal::{stopping, unreadable};
+use self::request::{Content, Plain};
 use crate::session::Keys;
 use crate::xml::Element;
 
@@ -30,16 +27,6 @@ use crate::xml::Element;
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const PATH: &AsciiSet = &SEGMENT.remove(b'/');
-/// Stands in the Host header of requests that never leave the process.
-const HOST_NAME: &str = "127.0.0.1";
-
-/// Why a door did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub status: u16,
-    pub code: String,
-    pub message: String,
-}
 
 pub type Answer<T> = Result<T, Refusal>;
 
@@ -62,22 +49,6 @@ pub struct Client<'a> {
     pub clock: &'a dyn Clock,
     pub keys: &'a Keys,
     pub peer: Option<IpAddr>,
-}
-
-/// A request before it is signed.
-struct Plain<'a> {
-    service: &'a str,
-    method: Method,
-    /// Path and query, encoded.
-    path: String,
-    headers: Vec<(HeaderName, String)>,
-    body: Content,
-}
-
-enum Content {
-    Whole(Bytes),
-    /// A body whose length is known, and which is signed by no hash.
-    Streamed(BoxBody<Bytes, io::Error>, u64),
 }
 
 impl Client<'_> {
@@ -217,100 +188,6 @@ impl Client<'_> {
             Err(Refusal::read(status, &read(answer).await.unwrap_or_default()))
         })
     }
-
-    fn signed(&self, plain: Plain<'_>) -> Option<Request<BoxBody<Bytes, io::Error>>> {
-        let Plain { service, method, path, headers, body } = plain;
-        let token = self.keys.session_token.clone();
-        let (id, secret) = (&self.keys.access_key_id, &self.keys.secret_access_key);
-        let identity = Credentials::new(id, secret, token, None, "console").into();
-        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_ms()).ok()?);
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.realm.region)
-            .name(service)
-            .time(now)
-            .settings(settings(service))
-            .build()
-            .ok()?
-            .into();
-        let uri = format!("http://{HOST_NAME}{path}");
-        let named = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let signable = match &body {
-            Content::Whole(bytes) => SignableBody::Bytes(bytes),
-            Content::Streamed(..) => SignableBody::UnsignedPayload,
-        };
-        let signable = SignableRequest::new(method.as_str(), &uri, named, signable).ok()?;
-        let (instructions, _) = sign(signable, &parameters).ok()?.into_parts();
-        let mut request = Request::builder().method(method).uri(path).header(HOST, HOST_NAME);
-        for (name, value) in headers {
-            request = request.header(name, HeaderValue::from_str(&value).ok()?);
-        }
-        if let Some(peer) = self.peer {
-            request = request.extension(Peer(peer));
-        }
-        let (body, size_bytes) = match body {
-            Content::Whole(bytes) => {
-                let size_bytes = bytes.len() as u64;
-                (Full::new(bytes).map_err(|never| match never {}).boxed(), size_bytes)
-            }
-            Content::Streamed(body, size_bytes) => (body, size_bytes),
-        };
-        let mut request = request.header(CONTENT_LENGTH, size_bytes).body(body).ok()?;
-        instructions.apply_to_request_http1x(&mut request);
-        Some(request)
-    }
-}
-
-impl Refusal {
-    /// Of something that was typed.
-    pub fn invalid(message: impl Into<String>) -> Refusal {
-        Refusal { status: 400, code: String::new(), message: message.into() }
-    }
-
-    /// What the visitor is told, code last.
-    pub fn text(&self) -> String {
-        if self.code.is_empty() { self.message.clone() } else { format!("{} ({})", self.message, self.code) }
-    }
-
-    /// The message taken apart, with what mends a denial.
-    pub fn reason(&self) -> Reason {
-        Reason::read(&self.message)
-    }
-
-    /// Whether the keys are not, or no longer, known.
-    pub fn is_of_keys(&self) -> bool {
-        const OF_KEYS: [&str; 8] = [
-            "InvalidClientTokenId",
-            "UnrecognizedClientException",
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "InvalidSignatureException",
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "InvalidToken",
-        ];
-        OF_KEYS.contains(&self.code.as_str())
-    }
-
-    fn read(status: StatusCode, text: &str) -> Refusal {
-        let (code, message) = match serde_json::from_str::<Value>(text) {
-            Ok(body) => {
-                let member = |name: &str| body[name].as_str().map(str::to_owned);
-                (member("__type"), member("message").or_else(|| member("Message")))
-            }
-            Err(_) => {
-                let body = Element::parse(text).unwrap_or_default();
-                // Query puts the error into an answer, S3 makes it the answer.
-                let error = body.child("Error").unwrap_or(&body);
-                let of = |name: &str| error.child(name).map(|child| child.text.clone());
-                (of("Code"), of("Message"))
-            }
-        };
-        let code = code.unwrap_or_default();
-        let message = message.filter(|text| !text.is_empty());
-        let message = message.unwrap_or_else(|| format!("The server answered {status}."));
-        Refusal { status: status.as_u16(), code, message }
-    }
 }
 
 /// A path of S3, encoded.
@@ -333,48 +210,4 @@ async fn read(answer: Leaving) -> Answer<String> {
         }
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-fn stopping() -> Refusal {
-    let message = "The server is about to stop.".to_owned();
-    Refusal { status: 503, code: "ServiceUnavailable".to_owned(), message }
-}
-
-fn unreadable() -> Refusal {
-    let message = "The answer of the server can't be read.".to_owned();
-    Refusal { status: 500, code: "InternalFailure".to_owned(), message }
-}
-
-fn settings(service: &str) -> SigningSettings {
-    let mut settings = SigningSettings::default();
-    if service == "s3" {
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    }
-    settings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(status: StatusCode, text: &str) -> (String, String) {
-        let refusal = Refusal::read(status, text);
-        (refusal.code, refusal.message)
-    }
-
-    #[test]
-    fn a_refusal_is_read_in_each_protocol() {
-        let expected = ("NoSuchThing".to_owned(), "There is <none>.".to_owned());
-        let status = StatusCode::BAD_REQUEST;
-        let json = r#"{"__type":"NoSuchThing","message":"There is <none>."}"#;
-        let s3 = "<?xml version=\"1.0\"?><Error><Code>NoSuchThing</Code><Message>There is &lt;none&gt;.</Message></Error>";
-        let query = "<ErrorResponse xmlns=\"x\"><Error><Type>Sender</Type><Code>NoSuchThing</Code>\
-            <Message>There is &lt;none&gt;.</Message></Error></ErrorResponse>";
-        for text in [json, s3, query] {
-            assert_eq!(told(status, text), expected);
-        }
-        assert_eq!(told(status, ""), (String::new(), "The server answered 400 Bad Request.".to_owned()));
-    }
 }
