@@ -134,9 +134,12 @@ fn line_end(chunk: &Chunk, place: u64) -> u64 {
 
 // The row with its line's end, without the blank lines before it.
 fn row(chunk: &Chunk, place: std::ops::Range<u64>) -> &[u8] {
-    let text = &chunk.bytes[offset(chunk, place.start)..offset(chunk, place.end)];
-    let blank = text.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    &text[blank..]
+    let mut text = &chunk.bytes[offset(chunk, place.start)..offset(chunk, place.end)];
+    // A carriage return that ends no line is text of the row.
+    while let Some(rest) = text.strip_prefix(b"\n").or_else(|| text.strip_prefix(b"\r\n")) {
+        text = rest;
+    }
+    text
 }
 
 fn offset(chunk: &Chunk, place: u64) -> usize {

@@ -118,6 +118,15 @@ fn no_more_are_told_than_asked_for() {
 }
 
 #[test]
+fn a_carriage_return_before_a_row_that_was_left_out_stays_with_it() {
+    let stage = Stage::new();
+    let text = format!("{HEADER}\n\r\n\r\"\"x\na,1,\n");
+    let (rejects, run) = stage.import(&[text.as_bytes()], tolerating(3), 1, 1 << 20);
+    assert_eq!(run.unwrap().rows, 1);
+    assert_eq!(stage.left_out(&rejects), [format!("{HEADER}\r\"\"x\n")]);
+}
+
+#[test]
 fn rows_below_different_headers_are_kept_apart() {
     let stage = Stage::new();
     let texts = ["ITEM_ID,PRICE,NOTE\na,x,\n", "NOTE,ITEM_ID,PRICE\n,b,y", "ITEM_ID,PRICE,NOTE\r\nc,z,"];
