@@ -33,7 +33,7 @@ class Surfer:
         return self.send("GET", path, **more)
 
     def post(self, path, /, token=True, **fields):
-        """Sends a form with this session's token, another's, or none."""
+        """Sends a form with the token of who is signed in, another's, or none."""
         token = self.token if token is True else token
         fields = [*([("form-token", token)] if token else []), *fields.items()]
         return self.send("POST", path, fields=fields, encode_multipart=False)

@@ -141,7 +141,7 @@ pub fn too_large() -> Leaving {
 /// A form of a session that has ended, or of another site.
 pub fn stale(visit: &Visit<'_>) -> Leaving {
     let frame = visit.frame("Nothing was done", &[]);
-    let text = "The form is not one of this session. Go back, load its page again, and send it once more.";
+    let text = "The form was not made for your sign-in. Go back, load its page again, and send it once more.";
     reply::page(StatusCode::FORBIDDEN, &Notice { frame, text })
 }
 

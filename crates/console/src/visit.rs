@@ -24,7 +24,7 @@ pub struct Visit<'a> {
     /// Scheme, host and port by which the browser reached this server.
     pub origin: String,
     pub query: Form,
-    /// What was sent, when something was; its token is this session's.
+    /// What was sent, when something was; its token is the visitor's own.
     pub form: Form,
 }
 

@@ -23,6 +23,17 @@ pub fn trust(account: &str) -> String {
 
 /// What a role needs at buckets to import from them and export to them.
 pub fn of_role(buckets: &[&str]) -> String {
+    at_buckets("", buckets)
+}
+
+/// What the service needs in the policy of a bucket, besides what the role may do.
+pub fn of_bucket(bucket: &str) -> String {
+    let service = "\n      \"Principal\": { \"Service\": \"personalize.amazonaws.com\" },";
+    at_buckets(service, &[bucket])
+}
+
+// `principal` is a member of the statement with its line, or empty.
+fn at_buckets(principal: &str, buckets: &[&str]) -> String {
     let resources = resources(buckets);
     format!(
         r#"{{
@@ -31,27 +42,7 @@ pub fn of_role(buckets: &[&str]) -> String {
   "Statement": [
     {{
       "Sid": "PersonalizeS3BucketAccessPolicy",
-      "Effect": "Allow",
-      "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-      "Resource": [{resources}]
-    }}
-  ]
-}}"#
-    )
-}
-
-/// What the service needs in the policy of a bucket, besides what the role may do.
-pub fn of_bucket(bucket: &str) -> String {
-    let resources = resources(&[bucket]);
-    format!(
-        r#"{{
-  "Version": "2012-10-17",
-  "Id": "PersonalizeS3BucketAccessPolicy",
-  "Statement": [
-    {{
-      "Sid": "PersonalizeS3BucketAccessPolicy",
-      "Effect": "Allow",
-      "Principal": {{ "Service": "personalize.amazonaws.com" }},
+      "Effect": "Allow",{principal}
       "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
       "Resource": [{resources}]
     }}

@@ -36,7 +36,7 @@ pub async fn take(
     }
 }
 
-// `None`: the form is not one of this session.
+// `None`: the form was made for another sign-in, or by another site.
 async fn taken(
     visit: &Visit<'_>,
     bucket: &str,
