@@ -1,12 +1,12 @@
 //! The format of the tables: made new, or brought forward from an older version; a newer one is refused.
 
 use model::error::{Error, Result};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
+use sqlx::{Any, AnyPool, AssertSqlSafe};
 
 use crate::database::{self, Dialect};
 use crate::{
-    access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy, job, key,
-    master_key, metric_attribution, policy, policy_version, postgres, put_count, role, run, schema,
+    Transaction, access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy,
+    job, key, master_key, metric_attribution, policy, policy_version, postgres, put_count, role, run, schema,
     sequencer, tag, user,
 };
 

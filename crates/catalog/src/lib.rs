@@ -15,6 +15,7 @@ pub mod key;
 mod master_key;
 pub mod metric_attribution;
 pub mod page;
+mod patience;
 pub mod policy;
 pub mod policy_version;
 mod postgres;
@@ -56,9 +57,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::{Any, AnyPool};
 
 use database::{Connections, Dialect};
+use patience::Pool;
+pub(crate) use patience::Transaction;
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
 pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -68,7 +71,7 @@ pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 pub struct Catalog {
     dialect: Dialect,
     writer: AnyPool,
-    readers: AnyPool,
+    readers: Pool,
     clock: Arc<dyn Clock>,
     sequencer: Arc<Sequencer>,
     quotas: Quotas,
@@ -102,8 +105,9 @@ impl Catalog {
 
     async fn begin(dialect: Dialect, connections: Connections, clock: Arc<dyn Clock>) -> Result<Catalog> {
         let Connections { writer, readers } = connections;
+        let readers = Pool { connections: readers, dialect };
         format::settle(dialect, &writer).await?;
-        let sequencer = Arc::new(Sequencer::new(writer.clone()));
+        let sequencer = Arc::new(Sequencer::new(Pool { connections: writer.clone(), dialect }));
         let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
         let gate = None;
         let catalog =
@@ -143,7 +147,7 @@ impl Catalog {
 
     /// Finishes what is running and closes the file.
     pub async fn close(&self) {
-        self.readers.close().await;
+        self.readers.connections.close().await;
         self.writer.close().await;
     }
 
@@ -157,7 +161,7 @@ impl Catalog {
         query.execute(&self.writer).await.map_err(failed).map(drop)
     }
 
-    pub(crate) fn pool(&self) -> &AnyPool {
+    pub(crate) fn pool(&self) -> &Pool {
         &self.readers
     }
 
@@ -173,7 +177,7 @@ impl Catalog {
 
     /// Begins a transaction that reads, and sees what was there when it read first.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>> {
-        database::read(self.dialect, &self.readers).await.map_err(failed)
+        database::read(self.dialect, &self.readers.connections).await.map_err(failed)
     }
 
     /// Commits a change of users, roles or policies.
