@@ -4,14 +4,17 @@ use model::error::{Error, Result};
 use sqlx::SqlitePool;
 
 use crate::{
-    access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy, job, key,
-    master_key, metric_attribution, policy, policy_version, put_count, role, run, schema, sequencer, tag,
-    user,
+    access_key, change, dataset, dataset_group, duty, event_tracker, failed, grant, group, identity_policy,
+    job, key, master_key, metric_attribution, node, policy, policy_version, put_count, role, run, schema,
+    sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 28] = [
     sequencer::TABLES,
+    change::TABLES,
+    node::TABLES,
+    duty::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
     dataset::TABLES,
@@ -65,6 +68,8 @@ const STEPS: [&str; 2] = [
     ALTER TABLE job ADD COLUMN bytes_total INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN eta_s INTEGER;
     ALTER TABLE job ADD COLUMN cancelled_by TEXT;
+    ALTER TABLE job ADD COLUMN node TEXT;
+    DROP TABLE attempt;
     ALTER TABLE dataset_group ADD COLUMN kms_key_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN role_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN data_key BLOB;

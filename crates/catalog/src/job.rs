@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS job (
     attempts INTEGER NOT NULL, fence INTEGER NOT NULL, lease_until_ms INTEGER NOT NULL,
     snapshot TEXT, plan TEXT, report TEXT, rows_done INTEGER NOT NULL, rows_total INTEGER NOT NULL,
     bytes_done INTEGER NOT NULL, records_deleted INTEGER NOT NULL DEFAULT 0,
-    bytes_total INTEGER NOT NULL DEFAULT 0, eta_s INTEGER, cancelled_by TEXT
+    bytes_total INTEGER NOT NULL DEFAULT 0, eta_s INTEGER, cancelled_by TEXT, node TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS upload (
     job_arn TEXT NOT NULL, object_key TEXT NOT NULL, upload_id TEXT NOT NULL, PRIMARY KEY (job_arn, upload_id)

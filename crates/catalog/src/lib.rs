@@ -1,8 +1,10 @@
 //! Resources and job rows in a database: one handle, every change in one transaction.
 
 pub mod access_key;
+mod change;
 pub mod dataset;
 pub mod dataset_group;
+mod duty;
 pub mod event_tracker;
 mod format;
 pub mod grant;
@@ -13,6 +15,7 @@ pub mod job;
 pub mod key;
 mod master_key;
 pub mod metric_attribution;
+mod node;
 pub mod page;
 pub mod policy;
 pub mod policy_version;
@@ -24,6 +27,7 @@ pub mod sequencer;
 pub mod tag;
 pub mod user;
 
+pub use change::Changes;
 pub use dataset::contents::{ContentsRow, Held, LastPuts};
 pub use dataset::history::Point;
 pub use dataset::{DatasetRow, NewDataset};
@@ -42,6 +46,7 @@ pub use metric_attribution::{
     MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
     PromisedReport,
 };
+pub use node::{About, NodeRow, Pulse, SILENCE_MS};
 pub use page::Page;
 pub use put_count::PutCount;
 pub use run::{NewRun, RunRow};
@@ -52,7 +57,7 @@ use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::error::{Context, Error, Result};
@@ -75,6 +80,13 @@ pub struct Catalog {
     quotas: Quotas,
     /// Counts the changes of users, roles and policies, for whoever keeps what it read of them.
     identity_generation: Arc<AtomicU64>,
+    /// The catalog's own count of these changes when it was last looked at.
+    identity_seen: Arc<AtomicI64>,
+    /// When the catalog's counts were last looked at.
+    looked_ms: Arc<AtomicI64>,
+    /// Whether other nodes may work on it too.
+    is_shared: bool,
+    session: node::Session,
     gate: Option<Gate>,
 }
 
@@ -87,6 +99,18 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
     pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::open_file(file, clock, false).await
+    }
+
+    /// Opens the catalog in `file` beside others who have it open, each of whom is a node of its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn join(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::open_file(file, clock, true).await
+    }
+
+    async fn open_file(file: &Path, clock: Arc<dyn Clock>, is_shared: bool) -> Result<Catalog> {
         let opening = || "open the catalog".to_owned();
         keep_private(file).unavailable(opening)?;
         let options = SqliteConnectOptions::new()
@@ -101,9 +125,22 @@ impl Catalog {
         format::settle(&writer).await?;
         let readers = connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
-        let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
-        let catalog = Catalog { writer, readers, clock, sequencer, quotas, identity_generation, gate: None };
-        catalog.release_all_leases().await?;
+        let quotas = Quotas::OPEN;
+        let (identity_generation, identity_seen, looked_ms, session) = Default::default();
+        let catalog = Catalog {
+            writer,
+            readers,
+            clock,
+            sequencer,
+            quotas,
+            identity_generation,
+            identity_seen,
+            looked_ms,
+            is_shared,
+            session,
+            gate: None,
+        };
+        catalog.begin_session().await?;
         catalog.give_tracking_ids().await?;
         catalog.delete_due_keys().await?;
         Ok(catalog)
@@ -163,7 +200,8 @@ impl Catalog {
     }
 
     /// Commits a change of users, roles or policies.
-    pub(crate) async fn commit_identity(&self, tx: Transaction<'static, Sqlite>) -> Result<()> {
+    pub(crate) async fn commit_identity(&self, mut tx: Transaction<'static, Sqlite>) -> Result<()> {
+        change::note(&mut tx, change::Changed::Identity).await?;
         let committed = tx.commit().await.map_err(failed);
         // Also after a failure, which may have come behind the commit.
         self.identity_generation.fetch_add(1, Ordering::AcqRel);

@@ -19,7 +19,7 @@ CREATE INDEX IF NOT EXISTS run_dataset ON run (dataset_id, listed);
 CREATE TABLE IF NOT EXISTS run_pin (
     job_arn TEXT NOT NULL, run_id INTEGER NOT NULL REFERENCES run (id), PRIMARY KEY (job_arn, run_id)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, started_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS attempt (id TEXT PRIMARY KEY, started_ms INTEGER NOT NULL, node TEXT NOT NULL) STRICT;
 ";
 
 /// A run that was written but that nobody sees yet.
@@ -67,10 +67,15 @@ impl Catalog {
         query.bind(job_arn.as_str()).fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
-    /// Registers an attempt to write objects, before its first write; its id begins their names.
+    /// Registers an attempt to write objects, before its first write; its id, and a hyphen, begin their names.
+    ///
+    /// # Errors
+    /// `InUse` when the session of this node has ended.
     pub async fn begin_attempt(&self, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("INSERT INTO attempt VALUES (?, ?)").bind(id).bind(self.now_ms());
+        let node = self.live_session(&mut tx).await?;
+        let query = sqlx::query("INSERT INTO attempt (id, started_ms, node) VALUES ($1, $2, $3)");
+        let query = query.bind(id).bind(self.now_ms()).bind(node);
         query.execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
