@@ -84,8 +84,8 @@ impl Catalog {
 
     /// Begins the session of a process that has just opened the catalog.
     pub(crate) async fn begin_session(&self) -> Result<()> {
-        let id = self.clock.hex(16);
         let mut tx = self.write().await?;
+        let id = self.unused_id(&mut tx).await?;
         let now_ms = self.shared_now_ms(&mut tx).await?;
         if !self.is_shared {
             end_all(&mut tx, now_ms).await?;
@@ -131,7 +131,7 @@ impl Catalog {
         let is_anew = seen.rows_affected() == 0;
         let ended = end_silent(&mut tx, &known.id, now_ms).await?;
         if is_anew {
-            known.id = self.clock.hex(16);
+            known.id = self.unused_id(&mut tx).await?;
             fits(&mut tx, &known.id, &known.about).await?;
             insert(&mut tx, &known.id, &known.about, now_ms).await?;
             forget(&mut tx, now_ms).await?;
@@ -167,6 +167,18 @@ impl Catalog {
             }
         }
         Ok(nodes)
+    }
+
+    // A clock of a test may have the same chance twice.
+    async fn unused_id(&self, tx: &mut Transaction<'static, Sqlite>) -> Result<String> {
+        loop {
+            let id = self.clock.hex(16);
+            let query = sqlx::query_scalar("SELECT count(*) FROM node WHERE id = $1").bind(&id);
+            let known: i64 = query.fetch_one(&mut **tx).await.map_err(failed)?;
+            if known == 0 {
+                return Ok(id);
+            }
+        }
     }
 
     /// The time by which nodes, leases and duties are held against each other.
