@@ -2,7 +2,7 @@
 
 use model::error::Result;
 use model::{Arn, Durable};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Any, Row, Transaction};
 
 use super::{Lease, Snapshot, claim, parse, text};
 use crate::{Catalog, DatasetRow, RunRow, Sequencer, dataset, failed, not_found, run};
@@ -21,17 +21,17 @@ impl Catalog {
         durable: impl Fn() -> Durable + Send,
     ) -> Result<Snapshot> {
         let mut tx = self.write().await?;
-        let query = sqlx::query_scalar("SELECT snapshot FROM job WHERE arn = ?").bind(lease.arn.as_str());
+        let query = sqlx::query_scalar("SELECT snapshot FROM job WHERE arn = $1").bind(lease.arn.as_str());
         let pinned: Option<Option<String>> = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         if let Some(pinned) = pinned.flatten() {
             return parse(&pinned);
         }
-        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset.id);
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = $1").bind(dataset.id);
         let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         let dataset = dataset::read(&row.ok_or_else(|| not_found("dataset", &dataset.arn))?)?;
         let snapshot = take(&mut tx, &dataset, &self.sequencer, durable(), self.now_ms()).await?;
         let query = sqlx::query(
-            "UPDATE job SET snapshot = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+            "UPDATE job SET snapshot = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         );
         let query = query.bind(text(&snapshot)?).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
@@ -50,13 +50,13 @@ impl Catalog {
         durable: impl Fn() -> Durable + Send,
     ) -> Result<(Snapshot, Vec<RunRow>)> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset_id);
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = $1").bind(dataset_id);
         let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         let gone =
             || model::Error::new(model::ErrorKind::NotFound, "The given dataset does not exist any more.");
         let dataset = dataset::read(&row.ok_or_else(gone)?)?;
         let snapshot = take(&mut tx, &dataset, &self.sequencer, durable(), self.now_ms()).await?;
-        let query = sqlx::query("SELECT * FROM run WHERE dataset_id = ? AND listed = 1 ORDER BY id");
+        let query = sqlx::query("SELECT * FROM run WHERE dataset_id = $1 AND listed = 1 ORDER BY id");
         let runs = query.bind(dataset_id).fetch_all(&mut *tx).await.map_err(failed)?;
         Ok((snapshot, runs.iter().map(run::read).collect::<Result<_>>()?))
     }
@@ -64,7 +64,7 @@ impl Catalog {
 
 /// The state of a dataset in this transaction; `durable` is the end of what the log holds.
 pub(super) async fn take(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     dataset: &DatasetRow,
     sequencer: &Sequencer,
     durable: Durable,
@@ -74,7 +74,7 @@ pub(super) async fn take(
     let sequence = sequencer.next();
     // What was put before the start was durable at the start.
     let put_sequence = Some(durable.sequence.max(sequencer.first()));
-    let query = sqlx::query("SELECT document FROM schema WHERE arn = ?").bind(dataset.schema_arn.as_str());
+    let query = sqlx::query("SELECT document FROM schema WHERE arn = $1").bind(dataset.schema_arn.as_str());
     let schema: String = query.fetch_one(&mut **tx).await.and_then(|row| row.try_get(0)).map_err(failed)?;
     // A dataset made after the log's last flush starts at the beginning: the log knows which frames are its own.
     let log_to = durable.position.max(dataset.flushed_position);
@@ -83,11 +83,8 @@ pub(super) async fn take(
 }
 
 /// Pins the runs of a dataset: their objects stay until the job ends.
-pub(super) async fn pin_runs(
-    tx: &mut Transaction<'static, Sqlite>,
-    job: &Arn,
-    dataset_id: i64,
-) -> Result<()> {
-    let query = sqlx::query("INSERT INTO run_pin SELECT ?, id FROM run WHERE dataset_id = ? AND listed = 1");
+pub(super) async fn pin_runs(tx: &mut Transaction<'static, Any>, job: &Arn, dataset_id: i64) -> Result<()> {
+    let query =
+        sqlx::query("INSERT INTO run_pin SELECT $1, id FROM run WHERE dataset_id = $2 AND listed = 1");
     query.bind(job.as_str()).bind(dataset_id).execute(&mut **tx).await.map_err(failed).map(drop)
 }
