@@ -4,17 +4,18 @@ use model::error::{Error, Result};
 use sqlx::AnyPool;
 
 use crate::{
-    access_key, change, dataset, dataset_group, duty, event_tracker, failed, grant, group, identity_policy,
-    job, key, master_key, metric_attribution, node, policy, policy_version, put_count, role, run, schema,
-    sequencer, tag, user,
+    access_key, change, console_session, dataset, dataset_group, duty, event_tracker, failed, grant, group,
+    identity_policy, job, key, master_key, metric_attribution, node, policy, policy_version, put_count, role,
+    run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 28] = [
+const TABLES: [&str; 29] = [
     sequencer::TABLES,
     change::TABLES,
     node::TABLES,
     duty::TABLES,
+    console_session::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
     dataset::TABLES,

@@ -2,6 +2,7 @@
 
 pub mod access_key;
 mod change;
+pub mod console_session;
 mod database;
 pub mod dataset;
 pub mod dataset_group;

@@ -14,9 +14,13 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::complaint::Complaints;
+use crate::duty::alone;
 use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How the ids of attempts begin that carry frames to the log's end.
+const CARRYING: &str = "carry";
 
 pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
     let (unflushed, uncarried) = Default::default();
@@ -51,8 +55,11 @@ impl Upkeep {
                 continue;
             }
             // One that can't be flushed keeps no other one waiting.
-            match flush(&self.parts, dataset.id, self.parts.log.durable()).await {
-                Ok(()) => self.flushed(dataset),
+            let flushing = flush(&self.parts, dataset.id, self.parts.log.durable());
+            match alone(&self.parts, &format!("flush/{}", dataset.id), flushing).await {
+                Ok(Some(())) => self.flushed(dataset),
+                // The next round sees what came of it.
+                Ok(None) => {}
                 Err(cause) => {
                     let (text, now_ms) = (cause.chain(), self.parts.clock.now_ms());
                     if self.unflushed.is_due(dataset.id, &text, now_ms) {
@@ -62,8 +69,11 @@ impl Upkeep {
                 }
             }
         }
-        trim_log(&self.parts).await?;
-        clear_objects(&self.parts).await
+        let clearing = async {
+            trim_log(&self.parts).await?;
+            clear_objects(&self.parts).await
+        };
+        alone(&self.parts, "clear", clearing).await.map(drop)
     }
 
     fn flushed(&mut self, dataset: &DatasetRow) {
@@ -123,6 +133,15 @@ impl Upkeep {
 /// A crash in between leaves frames twice under the same numbers, which the log gives once.
 pub async fn carry(parts: &Arc<Parts>, dataset_id: i64) -> Result<()> {
     let _alone = parts.flushing.lock().await;
+    let attempt = format!("{CARRYING}{}", parts.clock.hex(16));
+    // A data deletion job waits for those that are on record, and those that come later see it.
+    parts.catalog.begin_attempt(&attempt).await?;
+    let carried = carry_frames(parts, dataset_id).await;
+    attempt::end(parts, &attempt).await;
+    carried
+}
+
+async fn carry_frames(parts: &Arc<Parts>, dataset_id: i64) -> Result<()> {
     let to = parts.log.rotate().await?;
     let Some(dataset) = parts.catalog.dataset_by_id(dataset_id).await? else { return Ok(()) };
     let from = dataset.flushed_position;
@@ -133,6 +152,17 @@ pub async fn carry(parts: &Arc<Parts>, dataset_id: i64) -> Result<()> {
     info!(dataset.arn = %dataset.arn, frames = frames.len(), "sealed records move to the end of the log");
     parts.log.write_again(frames).await?;
     parts.catalog.finish_flush(dataset_id, from, to, None).await.map(drop)
+}
+
+/// Waits until frames that are being carried to the log's end, by whichever node, are there.
+pub async fn carried(parts: &Parts) -> Result<()> {
+    drop(parts.flushing.lock().await);
+    let is_carrying = |id: &String| id.starts_with(CARRYING);
+    let begun: Vec<String> = parts.catalog.attempts().await?.into_iter().filter(is_carrying).collect();
+    while parts.catalog.attempts().await?.iter().any(|id| begun.contains(id)) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// Moves a dataset's put records below `to` from the log into a run; the run and the log position change in one

@@ -106,7 +106,7 @@ pub async fn compose(
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
             let is_secure = settings.tls.is_some();
-            Console::new(embedded(dispatch.clone()), realm.clone(), clock.clone(), is_secure)
+            Console::new(embedded(dispatch.clone()), access.clone(), clock.clone(), is_secure)
         }),
         elsewhere: elsewhere(&services),
         realm: realm.clone(),
