@@ -41,7 +41,7 @@ impl Catalog {
         let query = sqlx::query(
             "INSERT INTO console_session (id, sealed, began_ms, used_ms) VALUES ($1, $2, $3, $3)",
         );
-        query.bind(id).bind(sealed).bind(now_ms).execute(&mut *tx).await.map_err(failed)?;
+        query.bind(id).bind(sealed.to_vec()).bind(now_ms).execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
 
