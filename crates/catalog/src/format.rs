@@ -5,13 +5,14 @@ use sqlx::SqlitePool;
 
 use crate::{
     access_key, change, dataset, dataset_group, duty, event_tracker, failed, grant, group, identity_policy,
-    job, key, master_key, metric_attribution, node, policy, policy_version, put_count, role, run, schema,
-    sequencer, tag, user,
+    job, key, log_segment, master_key, metric_attribution, node, policy, policy_version, put_count, role,
+    run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 28] = [
+const TABLES: [&str; 29] = [
     sequencer::TABLES,
+    log_segment::TABLES,
     change::TABLES,
     node::TABLES,
     duty::TABLES,

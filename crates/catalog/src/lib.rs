@@ -13,6 +13,7 @@ pub mod identity_policy;
 pub mod identity_tag;
 pub mod job;
 pub mod key;
+mod log_segment;
 mod master_key;
 pub mod metric_attribution;
 mod node;
@@ -86,6 +87,8 @@ pub struct Catalog {
     looked_ms: Arc<AtomicI64>,
     /// Whether other nodes may work on it too.
     is_shared: bool,
+    /// Whether the log's order is decided here, for all nodes.
+    orders_log: bool,
     session: node::Session,
     gate: Option<Gate>,
 }
@@ -137,6 +140,7 @@ impl Catalog {
             identity_seen,
             looked_ms,
             is_shared,
+            orders_log: false,
             session,
             gate: None,
         };
@@ -150,6 +154,12 @@ impl Catalog {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Catalog {
         Catalog { quotas, ..self }
+    }
+
+    /// The same catalog, deciding the order of a log that nodes share.
+    #[must_use]
+    pub fn with_shared_log(self) -> Catalog {
+        Catalog { orders_log: true, ..self }
     }
 
     /// The same catalog behind a gate; a simulated machine ends there.
@@ -197,6 +207,11 @@ impl Catalog {
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+    }
+
+    /// Begins a transaction that writes and that is put in order by the rows it locks.
+    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.write().await
     }
 
     /// Commits a change of users, roles or policies.
