@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use model::error::Result;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Any, Row, Transaction};
 
 use crate::{Catalog, failed};
 
@@ -35,7 +35,7 @@ pub struct Changes {
 }
 
 /// To be called in each transaction that changes what others keep.
-pub(crate) async fn note(tx: &mut Transaction<'static, Sqlite>, changed: Changed) -> Result<()> {
+pub(crate) async fn note(tx: &mut Transaction<'static, Any>, changed: Changed) -> Result<()> {
     let name = match changed {
         Changed::Identity => "identity",
         Changed::Dataset => "dataset",
@@ -46,6 +46,12 @@ pub(crate) async fn note(tx: &mut Transaction<'static, Sqlite>, changed: Changed
 }
 
 impl Catalog {
+    /// Commits a transaction that changes what others keep.
+    pub(crate) async fn commit_change(&self, mut tx: Transaction<'static, Any>, what: Changed) -> Result<()> {
+        note(&mut tx, what).await?;
+        tx.commit().await.map_err(failed)
+    }
+
     /// Whether other nodes may change the catalog too.
     pub fn is_shared(&self) -> bool {
         self.is_shared

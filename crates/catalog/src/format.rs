@@ -1,7 +1,7 @@
 //! The format of the tables: made new, or brought forward from an older version; a newer one is refused.
 
 use model::error::{Error, Result};
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 
 use crate::{
     access_key, change, dataset, dataset_group, duty, event_tracker, failed, grant, group, identity_policy,
@@ -85,7 +85,7 @@ const FORMAT: i64 = 1 + STEPS.len() as i64;
 ///
 /// # Errors
 /// `Corrupt` when the file was written by a newer version.
-pub(crate) async fn settle(pool: &SqlitePool) -> Result<()> {
+pub(crate) async fn settle(pool: &AnyPool) -> Result<()> {
     let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await.map_err(failed)?;
     if found > FORMAT {
         return Err(Error::corrupt(format!(

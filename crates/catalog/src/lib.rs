@@ -2,6 +2,7 @@
 
 pub mod access_key;
 mod change;
+mod database;
 pub mod dataset;
 pub mod dataset_group;
 mod duty;
@@ -54,19 +55,16 @@ pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
 pub use sequencer::Sequencer;
 
-use std::fs::{OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
-use model::error::{Context, Error, Result};
+use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Connection, Sqlite, Transaction};
+use sqlx::{Any, AnyPool, Transaction};
+
+use change::Changed;
+use database::Connections;
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
 pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -74,8 +72,8 @@ pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// The handle to the catalog: cheap to clone, safe to share.
 #[derive(Clone)]
 pub struct Catalog {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: AnyPool,
+    readers: AnyPool,
     clock: Arc<dyn Clock>,
     sequencer: Arc<Sequencer>,
     quotas: Quotas,
@@ -114,19 +112,8 @@ impl Catalog {
     }
 
     async fn open_file(file: &Path, clock: Arc<dyn Clock>, is_shared: bool) -> Result<Catalog> {
-        let opening = || "open the catalog".to_owned();
-        keep_private(file).unavailable(opening)?;
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
-        // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
-        let writer = connections(1).connect_with(options.clone()).await.unavailable(opening)?;
+        let Connections { writer, readers } = database::open_file(file).await?;
         format::settle(&writer).await?;
-        let readers = connections(4).connect_with(options).await.unavailable(opening)?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
         let quotas = Quotas::OPEN;
         let (identity_generation, identity_seen, looked_ms, session) = Default::default();
@@ -195,7 +182,7 @@ impl Catalog {
         query.execute(&self.writer).await.map_err(failed).map(drop)
     }
 
-    pub(crate) fn pool(&self) -> &SqlitePool {
+    pub(crate) fn pool(&self) -> &AnyPool {
         &self.readers
     }
 
@@ -204,39 +191,23 @@ impl Catalog {
     }
 
     /// Begins a transaction that writes; it is rolled back unless committed.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
 
     /// Begins a transaction that writes and that is put in order by the rows it locks.
-    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Sqlite>> {
+    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Any>> {
         self.write().await
     }
 
     /// Commits a change of users, roles or policies.
-    pub(crate) async fn commit_identity(&self, mut tx: Transaction<'static, Sqlite>) -> Result<()> {
-        change::note(&mut tx, change::Changed::Identity).await?;
-        let committed = tx.commit().await.map_err(failed);
+    pub(crate) async fn commit_identity(&self, tx: Transaction<'static, Any>) -> Result<()> {
+        let committed = self.commit_change(tx, Changed::Identity).await;
         // Also after a failure, which may have come behind the commit.
         self.identity_generation.fetch_add(1, Ordering::AcqRel);
         committed
     }
-}
-
-// SQLite ends a transaction by itself when the disk is full or fails. The driver does not notice and would never begin
-// another one: such a connection is replaced.
-fn connections(most: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(most)
-        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-}
-
-// The file holds the sealed secrets of access keys; SQLite gives the files beside it the same permissions.
-fn keep_private(file: &Path) -> std::io::Result<()> {
-    let opened =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file)?;
-    opened.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// A database failure that no request causes.

@@ -4,8 +4,8 @@
 
 use model::error::{Error, Result};
 use model::segment::{Held, NewSegment, Place, Segment, Segments};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::{Catalog, failed, in_use};
 
@@ -35,7 +35,7 @@ impl Catalog {
     }
 
     /// The same in a transaction.
-    pub(crate) async fn next_in(&self, tx: &mut Transaction<'static, Sqlite>) -> Result<u64> {
+    pub(crate) async fn next_in(&self, tx: &mut Transaction<'static, Any>) -> Result<u64> {
         if self.orders_log { Ok(end(tx).await?.1) } else { Ok(self.sequencer.next()) }
     }
 
@@ -198,19 +198,19 @@ impl Catalog {
 }
 
 /// Moves a counter, and holds it until the transaction ends; its new value.
-async fn moved(tx: &mut Transaction<'static, Sqlite>, counter: &str, by: i64) -> Result<i64> {
+async fn moved(tx: &mut Transaction<'static, Any>, counter: &str, by: i64) -> Result<i64> {
     let query = sqlx::query_scalar("UPDATE counter SET value = value + $1 WHERE name = $2 RETURNING value");
     query.bind(by).bind(counter).fetch_one(&mut **tx).await.map_err(failed)
 }
 
 /// Draws sequence numbers that nobody else ever gets, in the order in which transactions end; the first of them.
-pub(crate) async fn draw(tx: &mut Transaction<'static, Sqlite>, count: u64) -> Result<u64> {
+pub(crate) async fn draw(tx: &mut Transaction<'static, Any>, count: u64) -> Result<u64> {
     let count = i64::try_from(count).map_err(|_| too_large())?;
     Ok((moved(tx, "sequence", count).await? - count).cast_unsigned())
 }
 
 /// How far the log goes in this transaction, and the number that its next record gets.
-pub(crate) async fn end(tx: &mut Transaction<'static, Sqlite>) -> Result<(u64, u64)> {
+pub(crate) async fn end(tx: &mut Transaction<'static, Any>) -> Result<(u64, u64)> {
     // One statement, so that both are of one moment.
     let query = sqlx::query_as(
         "SELECT (SELECT value FROM counter WHERE name = 'log'), (SELECT value FROM counter WHERE name = 'sequence')",
@@ -220,7 +220,7 @@ pub(crate) async fn end(tx: &mut Transaction<'static, Sqlite>) -> Result<(u64, u
 }
 
 // A segment that has its place, or was withdrawn.
-async fn known(tx: &mut Transaction<'static, Sqlite>, object: &str) -> Result<Option<Option<Place>>> {
+async fn known(tx: &mut Transaction<'static, Any>, object: &str) -> Result<Option<Option<Place>>> {
     let query = sqlx::query_as("SELECT start_position, sequence_base FROM log_segment WHERE object = $1");
     let found: Option<(i64, i64)> = query.bind(object).fetch_optional(&mut **tx).await.map_err(failed)?;
     Ok(found.map(|(start, sequence_base)| {
@@ -229,7 +229,7 @@ async fn known(tx: &mut Transaction<'static, Sqlite>, object: &str) -> Result<Op
     }))
 }
 
-async fn is_deleted_from(tx: &mut Transaction<'static, Sqlite>, holds: &[Held]) -> Result<bool> {
+async fn is_deleted_from(tx: &mut Transaction<'static, Any>, holds: &[Held]) -> Result<bool> {
     for held in holds {
         let query = sqlx::query_scalar(
             "SELECT count(*) FROM job JOIN dataset ON dataset.group_arn = job.subject_arn
@@ -245,7 +245,7 @@ async fn is_deleted_from(tx: &mut Transaction<'static, Sqlite>, holds: &[Held]) 
     Ok(false)
 }
 
-fn read(row: &SqliteRow) -> Result<Segment> {
+fn read(row: &AnyRow) -> Result<Segment> {
     let number = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned).map_err(failed);
     let (start, end) = (number("start_position")?, number("end_position")?);
     let holds: String = row.try_get("holds").map_err(failed)?;

@@ -6,8 +6,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use model::error::Result;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::change::{self, Changed};
 use crate::{Catalog, failed, in_use};
@@ -84,8 +84,8 @@ impl Catalog {
 
     /// Begins the session of a process that has just opened the catalog.
     pub(crate) async fn begin_session(&self) -> Result<()> {
-        let id = self.clock.hex(16);
         let mut tx = self.write().await?;
+        let id = self.unused_id(&mut tx).await?;
         let now_ms = self.shared_now_ms(&mut tx).await?;
         if !self.is_shared {
             end_all(&mut tx, now_ms).await?;
@@ -131,7 +131,7 @@ impl Catalog {
         let is_anew = seen.rows_affected() == 0;
         let ended = end_silent(&mut tx, &known.id, now_ms).await?;
         if is_anew {
-            known.id = self.clock.hex(16);
+            known.id = self.unused_id(&mut tx).await?;
             fits(&mut tx, &known.id, &known.about).await?;
             insert(&mut tx, &known.id, &known.about, now_ms).await?;
             forget(&mut tx, now_ms).await?;
@@ -169,8 +169,20 @@ impl Catalog {
         Ok(nodes)
     }
 
+    // A clock of a test may have the same chance twice.
+    async fn unused_id(&self, tx: &mut Transaction<'static, Any>) -> Result<String> {
+        loop {
+            let id = self.clock.hex(16);
+            let query = sqlx::query_scalar("SELECT count(*) FROM node WHERE id = $1").bind(&id);
+            let known: i64 = query.fetch_one(&mut **tx).await.map_err(failed)?;
+            if known == 0 {
+                return Ok(id);
+            }
+        }
+    }
+
     /// The time by which nodes, leases and duties are held against each other.
-    pub(crate) async fn shared_now_ms(&self, _tx: &mut Transaction<'static, Sqlite>) -> Result<i64> {
+    pub(crate) async fn shared_now_ms(&self, _tx: &mut Transaction<'static, Any>) -> Result<i64> {
         Ok(self.now_ms())
     }
 
@@ -178,7 +190,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `InUse` when it has.
-    pub(crate) async fn live_session(&self, tx: &mut Transaction<'static, Sqlite>) -> Result<String> {
+    pub(crate) async fn live_session(&self, tx: &mut Transaction<'static, Any>) -> Result<String> {
         let id = self.node();
         check_live(tx, &id).await?;
         Ok(id)
@@ -189,7 +201,7 @@ impl Catalog {
 ///
 /// # Errors
 /// `InUse`.
-pub(crate) async fn check_live(tx: &mut Transaction<'static, Sqlite>, id: &str) -> Result<()> {
+pub(crate) async fn check_live(tx: &mut Transaction<'static, Any>, id: &str) -> Result<()> {
     let query = sqlx::query_scalar("SELECT count(*) FROM node WHERE id = $1 AND ended_ms IS NULL").bind(id);
     let live: i64 = query.fetch_one(&mut **tx).await.map_err(failed)?;
     if live == 0 {
@@ -200,7 +212,7 @@ pub(crate) async fn check_live(tx: &mut Transaction<'static, Sqlite>, id: &str) 
 }
 
 // A node that keeps its objects to itself works alone; those that share them share one place.
-async fn fits(tx: &mut Transaction<'static, Sqlite>, id: &str, about: &About) -> Result<()> {
+async fn fits(tx: &mut Transaction<'static, Any>, id: &str, about: &About) -> Result<()> {
     let query =
         sqlx::query("SELECT * FROM node WHERE ended_ms IS NULL AND id <> $1 AND objects <> ''").bind(id);
     for row in query.fetch_all(&mut **tx).await.map_err(failed)? {
@@ -225,7 +237,7 @@ async fn fits(tx: &mut Transaction<'static, Sqlite>, id: &str, about: &About) ->
 
 const FILE: &str = "file";
 
-async fn insert(tx: &mut Transaction<'static, Sqlite>, id: &str, about: &About, now_ms: i64) -> Result<()> {
+async fn insert(tx: &mut Transaction<'static, Any>, id: &str, about: &About, now_ms: i64) -> Result<()> {
     let query = sqlx::query(
         "INSERT INTO node (id, name, url, started_ms, seen_ms, version, objects) VALUES ($1, $2, $3, $4, $4, $5, $6)",
     );
@@ -235,7 +247,7 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, id: &str, about: &About, 
 }
 
 /// Ends the other nodes that nobody has seen for a while; tells which.
-async fn end_silent(tx: &mut Transaction<'static, Sqlite>, id: &str, now_ms: i64) -> Result<Vec<String>> {
+async fn end_silent(tx: &mut Transaction<'static, Any>, id: &str, now_ms: i64) -> Result<Vec<String>> {
     // A clock that was set back gives nobody a longer life.
     let query =
         sqlx::query("UPDATE node SET seen_ms = $1 WHERE seen_ms > $1 AND ended_ms IS NULL").bind(now_ms);
@@ -251,7 +263,7 @@ async fn end_silent(tx: &mut Transaction<'static, Sqlite>, id: &str, now_ms: i64
 }
 
 /// Ends a session: its jobs can be claimed, and nothing that it began can be committed.
-async fn end(tx: &mut Transaction<'static, Sqlite>, id: &str, now_ms: i64) -> Result<()> {
+async fn end(tx: &mut Transaction<'static, Any>, id: &str, now_ms: i64) -> Result<()> {
     for sql in [
         "UPDATE job SET lease_until_ms = 0, fence = fence + 1, node = NULL
          WHERE status = 'CREATE IN_PROGRESS' AND node = $1",
@@ -266,7 +278,7 @@ async fn end(tx: &mut Transaction<'static, Sqlite>, id: &str, now_ms: i64) -> Re
 }
 
 /// Ends all sessions: nobody else has the catalog open.
-async fn end_all(tx: &mut Transaction<'static, Sqlite>, now_ms: i64) -> Result<()> {
+async fn end_all(tx: &mut Transaction<'static, Any>, now_ms: i64) -> Result<()> {
     for sql in [
         "UPDATE job SET lease_until_ms = 0, fence = fence + 1, node = NULL WHERE status = 'CREATE IN_PROGRESS'",
         "DELETE FROM attempt",
@@ -278,12 +290,12 @@ async fn end_all(tx: &mut Transaction<'static, Sqlite>, now_ms: i64) -> Result<(
     query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
-async fn forget(tx: &mut Transaction<'static, Sqlite>, now_ms: i64) -> Result<()> {
+async fn forget(tx: &mut Transaction<'static, Any>, now_ms: i64) -> Result<()> {
     let query = sqlx::query("DELETE FROM node WHERE ended_ms < $1").bind(now_ms - KEPT_MS);
     query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
-fn read(row: &SqliteRow) -> Result<NodeRow> {
+fn read(row: &AnyRow) -> Result<NodeRow> {
     let text = |column: &str| row.try_get::<String, _>(column).map_err(failed);
     Ok(NodeRow {
         id: text("id")?,

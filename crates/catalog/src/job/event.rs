@@ -5,7 +5,7 @@ use model::Arn;
 use model::error::Result;
 use model::status::Status;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::JobKind;
 use crate::{Catalog, failed, stored_arn, unknown_word};
@@ -96,8 +96,11 @@ impl Catalog {
     /// Says whether events from here on are for a webhook; what waits from before goes on waiting.
     pub async fn set_webhook(&self, is_there: bool) -> Result<()> {
         let mut tx = self.write().await?;
-        let sql =
-            if is_there { "INSERT OR IGNORE INTO webhook VALUES ('WAITING')" } else { "DELETE FROM webhook" };
+        let sql = if is_there {
+            "INSERT INTO webhook VALUES ('WAITING') ON CONFLICT DO NOTHING"
+        } else {
+            "DELETE FROM webhook"
+        };
         sqlx::query(sql).execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
@@ -110,24 +113,24 @@ impl Catalog {
 
     /// The next events behind one, oldest first.
     pub async fn events_after(&self, number: i64, most: u32) -> Result<Vec<JobEvent>> {
-        let query = sqlx::query("SELECT * FROM job_event WHERE number > ? ORDER BY number LIMIT ?");
-        let query = query.bind(number).bind(most);
+        let query = sqlx::query("SELECT * FROM job_event WHERE number > $1 ORDER BY number LIMIT $2");
+        let query = query.bind(number).bind(i64::from(most));
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
     /// Events for a webhook before one, newest first.
     pub async fn deliveries(&self, before: i64, most: u32) -> Result<Vec<JobEvent>> {
         let query = sqlx::query(
-            "SELECT * FROM job_event WHERE number < ? AND delivery IS NOT NULL ORDER BY number DESC LIMIT ?",
+            "SELECT * FROM job_event WHERE number < $1 AND delivery IS NOT NULL ORDER BY number DESC LIMIT $2",
         );
-        let query = query.bind(before).bind(most);
+        let query = query.bind(before).bind(i64::from(most));
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
     /// The event that is to be sent next, of those whose time has come.
     pub async fn due_delivery(&self) -> Result<Option<JobEvent>> {
         let query = sqlx::query(
-            "SELECT * FROM job_event WHERE delivery = 'WAITING' AND next_ms <= ? ORDER BY next_ms, number LIMIT 1",
+            "SELECT * FROM job_event WHERE delivery = 'WAITING' AND next_ms <= $1 ORDER BY next_ms, number LIMIT 1",
         );
         let query = query.bind(self.now_ms());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
@@ -144,8 +147,8 @@ impl Catalog {
         let mut tx = self.write().await?;
         let delivered_ms = (delivery == Delivery::Delivered).then(|| self.now_ms());
         sqlx::query(
-            "UPDATE job_event SET delivery = ?, answer = ?, next_ms = ?, delivered_ms = ?, attempts = attempts + 1
-             WHERE number = ?",
+            "UPDATE job_event SET delivery = $1, answer = $2, next_ms = $3, delivered_ms = $4, attempts = attempts + 1
+             WHERE number = $5",
         )
         .bind(delivery.as_str())
         .bind(answer)
@@ -159,7 +162,7 @@ impl Catalog {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<JobEvent> {
+fn read(row: &AnyRow) -> Result<JobEvent> {
     let number = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned).map_err(failed);
     let delivery: Option<String> = row.try_get("delivery").map_err(failed)?;
     let delivery = delivery.map(|word| Delivery::parse(&word).ok_or_else(|| unknown_word("delivery")));

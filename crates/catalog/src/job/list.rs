@@ -60,15 +60,15 @@ fn newest(has_subject: bool, filter: &JobFilter) -> String {
         (true, JobFilter { kind: Some(_), .. }) => "INDEXED BY job_kind_of",
         (true, _) => "INDEXED BY job_newest_of",
     };
-    let of = if has_subject { "AND subject_arn = ?6" } else { "" };
-    let status = if filter.status.is_some() { "status = ?5" } else { "?5 IS NULL" };
+    let of = if has_subject { "AND subject_arn = $6" } else { "" };
+    let status = if filter.status.is_some() { "status = $5" } else { "$5 IS NULL" };
     let open = if filter.is_open { "AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')" } else { "" };
     let kinds = match filter.kind {
-        Some(_) => "kind = ?4",
-        None => "kind IN ('IMPORT', 'EXPORT', 'DELETION') AND ?4 IS NULL",
+        Some(_) => "kind = $4",
+        None => "kind IN ('IMPORT', 'EXPORT', 'DELETION') AND $4 IS NULL",
     };
     format!(
-        "SELECT * FROM job {index} WHERE created_ms <= ?1 AND NOT (created_ms = ?1 AND arn <= ?2) {of} {open}
-         AND {kinds} AND {status} ORDER BY created_ms DESC, arn LIMIT ?3"
+        "SELECT * FROM job {index} WHERE created_ms <= $1 AND NOT (created_ms = $1 AND arn <= $2) {of} {open}
+         AND {kinds} AND {status} ORDER BY created_ms DESC, arn LIMIT $3"
     )
 }

@@ -11,7 +11,7 @@ impl Catalog {
     /// Writes down an upload that the job has begun.
     pub async fn record_upload(&self, lease: &Lease, key: &str, upload_id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("INSERT OR IGNORE INTO upload VALUES (?, ?, ?)");
+        let query = sqlx::query("INSERT INTO upload VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
         let query = query.bind(lease.arn.as_str()).bind(key).bind(upload_id);
         query.execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
@@ -20,7 +20,7 @@ impl Catalog {
     /// The uploads that a job has begun: key and upload id.
     pub async fn uploads(&self, job: &Arn) -> Result<Vec<(String, String)>> {
         let query =
-            sqlx::query("SELECT object_key, upload_id FROM upload WHERE job_arn = ?").bind(job.as_str());
+            sqlx::query("SELECT object_key, upload_id FROM upload WHERE job_arn = $1").bind(job.as_str());
         let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
         rows.iter().map(|r| Ok((r.try_get(0).map_err(failed)?, r.try_get(1).map_err(failed)?))).collect()
     }
@@ -28,7 +28,7 @@ impl Catalog {
     /// Forgets an upload of a job: it was given up.
     pub async fn forget_upload(&self, job: &Arn, upload_id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("DELETE FROM upload WHERE job_arn = ? AND upload_id = ?");
+        let query = sqlx::query("DELETE FROM upload WHERE job_arn = $1 AND upload_id = $2");
         let query = query.bind(job.as_str()).bind(upload_id);
         query.execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
