@@ -10,6 +10,8 @@ mod counting;
 mod dispatch;
 pub mod folder;
 mod front;
+mod log;
+mod objects;
 mod patience;
 mod slots;
 pub mod tls;
