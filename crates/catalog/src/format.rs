@@ -6,13 +6,14 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 use crate::database::{self, Dialect};
 use crate::{
     access_key, change, console_session, dataset, dataset_group, duty, event_tracker, failed, grant, group,
-    identity_policy, job, key, master_key, metric_attribution, node, policy, policy_version, postgres,
-    put_count, realm, role, run, schema, sequencer, tag, user,
+    identity_policy, job, key, log_segment, master_key, metric_attribution, node, policy, policy_version,
+    postgres, put_count, realm, role, run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 30] = [
+const TABLES: [&str; 31] = [
     sequencer::TABLES,
+    log_segment::TABLES,
     change::TABLES,
     node::TABLES,
     duty::TABLES,

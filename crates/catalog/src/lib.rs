@@ -15,6 +15,7 @@ pub mod identity_policy;
 pub mod identity_tag;
 pub mod job;
 pub mod key;
+mod log_segment;
 mod master_key;
 pub mod metric_attribution;
 mod node;
@@ -88,6 +89,8 @@ pub struct Catalog {
     looked_ms: Arc<AtomicI64>,
     /// Whether other nodes may work on it too.
     is_shared: bool,
+    /// Whether the log's order is decided here, for all nodes.
+    orders_log: bool,
     session: node::Session,
     /// Whether the clock of this process is asked, where otherwise that of the database is.
     has_own_time: bool,
@@ -146,6 +149,7 @@ impl Catalog {
             identity_seen,
             looked_ms,
             is_shared,
+            orders_log: false,
             session,
             has_own_time: dialect == Dialect::Sqlite,
             gate: None,
@@ -166,6 +170,12 @@ impl Catalog {
     #[must_use]
     pub fn by_own_clock(self) -> Catalog {
         Catalog { has_own_time: true, ..self }
+    }
+
+    /// The same catalog, deciding the order of a log that nodes share.
+    #[must_use]
+    pub fn with_shared_log(self) -> Catalog {
+        Catalog { orders_log: true, ..self }
     }
 
     /// The same catalog behind a gate; a simulated machine ends there.
@@ -222,6 +232,11 @@ impl Catalog {
     /// Begins a transaction that reads, and sees what was there when it read first.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>> {
         database::read(self.dialect, &self.readers).await.map_err(failed)
+    }
+
+    /// Begins a transaction that writes and that is put in order by the rows it locks.
+    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Any>> {
+        self.write().await
     }
 
     /// Commits a change of users, roles or policies.

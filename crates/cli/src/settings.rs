@@ -2,6 +2,7 @@
 
 mod given;
 mod memory;
+pub mod objects;
 mod services;
 pub mod size;
 
@@ -14,6 +15,7 @@ use model::error::{Context, Result};
 use model::{Error, Quotas};
 
 pub use self::given::{Given, Secret};
+use self::objects::ObjectsSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
 use crate::serve::webhook::TargetUrl;
@@ -52,6 +54,7 @@ pub struct Settings {
     pub flush_size_bytes: u64,
     pub log_size_bytes: u64,
     pub put_queue_bytes: u64,
+    pub log_group: Duration,
     /// A file, or `off`; `None`: in the data folder.
     pub audit_log: Option<PathBuf>,
     pub audit_log_size_max_bytes: u64,
@@ -69,6 +72,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// With an empty region where the server's own holds.
     pub services: ServiceSettings,
+    /// `None`: in the data folder.
+    pub objects: Option<ObjectsSettings>,
 }
 
 impl Settings {
@@ -116,6 +121,7 @@ impl Given {
         let root_key = given.root_key()?;
         let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
+        let objects = given.objects()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -144,6 +150,7 @@ impl Given {
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
             log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),
             put_queue_bytes: given.put_queue.map_or(32 << 20, |size| size.bytes),
+            log_group: Duration::from_millis(given.log_group_ms.unwrap_or(100)),
             audit_log: given.audit_log,
             audit_log_size_max_bytes: given.audit_log_size_max.map_or(128 << 20, |size| size.bytes),
             connections_max: given.connections_max,
@@ -154,6 +161,7 @@ impl Given {
             webhook,
             cors_origins: given.cors_origins.unwrap_or_default(),
             services,
+            objects,
         })
     }
 
@@ -168,6 +176,12 @@ impl Given {
             Given { region: Some(r), .. } if !is_region(r) => wrong("region", "a name such as us-east-1"),
             Given { s3_region: Some(r), .. } if !is_region(r) => {
                 wrong("s3_region", "a name such as us-east-1")
+            }
+            Given { objects_region: Some(r), .. } if !is_region(r) => {
+                wrong("objects_region", "a name such as us-east-1")
+            }
+            Given { cache_size: Some(m), .. } if m.bytes < objects::CACHE_BYTES_MIN => {
+                wrong("cache_size", "at least 16MiB")
             }
             Given { account_id: Some(a), .. } if !is_account(a) => {
                 wrong("account_id", "a number of 12 digits")
@@ -196,6 +210,7 @@ impl Given {
                 wrong("rejects_told_max", "from 1 to 10000")
             }
             Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
+            Given { log_group_ms: Some(ms), .. } if *ms > 10_000 => wrong("log_group_ms", "at most 10000"),
             Given { audit_log_size_max: Some(m), .. } if m.bytes < 64 << 10 => {
                 wrong("audit_log_size_max", "at least 64KiB")
             }

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::evidence::{self, Evidence};
-use crate::upkeep::{carried, carry, clear_objects, flush_before, input, trim_log};
+use crate::upkeep::{carry, clear_objects, clear_orphans, flush_before, input, trim_log};
 use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, lease, new_run};
 
 pub async fn run(
@@ -61,7 +61,7 @@ async fn delete(
 ) -> Result<(u64, DeletionList)> {
     let before = parts.catalog.begin_deletion(lease).await?;
     // Frames that are being carried to the log's end arrive there before the border; from here on none of the group are.
-    carried(parts).await?;
+    drop(parts.flushing.lock().await);
     // What has a smaller number lies before this position or in a run, also what is being written at this moment.
     let position = parts.log.rotate().await?;
     let keys = evidence::list_keys(parts, job).await?;
@@ -193,6 +193,7 @@ pub async fn clear_away(
     if evidence::is_scratch_awaited(parts, plan)? {
         return Ok(Outcome::Waiting);
     }
+    clear_orphans(parts).await?;
     if let Some(list) = &plan.list {
         prove(parts, job, lease, list, progress).await?;
     }
@@ -221,7 +222,8 @@ async fn prove(
             found
         }
     };
-    parts.objects.delete(&list.object)?;
+    let (objects, object) = (parts.objects.clone(), list.object.clone());
+    blocking(move || objects.delete(&object)).await?;
     if found.records_found > 0 {
         return Err(Error::corrupt(evidence::reason(&found)));
     }

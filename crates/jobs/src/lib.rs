@@ -18,6 +18,7 @@ mod metric_attribution;
 mod naming;
 mod patience;
 pub mod records;
+mod register;
 mod rejects;
 #[cfg(test)]
 mod simulation;
@@ -25,6 +26,8 @@ mod snapshot;
 mod upkeep;
 mod upload;
 pub mod user_records;
+
+pub use register::CatalogRegister;
 
 use std::sync::Arc;
 use std::time::Duration;

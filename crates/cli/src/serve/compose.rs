@@ -17,9 +17,8 @@ use jobs::Jobs;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use s3::Door;
-use store::log::{Log, LogSettings, Sequencer};
-use store::{Objects, ScratchFolder};
-use tokio::runtime::Handle;
+use store::ScratchFolder;
+use store::log::Log;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -35,6 +34,7 @@ use super::folder::{Folder, read_master_key};
 use super::node::{self, Node};
 use super::ready::Ready;
 use super::webhook::{Target, Webhook};
+use super::{log, objects};
 use crate::settings::{Settings, WebhookSettings};
 
 /// How long jobs may take to let go once the server stops.
@@ -89,11 +89,14 @@ pub async fn compose(
     clock: Arc<dyn Clock>,
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
-    node::introduce(&catalog, url, "file").await?;
-    let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
-    let objects = Objects::open(&place("runs"))?;
+    let catalog = if settings.objects.is_some() { catalog.with_shared_log() } else { catalog };
+    node::introduce(&catalog, url, &objects::place(settings)).await?;
+    let bucket = objects::bucket(settings, realm, url, &*clock).await?;
     let endpoint = S3Endpoint { url: url.to_owned() };
     let master = master_key(settings, folder, &catalog, &*clock).await?;
+    let objects = objects::open(settings, folder, &catalog, bucket.as_ref()).await?;
+    let ready_bucket = bucket.clone();
+    let log = Arc::new(log::open(settings, folder, &catalog, bucket).await?);
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
     let is_plain = settings.is_plain_at_rest;
@@ -133,7 +136,7 @@ pub async fn compose(
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
         audit: audit.clone(),
-        ready: Ready::new(catalog.clone(), clock.clone(), stopping.clone()),
+        ready: Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket),
         client_timeout: settings.client_timeout,
     });
     access.embed(embedded(Arc::downgrade(&dispatch)));
@@ -355,38 +358,6 @@ async fn master_key(
     };
     master_key::check(catalog, &master, clock).await?;
     Ok(master)
-}
-
-async fn open_log(folder: &Path, catalog: &Catalog, settings: LogSettings) -> Result<Log> {
-    let numbers = catalog.sequencer();
-    numbers.reserve(0).await?;
-    let runtime = Handle::current();
-    let drawn = numbers.clone();
-    // The log asks on its own thread, where it may wait for the catalog.
-    let sequencer: Sequencer = Arc::new(move |count| match drawn.draw(count) {
-        Some(first) => Ok(first),
-        None => runtime.block_on(drawn.draw_or_reserve(count)),
-    });
-    let (log, recovered) = Log::open(folder, settings, sequencer)?;
-    if recovered.sequence_max.is_some_and(|max| numbers.next() <= max) {
-        return Err(Error::corrupt(
-            "the log holds newer records than the catalog knows of: restore both from the same backup",
-        ));
-    }
-    let flushed = catalog.all_datasets().await?.iter().map(|d| d.flushed_position).max();
-    if flushed.is_some_and(|position| position > recovered.durable) {
-        return Err(Error::corrupt(
-            "the log ends before what the catalog says was read of it: a part of it is missing",
-        ));
-    }
-    let (records, dropped_bytes) = (recovered.records, recovered.dropped_bytes);
-    info!(records, dropped_bytes, "the log holds {records} records that are not yet in a run");
-    Ok(log)
-}
-
-fn log_settings(settings: &Settings) -> LogSettings {
-    let queue_bytes_max = usize::try_from(settings.put_queue_bytes).unwrap_or(usize::MAX);
-    LogSettings { queue_bytes_max, ..LogSettings::default() }
 }
 
 fn job_settings(settings: &Settings) -> jobs::Settings {
