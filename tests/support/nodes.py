@@ -159,7 +159,8 @@ class Cluster:
         self.program = cluster_binary() if executors else binary()
         assert self.program, "name the binary with the feature `cluster` in LADE_CLUSTER_BIN"
         self.owns_store = store is None
-        self.store = store or SeaweedFS(self.folder / "store", BUCKET, ROLES, users=[("objects", OWN, OWN_ACTIONS)])
+        self.store = store or SeaweedFS(self.folder / "store", BUCKET, ROLES, users=[("objects", OWN, OWN_ACTIONS)],
+                                         more_buckets=[OWN_BUCKET])
         self.postgres = None if single else Postgres(self.folder / "postgres")
         self.sizes, self.more = (nodes, executors), env or {}
         self.prefix = secrets.token_hex(4)
@@ -168,7 +169,6 @@ class Cluster:
     def start(self):
         if self.owns_store:
             self.store.start()
-            self.store.s3.create_bucket(Bucket=OWN_BUCKET)
         if self.postgres:
             self.catalog = self.postgres.start().database()
         self.env = self._settings()

@@ -34,9 +34,10 @@ class SeaweedFS:
     `users` are more identities: names, keys and actions such as `Read:BUCKET`. `start`, and `stop` or `kill`, may alternate.
     """
 
-    def __init__(self, folder, bucket, roles, kms=None, users=()):
+    def __init__(self, folder, bucket, roles, kms=None, users=(), more_buckets=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.bucket = folder, bucket
+        self.buckets = ",".join([bucket, *more_buckets])
         first = ports.free(len(PARTS), also=10_000)
         self.ports = {part: first + number for number, part in enumerate(PARTS)}
         self.endpoint = f"http://127.0.0.1:{self.ports['s3.port']}"
@@ -57,7 +58,7 @@ class SeaweedFS:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [WEED, "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false",
-                 "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-bucket={self.bucket}",
+                 "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-bucket={self.buckets}",
                  "-s3.config=s3.json", "-s3.iam.config=iam.json", *arguments],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},

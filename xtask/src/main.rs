@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, run in order, summed up at the end.
 //! `cargo xtask bench`: the server measured beside its peers.
-//! `cargo xtask drill`: several nodes that are broken while jobs run.
+//! `cargo xtask drill`: several nodes that are broken while jobs run. `cargo xtask bench-nodes`: what more of them give.
 
 mod bench;
 mod count;
@@ -22,7 +22,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.split_first() {
         Some((command, rest)) if command == "bench" => Some(bench::run(&Tools::here(), rest)),
-        Some((command, rest)) if command == "drill" => Some(drill::run(&Tools::here(), rest)),
+        Some((command, rest)) if command == "drill" => Some(drill::run(&Tools::here(), "drill", rest)),
+        Some((command, rest)) if command == "bench-nodes" => {
+            Some(drill::run(&Tools::here(), "bench.nodes", rest))
+        }
         _ => None,
     };
     if let Some(is_right) = done {
