@@ -322,7 +322,8 @@ class Drill:
         return sorted(there ^ self.named())[:20]
 
     def named(self):
-        return {row[0] for row in self.cluster.query("select object from run union all select object from log_segment")
+        return {row[0] for row in self.cluster.query("select object from run"
+                                             " union all select object from log_segment where is_cleared = 0")
                 if row[0]}
 
     def summary(self, seconds):
