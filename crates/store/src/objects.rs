@@ -1,5 +1,6 @@
 //! The folder of immutable objects: a name appears only when its whole content is on the disk, and stays over a power cut.
 
+pub mod bucket;
 mod sealed;
 
 use std::io::{self, BufWriter, Write};
