@@ -84,7 +84,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound` when there is no such user.
     pub async fn access_keys(&self, user: &str, page: Names<'_>) -> Result<Vec<AccessKeyRow>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let user = user_in(&mut tx, user).await?;
         let rows = sqlx::query(
             "SELECT access_key_id, is_active, key_created_ms FROM access_key
@@ -187,7 +187,7 @@ impl Catalog {
 
     /// The active keys of all users.
     pub async fn live_keys(&self) -> Result<Vec<LiveKey>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         live_keys(&mut tx, None).await
     }
 }

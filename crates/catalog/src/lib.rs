@@ -17,6 +17,7 @@ pub mod metric_attribution;
 pub mod page;
 pub mod policy;
 pub mod policy_version;
+mod postgres;
 pub mod put_count;
 pub mod role;
 pub mod run;
@@ -57,7 +58,7 @@ use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
 use sqlx::{Any, AnyPool, Transaction};
 
-use database::Connections;
+use database::{Connections, Dialect};
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
 pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -65,6 +66,7 @@ pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// The handle to the catalog: cheap to clone, safe to share.
 #[derive(Clone)]
 pub struct Catalog {
+    dialect: Dialect,
     writer: AnyPool,
     readers: AnyPool,
     clock: Arc<dyn Clock>,
@@ -84,11 +86,28 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
     pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        let Connections { writer, readers } = database::open_file(file).await?;
-        format::settle(&writer).await?;
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock).await
+    }
+
+    /// Opens the catalog in the database of PostgreSQL at `url`, making its tables where there are none.
+    ///
+    /// Several processes may do so at the same time.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be connected to; `Invalid` when the URL is none, or the database not fit; `Corrupt`
+    /// when a newer version wrote there. No message shows the URL.
+    pub async fn open_postgres(url: &str, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::begin(Dialect::Postgres, database::open_server(url).await?, clock).await
+    }
+
+    async fn begin(dialect: Dialect, connections: Connections, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        let Connections { writer, readers } = connections;
+        format::settle(dialect, &writer).await?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
         let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
-        let catalog = Catalog { writer, readers, clock, sequencer, quotas, identity_generation, gate: None };
+        let gate = None;
+        let catalog =
+            Catalog { dialect, writer, readers, clock, sequencer, quotas, identity_generation, gate };
         catalog.release_all_leases().await?;
         catalog.give_tracking_ids().await?;
         catalog.delete_due_keys().await?;
@@ -128,9 +147,13 @@ impl Catalog {
         self.writer.close().await;
     }
 
-    // What was deleted stays in free pages, and in the log of changes, until both are written anew.
+    // What was deleted stays in free pages, and in the log of changes, until both are written anew. PostgreSQL drops the
+    // old pages of the table that had it, but a server that archives its own log keeps that as long as it is told to.
     pub(crate) async fn rewrite(&self) -> Result<()> {
-        let query = sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        let query = sqlx::raw_sql(match self.dialect {
+            Dialect::Sqlite => "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+            Dialect::Postgres => "VACUUM (FULL) access_key",
+        });
         query.execute(&self.writer).await.map_err(failed).map(drop)
     }
 
@@ -142,10 +165,15 @@ impl Catalog {
         self.clock.now_ms()
     }
 
-    /// Begins a transaction that writes; it is rolled back unless committed.
+    /// Begins a transaction that writes; it is rolled back unless committed. There is one at a time.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+        database::write(self.dialect, &self.writer).await.map_err(failed)
+    }
+
+    /// Begins a transaction that reads, and sees what was there when it read first.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>> {
+        database::read(self.dialect, &self.readers).await.map_err(failed)
     }
 
     /// Commits a change of users, roles or policies.
@@ -157,9 +185,20 @@ impl Catalog {
     }
 }
 
-/// A database failure that no request causes.
+/// A database failure that no request causes, but for a text that can't be kept.
 pub(crate) fn failed(cause: sqlx::Error) -> Error {
-    Error::unavailable("the catalog did not answer").caused_by(cause)
+    let code = cause.as_database_error().and_then(|e| e.code());
+    match code.as_deref() {
+        // Said by PostgreSQL alone.
+        Some("22021") => Error::invalid("a text with the character NUL can't be stored").caused_by(cause),
+        code => {
+            // The first is "cached plan must not change result type": another process has brought the tables forward.
+            if matches!(code, Some("0A000" | "57P01" | "57P02")) || matches!(cause, sqlx::Error::Io(_)) {
+                database::renew_connections();
+            }
+            Error::unavailable("the catalog did not answer").caused_by(cause)
+        }
+    }
 }
 
 /// A failure to insert: a taken name is told apart from a database that failed.

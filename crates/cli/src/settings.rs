@@ -36,6 +36,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// `None`: as at the first start.
     pub account_id: Option<String>,
+    /// The address of a database of PostgreSQL; `None`: a file in the data folder.
+    pub catalog: Option<Secret>,
     /// `None`: a pair made at the first start.
     pub root_key: Option<(String, Secret)>,
     pub job_memory_bytes: u64,
@@ -105,6 +107,7 @@ impl Given {
             tls,
             region: given.region,
             account_id: given.account_id,
+            catalog: given.catalog.filter(|place| place.0 != "sqlite"),
             root_key,
             job_memory_bytes,
             jobs_memory_bytes,
@@ -145,6 +148,9 @@ impl Given {
                 wrong("account_id", "a number of 12 digits")
             }
             Given { quotas: Some(q), .. } if Quotas::parse(q).is_none() => wrong("quotas", "open or aws"),
+            Given { catalog: Some(c), .. } if !is_catalog(&c.0) => {
+                wrong("catalog", "sqlite, or an address such as postgres://user:password@host/database")
+            }
             Given { at_rest: Some(a), .. } if !["sealed", "plain"].contains(&a.as_str()) => {
                 wrong("at_rest", "sealed or plain")
             }
@@ -279,6 +285,10 @@ fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text == "*" || host.is_some_and(|h| !h.is_empty() && !h.contains(['/', ' ', '*', '?', '#', '@']))
+}
+
+fn is_catalog(place: &str) -> bool {
+    place == "sqlite" || place.starts_with("postgres://") || place.starts_with("postgresql://")
 }
 
 fn is_key_id(id: &str) -> bool {

@@ -70,7 +70,11 @@ pub async fn compose(
     clock: Arc<dyn Clock>,
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
-    let catalog = Catalog::open(&place("catalog.db"), clock.clone()).await?.with_quotas(settings.quotas);
+    let catalog = match &settings.catalog {
+        Some(url) => Catalog::open_postgres(&url.0, clock.clone()).await?,
+        None => Catalog::open(&place("catalog.db"), clock.clone()).await?,
+    };
+    let catalog = catalog.with_quotas(settings.quotas);
     let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
     let objects = Objects::open(&place("runs"))?;
     let endpoint = S3Endpoint { url: url.to_owned() };

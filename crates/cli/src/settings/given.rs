@@ -167,6 +167,10 @@ pub struct Given {
     #[arg(skip = variable("LADE_WEBHOOK_SECRET").map(Secret))]
     pub webhook_secret: Option<Secret>,
 
+    /// `sqlite`, or the address of a database of PostgreSQL, which may hold a password.
+    #[arg(skip = variable("LADE_CATALOG").map(Secret))]
+    pub catalog: Option<Secret>,
+
     #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
     pub root_access_key_id: Option<String>,
 
@@ -229,6 +233,7 @@ impl Given {
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             webhook_ca: self.webhook_ca.or(below.webhook_ca),
             webhook_secret: self.webhook_secret.or(below.webhook_secret),
+            catalog: self.catalog.or(below.catalog),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
         }
