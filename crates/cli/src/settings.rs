@@ -2,6 +2,7 @@
 
 mod given;
 mod memory;
+pub mod objects;
 mod services;
 pub mod size;
 
@@ -14,6 +15,7 @@ use model::error::{Context, Result};
 use model::{Error, Quotas};
 
 pub use self::given::{Given, Secret};
+use self::objects::ObjectsSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
 use crate::serve::webhook::TargetUrl;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// With an empty region where the server's own holds.
     pub services: ServiceSettings,
+    /// `None`: in the data folder.
+    pub objects: Option<ObjectsSettings>,
 }
 
 impl Settings {
@@ -92,6 +96,7 @@ impl Given {
         let root_key = given.root_key()?;
         let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
+        let objects = given.objects()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -129,6 +134,7 @@ impl Given {
             webhook,
             cors_origins: given.cors_origins.unwrap_or_default(),
             services,
+            objects,
         })
     }
 
@@ -143,6 +149,12 @@ impl Given {
             Given { region: Some(r), .. } if !is_region(r) => wrong("region", "a name such as us-east-1"),
             Given { s3_region: Some(r), .. } if !is_region(r) => {
                 wrong("s3_region", "a name such as us-east-1")
+            }
+            Given { objects_region: Some(r), .. } if !is_region(r) => {
+                wrong("objects_region", "a name such as us-east-1")
+            }
+            Given { cache_size: Some(m), .. } if m.bytes < objects::CACHE_BYTES_MIN => {
+                wrong("cache_size", "at least 16MiB")
             }
             Given { account_id: Some(a), .. } if !is_account(a) => {
                 wrong("account_id", "a number of 12 digits")

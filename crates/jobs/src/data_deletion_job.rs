@@ -221,7 +221,8 @@ async fn prove(
             found
         }
     };
-    parts.objects.delete(&list.object)?;
+    let (objects, object) = (parts.objects.clone(), list.object.clone());
+    blocking(move || objects.delete(&object)).await?;
     if found.records_found > 0 {
         return Err(Error::corrupt(evidence::reason(&found)));
     }

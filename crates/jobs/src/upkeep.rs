@@ -17,10 +17,12 @@ use crate::complaint::Complaints;
 use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// How often a bucket is looked through for what nobody needs.
+const SWEEP_EVERY_MS: i64 = 60_000;
 
 pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
     let (unflushed, uncarried) = Default::default();
-    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new(), unflushed, uncarried };
+    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new(), unflushed, uncarried, swept_ms: None };
     while !*stopped.borrow() {
         if let Err(cause) = upkeep.round().await {
             warn!(error = %cause.chain(), "upkeep is tried again later");
@@ -40,6 +42,8 @@ struct Upkeep {
     unflushed: Complaints<i64>,
     /// Of those whose records could not even move within the log.
     uncarried: Complaints<i64>,
+    /// When the objects were last looked through.
+    swept_ms: Option<i64>,
 }
 
 impl Upkeep {
@@ -63,7 +67,20 @@ impl Upkeep {
             }
         }
         trim_log(&self.parts).await?;
-        clear_objects(&self.parts).await
+        delete_retired(&self.parts).await?;
+        self.sweep().await
+    }
+
+    // In a bucket each look costs a request, and there is nothing to be found but after a failure.
+    async fn sweep(&mut self) -> Result<()> {
+        let now_ms = self.parts.clock.now_ms();
+        let is_early = self.swept_ms.is_some_and(|swept| (swept..swept + SWEEP_EVERY_MS).contains(&now_ms));
+        if is_early && self.parts.objects.are_remote() {
+            return Ok(());
+        }
+        delete_unnamed(&self.parts).await?;
+        self.swept_ms = Some(now_ms);
+        Ok(())
     }
 
     fn flushed(&mut self, dataset: &DatasetRow) {
@@ -226,22 +243,36 @@ pub async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
 
 /// Deletes the objects of runs that are in no list and in no snapshot, and those that no row names.
 pub async fn clear_objects(parts: &Arc<Parts>) -> Result<()> {
+    delete_retired(parts).await?;
+    delete_unnamed(parts).await
+}
+
+async fn delete_retired(parts: &Arc<Parts>) -> Result<()> {
     let retired = parts.catalog.retired_runs().await?;
-    for row in &retired {
-        parts.objects.delete(&row.run.object)?;
+    if retired.is_empty() {
+        return Ok(());
     }
-    if !retired.is_empty() {
-        parts.catalog.forget_runs(&retired.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
-    }
+    let names: Vec<String> = retired.iter().map(|row| row.run.object.clone()).collect();
+    delete(parts, names).await?;
+    parts.catalog.forget_runs(&retired.iter().map(|row| row.id).collect::<Vec<_>>()).await
+}
+
+/// What attempts that are no longer on record have left: objects that no row names, and half-written ones.
+async fn delete_unnamed(parts: &Arc<Parts>) -> Result<()> {
     // In this order: an attempt that ends in between has its object named by a row by then.
-    let found = parts.objects.names()?;
+    let objects = parts.objects.clone();
+    let (found, unfinished) = blocking(move || Ok((objects.names()?, objects.unfinished()?))).await?;
     let attempts = parts.catalog.attempts().await?;
     let named: HashSet<String> = parts.catalog.named_objects().await?.into_iter().collect();
-    for name in found {
-        let is_being_written = attempts.iter().any(|attempt| name.starts_with(attempt.as_str()));
-        if !is_being_written && !named.contains(&name) {
-            parts.objects.delete(&name)?;
-        }
-    }
-    Ok(())
+    let is_written = |name: &str| attempts.iter().any(|attempt| name.starts_with(attempt.as_str()));
+    delete(parts, found.into_iter().filter(|name| !is_written(name) && !named.contains(name)).collect())
+        .await?;
+    let left: Vec<_> = unfinished.into_iter().filter(|object| !is_written(&object.name)).collect();
+    let objects = parts.objects.clone();
+    blocking(move || left.iter().try_for_each(|object| objects.give_up(object))).await
+}
+
+async fn delete(parts: &Arc<Parts>, names: Vec<String>) -> Result<()> {
+    let objects = parts.objects.clone();
+    blocking(move || objects.delete_all(&names)).await
 }

@@ -151,6 +151,33 @@ pub struct Given {
     #[arg(skip = variable("LADE_SERVICE_SECRET_ACCESS_KEY").map(Secret))]
     pub service_secret_access_key: Option<Secret>,
 
+    /// Where the data of datasets lies: file for the data folder, or s3://BUCKET/PREFIX for a bucket [default: file]
+    #[arg(long, env = "LADE_OBJECTS", value_name = "file|s3://BUCKET/PREFIX")]
+    pub objects: Option<String>,
+
+    /// Address of the S3 that has this bucket [default: that of AWS for the region]
+    #[arg(long, env = "LADE_OBJECTS_ENDPOINT", value_name = "URL")]
+    pub objects_endpoint: Option<String>,
+
+    /// Region that requests to this S3 are signed for [default: the server's]
+    #[arg(long, env = "LADE_OBJECTS_REGION", value_name = "REGION")]
+    pub objects_region: Option<String>,
+
+    /// File that holds the secret key for this bucket and nothing else
+    #[arg(long, env = "LADE_OBJECTS_SECRET_ACCESS_KEY_FILE", value_name = "FILE")]
+    pub objects_secret_access_key_file: Option<PathBuf>,
+
+    /// File and environment only: flags are there for all to see.
+    #[arg(skip = variable("LADE_OBJECTS_ACCESS_KEY_ID"))]
+    pub objects_access_key_id: Option<String>,
+
+    #[arg(skip = variable("LADE_OBJECTS_SECRET_ACCESS_KEY").map(Secret))]
+    pub objects_secret_access_key: Option<Secret>,
+
+    /// Most that the data folder keeps of what was read of this bucket [default: 4GiB]
+    #[arg(long, env = "LADE_CACHE_SIZE", value_name = "SIZE")]
+    pub cache_size: Option<Size>,
+
     /// Address that gets a request for each change of a job's state [default: none]
     #[arg(long, env = "LADE_WEBHOOK_URL", value_name = "URL")]
     pub webhook_url: Option<String>,
@@ -229,6 +256,15 @@ impl Given {
                 .or(below.service_secret_access_key_file),
             service_access_key_id: self.service_access_key_id.or(below.service_access_key_id),
             service_secret_access_key: self.service_secret_access_key.or(below.service_secret_access_key),
+            objects: self.objects.or(below.objects),
+            objects_endpoint: self.objects_endpoint.or(below.objects_endpoint),
+            objects_region: self.objects_region.or(below.objects_region),
+            objects_secret_access_key_file: self
+                .objects_secret_access_key_file
+                .or(below.objects_secret_access_key_file),
+            objects_access_key_id: self.objects_access_key_id.or(below.objects_access_key_id),
+            objects_secret_access_key: self.objects_secret_access_key.or(below.objects_secret_access_key),
+            cache_size: self.cache_size.or(below.cache_size),
             webhook_url: self.webhook_url.or(below.webhook_url),
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             webhook_ca: self.webhook_ca.or(below.webhook_ca),

@@ -44,6 +44,10 @@ impl Fault {
         Fault { meaning: Meaning::Passing, code: String::new(), text: text.to_owned() }
     }
 
+    pub fn missing() -> Fault {
+        Fault { meaning: Meaning::Missing, code: String::new(), text: "there is none".to_owned() }
+    }
+
     pub fn refused(text: &str) -> Fault {
         Fault { meaning: Meaning::Refused, code: String::new(), text: text.to_owned() }
     }

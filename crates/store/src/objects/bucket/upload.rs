@@ -127,6 +127,12 @@ impl OwnBucket {
         }
     }
 
+    /// The size of an object.
+    pub(crate) async fn size_of(&self, key: &str) -> Result<u64> {
+        let size = self.size(key).await.map_err(|fault| self.error(fault, "look at", key))?;
+        size.ok_or_else(|| self.error(Fault::missing(), "look at", key))
+    }
+
     /// Gives up an upload; one that is gone is no error.
     pub(crate) async fn abort(&self, upload: &OpenUpload) -> Result<()> {
         let abort = || async {
