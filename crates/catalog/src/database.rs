@@ -103,6 +103,14 @@ pub(crate) async fn write(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Tran
     Ok(tx)
 }
 
+/// Begins a transaction that writes, and waits only for whoever writes the same rows.
+pub(crate) async fn write_rows(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Transaction<'static, Any>> {
+    match dialect {
+        Dialect::Sqlite => write(dialect, pool).await,
+        Dialect::Postgres => begin(pool, "BEGIN").await,
+    }
+}
+
 /// Begins a transaction that reads one state.
 pub(crate) async fn read(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Transaction<'static, Any>> {
     match dialect {

@@ -1,9 +1,11 @@
 //! Resources and job rows in a database: one handle, every change in one transaction.
 
 pub mod access_key;
+mod change;
 mod database;
 pub mod dataset;
 pub mod dataset_group;
+mod duty;
 pub mod event_tracker;
 mod format;
 pub mod grant;
@@ -12,8 +14,10 @@ pub mod identity_policy;
 pub mod identity_tag;
 pub mod job;
 pub mod key;
+mod log_segment;
 mod master_key;
 pub mod metric_attribution;
+mod node;
 pub mod page;
 pub mod policy;
 pub mod policy_version;
@@ -26,6 +30,7 @@ pub mod sequencer;
 pub mod tag;
 pub mod user;
 
+pub use change::Changes;
 pub use dataset::contents::{ContentsRow, Held, LastPuts};
 pub use dataset::history::Point;
 pub use dataset::{DatasetRow, NewDataset};
@@ -44,6 +49,7 @@ pub use metric_attribution::{
     MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
     PromisedReport,
 };
+pub use node::{About, NodeRow, Pulse, SILENCE_MS};
 pub use page::Page;
 pub use put_count::PutCount;
 pub use run::{NewRun, RunRow};
@@ -52,12 +58,13 @@ pub use sequencer::Sequencer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
 use sqlx::{Any, AnyPool, Transaction};
 
+use change::Changed;
 use database::{Connections, Dialect};
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
@@ -74,6 +81,15 @@ pub struct Catalog {
     quotas: Quotas,
     /// Counts the changes of users, roles and policies, for whoever keeps what it read of them.
     identity_generation: Arc<AtomicU64>,
+    /// The catalog's own count of these changes when it was last looked at.
+    identity_seen: Arc<AtomicI64>,
+    /// When the catalog's counts were last looked at.
+    looked_ms: Arc<AtomicI64>,
+    /// Whether other nodes may work on it too.
+    is_shared: bool,
+    /// Whether the log's order is decided here, for all nodes.
+    orders_log: bool,
+    session: node::Session,
     gate: Option<Gate>,
 }
 
@@ -86,29 +102,55 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
     pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock).await
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, false).await
+    }
+
+    /// Opens the catalog in `file` beside others who have it open, each of whom is a node of its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn join(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, true).await
     }
 
     /// Opens the catalog in the database of PostgreSQL at `url`, making its tables where there are none.
     ///
-    /// Several processes may do so at the same time.
+    /// Several processes may do so at the same time: each of them is a node.
     ///
     /// # Errors
     /// `Unavailable` when it can't be connected to; `Invalid` when the URL is none, or the database not fit; `Corrupt`
     /// when a newer version wrote there. No message shows the URL.
     pub async fn open_postgres(url: &str, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        Catalog::begin(Dialect::Postgres, database::open_server(url).await?, clock).await
+        Catalog::begin(Dialect::Postgres, database::open_server(url).await?, clock, true).await
     }
 
-    async fn begin(dialect: Dialect, connections: Connections, clock: Arc<dyn Clock>) -> Result<Catalog> {
+    async fn begin(
+        dialect: Dialect,
+        connections: Connections,
+        clock: Arc<dyn Clock>,
+        is_shared: bool,
+    ) -> Result<Catalog> {
         let Connections { writer, readers } = connections;
         format::settle(dialect, &writer).await?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
-        let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
-        let gate = None;
-        let catalog =
-            Catalog { dialect, writer, readers, clock, sequencer, quotas, identity_generation, gate };
-        catalog.release_all_leases().await?;
+        let quotas = Quotas::OPEN;
+        let (identity_generation, identity_seen, looked_ms, session) = Default::default();
+        let catalog = Catalog {
+            dialect,
+            writer,
+            readers,
+            clock,
+            sequencer,
+            quotas,
+            identity_generation,
+            identity_seen,
+            looked_ms,
+            is_shared,
+            orders_log: false,
+            session,
+            gate: None,
+        };
+        catalog.begin_session().await?;
         catalog.give_tracking_ids().await?;
         catalog.delete_due_keys().await?;
         Ok(catalog)
@@ -118,6 +160,12 @@ impl Catalog {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Catalog {
         Catalog { quotas, ..self }
+    }
+
+    /// The same catalog, deciding the order of a log that nodes share.
+    #[must_use]
+    pub fn with_shared_log(self) -> Catalog {
+        Catalog { orders_log: true, ..self }
     }
 
     /// The same catalog behind a gate; a simulated machine ends there.
@@ -176,9 +224,15 @@ impl Catalog {
         database::read(self.dialect, &self.readers).await.map_err(failed)
     }
 
+    /// Begins a transaction that writes and that is put in order by the rows it locks.
+    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Any>> {
+        self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
+        database::write_rows(self.dialect, &self.writer).await.map_err(failed)
+    }
+
     /// Commits a change of users, roles or policies.
     pub(crate) async fn commit_identity(&self, tx: Transaction<'static, Any>) -> Result<()> {
-        let committed = tx.commit().await.map_err(failed);
+        let committed = self.commit_change(tx, Changed::Identity).await;
         // Also after a failure, which may have come behind the commit.
         self.identity_generation.fetch_add(1, Ordering::AcqRel);
         committed

@@ -17,6 +17,7 @@ mod metric_attribution;
 mod naming;
 mod patience;
 pub mod records;
+mod register;
 mod rejects;
 #[cfg(test)]
 mod simulation;
@@ -24,6 +25,8 @@ mod snapshot;
 mod upkeep;
 mod upload;
 pub mod user_records;
+
+pub use register::CatalogRegister;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,10 +19,13 @@ use crate::{Parts, attempt, blocking, new_run};
 const EVERY: Duration = Duration::from_secs(1);
 /// How often a bucket is looked through for what nobody needs.
 const SWEEP_EVERY_MS: i64 = 60_000;
+/// How often the log's store is searched for what refused calls have left there.
+const ORPHANS_EVERY_MS: i64 = 600_000;
 
 pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
     let (unflushed, uncarried) = Default::default();
-    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new(), unflushed, uncarried, swept_ms: None };
+    let (waiting_since_ms, swept_ms, searched_ms) = Default::default();
+    let mut upkeep = Upkeep { parts, waiting_since_ms, unflushed, uncarried, swept_ms, searched_ms };
     while !*stopped.borrow() {
         if let Err(cause) = upkeep.round().await {
             warn!(error = %cause.chain(), "upkeep is tried again later");
@@ -44,12 +47,17 @@ struct Upkeep {
     uncarried: Complaints<i64>,
     /// When the objects were last looked through.
     swept_ms: Option<i64>,
+    /// When orphans were last looked for.
+    searched_ms: Option<i64>,
 }
 
 impl Upkeep {
     async fn round(&mut self) -> Result<()> {
+        self.parts.log.refresh().await?;
+        // In this order: what the log holds of a dataset comes after the dataset.
+        let in_log = self.parts.log.datasets();
         let datasets = self.parts.catalog.all_datasets().await?;
-        self.forget_deleted(&datasets);
+        self.forget_deleted(&in_log, &datasets);
         for dataset in &datasets {
             if !self.must_flush(dataset) {
                 continue;
@@ -68,6 +76,7 @@ impl Upkeep {
         }
         trim_log(&self.parts).await?;
         delete_retired(&self.parts).await?;
+        self.clear_orphans().await?;
         self.sweep().await
     }
 
@@ -80,6 +89,17 @@ impl Upkeep {
         }
         delete_unnamed(&self.parts).await?;
         self.swept_ms = Some(now_ms);
+        Ok(())
+    }
+
+    async fn clear_orphans(&mut self) -> Result<()> {
+        let now_ms = self.parts.clock.now_ms();
+        // A clock that was set back must not keep them.
+        let is_due = self.searched_ms.is_none_or(|last| (now_ms - last).abs() >= ORPHANS_EVERY_MS);
+        if is_due {
+            clear_orphans(&self.parts).await?;
+            self.searched_ms = Some(now_ms);
+        }
         Ok(())
     }
 
@@ -104,10 +124,10 @@ impl Upkeep {
         }
     }
 
-    fn forget_deleted(&mut self, datasets: &[DatasetRow]) {
-        for id in self.parts.log.datasets() {
-            if !datasets.iter().any(|d| d.id.cast_unsigned() == id) {
-                self.parts.log.forget_dataset(id);
+    fn forget_deleted(&mut self, in_log: &[u64], datasets: &[DatasetRow]) {
+        for id in in_log {
+            if !datasets.iter().any(|d| d.id.cast_unsigned() == *id) {
+                self.parts.log.forget_dataset(*id);
             }
         }
         let is_there = |id: &i64| datasets.iter().any(|d| d.id == *id);
@@ -146,7 +166,10 @@ pub async fn carry(parts: &Arc<Parts>, dataset_id: i64) -> Result<()> {
     if from >= to || parts.catalog.is_deleting_from(&dataset.group_arn).await? {
         return Ok(());
     }
-    let frames = parts.log.frames(dataset_id.cast_unsigned(), from, to);
+    let frames = {
+        let (parts, id) = (parts.clone(), dataset_id.cast_unsigned());
+        blocking(move || parts.log.frames(id, from, to)).await?
+    };
     info!(dataset.arn = %dataset.arn, frames = frames.len(), "sealed records move to the end of the log");
     parts.log.write_again(frames).await?;
     parts.catalog.finish_flush(dataset_id, from, to, None).await.map(drop)
@@ -191,7 +214,7 @@ pub async fn flush_before(parts: &Arc<Parts>, dataset_id: i64, position: u64) ->
     while let Some(from) = flushed(parts, dataset_id).await?
         && from < position
     {
-        if parts.log.frames(dataset_id.cast_unsigned(), from, position).is_empty() {
+        if !parts.log.holds(dataset_id.cast_unsigned(), from, position).await? {
             let _alone = parts.flushing.lock().await;
             parts.catalog.finish_flush(dataset_id, from, position, None).await?;
         } else if let Err(cause) = flush(parts, dataset_id, position).await {
@@ -230,6 +253,7 @@ pub fn input(row: &RunRow) -> Input {
 
 /// Drops the segments of the log that are flushed and that no snapshot pins.
 pub async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
+    parts.log.refresh().await?;
     // Flushed positions are read before the pins: a snapshot made in between pins no less than they do.
     let durable = parts.log.durable();
     let datasets = parts.catalog.all_datasets().await?;
@@ -239,6 +263,12 @@ pub async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
     let lowest = needed.chain(pinned).fold(durable, u64::min);
     let parts = parts.clone();
     blocking(move || parts.log.forget_before(lowest)).await
+}
+
+/// Deletes what calls that were refused have left in the log's store.
+pub async fn clear_orphans(parts: &Arc<Parts>) -> Result<()> {
+    let parts = parts.clone();
+    blocking(move || parts.log.clear_orphans()).await
 }
 
 /// Deletes the objects of runs that are in no list and in no snapshot, and those that no row names.

@@ -11,6 +11,7 @@ mod data_deletion_job;
 mod dataset_update;
 mod event;
 mod history;
+mod node;
 pub mod place;
 mod put_count;
 mod reject;
@@ -137,10 +138,20 @@ impl Stage {
         runs.into_iter().map(|row| row.run.object).collect()
     }
 
+    /// A run that an attempt of the object's name has written.
+    async fn written(&self, origin: Origin, object: &str) -> NewRun {
+        self.begin_attempt(object).await;
+        new_run(origin, object)
+    }
+
+    async fn begin_attempt(&self, attempt: &str) {
+        self.catalog.begin_attempt(attempt).await.unwrap();
+    }
+
     /// Claims the one import that waits and ends it with a run.
     async fn finish_import(&self, mode: ImportMode, object: &str) {
         let (job, lease) = self.catalog.claim(1000).await.unwrap().unwrap();
-        let runs = [new_run(Origin::Bulk, object)];
+        let runs = [self.written(Origin::Bulk, object).await];
         self.catalog
             .finish_import(&lease, job.dataset_id, mode, &runs, "{}", Progress::default())
             .await
@@ -182,7 +193,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     let (again, held) = stage.catalog.claim(1000).await.unwrap().unwrap();
     assert_eq!(again.arn, job.arn);
     let end = async |lease, object| {
-        let runs = [new_run(Origin::Bulk, object)];
+        let runs = [stage.written(Origin::Bulk, object).await];
         stage
             .catalog
             .finish_import(lease, job.dataset_id, ImportMode::Full, &runs, "{}", Progress::default())
