@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 26] = [
     sequencer::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
@@ -25,6 +25,7 @@ const TABLES: [&str; 25] = [
     job::claim::TABLES,
     job::reject::TABLES,
     job::event::TABLES,
+    job::task::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,
