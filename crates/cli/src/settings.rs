@@ -48,6 +48,9 @@ pub struct Settings {
     pub rejects_told_max: usize,
     pub job_attempts_max: i64,
     pub file_size_max_bytes: u64,
+    pub import_task_bytes: u64,
+    /// Whether this process does tasks of jobs, in place of whole ones.
+    pub cuts_jobs: bool,
     pub flush_after_s: u64,
     pub flush_size_bytes: u64,
     pub log_size_bytes: u64,
@@ -120,6 +123,8 @@ impl Given {
             rejects_told_max: given.rejects_told_max.unwrap_or(1000),
             job_attempts_max: given.job_attempts_max.unwrap_or(720).into(),
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
+            import_task_bytes: given.import_task_size.map_or(256 << 20, |size| size.bytes),
+            cuts_jobs: given.cut_jobs == Some(true),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
             log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),

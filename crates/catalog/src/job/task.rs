@@ -153,7 +153,13 @@ impl Catalog {
             let number = |n: usize| Row::try_get::<i64, _>(row, n).map_err(failed);
             let text = |n: usize| Row::try_get::<String, _>(row, n).map_err(failed);
             let (rows_done, bytes_done) = (number(3)?.cast_unsigned(), number(4)?.cast_unsigned());
-            let task = TaskRow { number: number(0)?, execution: text(1)?, executor: text(2)?, rows_done, bytes_done };
+            let task = TaskRow {
+                number: number(0)?,
+                execution: text(1)?,
+                executor: text(2)?,
+                rows_done,
+                bytes_done,
+            };
             Ok((task, text(5)?))
         };
         rows.iter().map(read).collect()
@@ -166,7 +172,8 @@ impl Catalog {
     pub async fn count_attempt(&self, lease: &Lease) -> Result<i64> {
         let mut tx = self.write().await?;
         held(&mut tx, lease).await?;
-        let query = sqlx::query_scalar("UPDATE job SET attempts = attempts + 1 WHERE arn = $1 RETURNING attempts");
+        let query =
+            sqlx::query_scalar("UPDATE job SET attempts = attempts + 1 WHERE arn = $1 RETURNING attempts");
         let attempts = query.bind(lease.arn.as_str()).fetch_one(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         Ok(attempts)
