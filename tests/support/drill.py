@@ -309,21 +309,22 @@ class Drill:
         assert len(left) <= self.trouble.count, f"{len(left)} uploads are open: {left[:10]}"
 
     def check_objects(self):
-        """Of Lade's own objects, those are there that the catalog names, and no others."""
+        """Of Lade's own objects, those are there that the catalog names, and no others; nor is an upload open."""
+        if self.cluster.is_single:
+            return
         deadline = time.monotonic() + QUIET_S
         while (difference := self.differing()) and time.monotonic() < deadline:
             time.sleep(0.5)
         assert not difference, f"objects that only one of store and catalog knows: {difference}"
 
     def differing(self):
-        if self.cluster.is_single:
-            return []
         there = patiently(self.cluster.objects)
-        return sorted(there ^ self.named())[:20]
+        return sorted((there ^ self.named()) | patiently(self.cluster.open_uploads))[:20]
 
     def named(self):
-        return {row[0] for row in self.cluster.query("select object from run union all select object from log_segment")
-                if row[0]}
+        """Every object that the catalog knows of, runs and segments of the log."""
+        return {row[0] for row in self.cluster.query(
+            "select 'runs/' || object from run union all select object from log_segment where is_cleared = 0")}
 
     def summary(self, seconds):
         ordered = sorted(self.times)

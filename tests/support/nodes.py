@@ -251,8 +251,12 @@ class Cluster:
         return self.postgres.query(self.catalog, text)
 
     def objects(self):
-        """Names of Lade's own objects, as the catalog knows them."""
+        """Names of Lade's own objects below their prefix."""
         return {key.removeprefix(f"{self.prefix}/") for key in self.store.keys(f"{self.prefix}/", OWN_BUCKET)}
+
+    def open_uploads(self):
+        """Names of those own objects that somebody began to upload in parts."""
+        return set(self.store.uploads(f"{self.prefix}/", OWN_BUCKET))
 
     def tail(self):
         return "\n".join(part.tail() for part in self.parts)
