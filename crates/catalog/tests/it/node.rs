@@ -8,7 +8,7 @@ use super::*;
 impl Stage {
     /// Another node; it does not end this one, as it would if it opened the catalog for itself.
     async fn join(&self) -> Catalog {
-        Catalog::join(&self.folder.path().join("c.db"), self.clock.clone()).await.unwrap()
+        self.place.join(self.clock.clone()).await.unwrap()
     }
 
     /// Two nodes, and the stage's own handle, which has not told that it lives.
@@ -127,7 +127,7 @@ async fn a_catalog_that_is_opened_for_oneself_ends_all_who_were_there() {
     let stage = Stage::set().await;
     stage.export("e", 0).await;
     stage.catalog.claim(30_000).await.unwrap().unwrap();
-    let alone = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let alone = stage.place.open(stage.clock.clone()).await.unwrap();
     assert_eq!(alone.nodes().await.unwrap().len(), 1);
     assert!(alone.claim(30_000).await.unwrap().is_some());
     assert!(is_refused(stage.catalog.begin_attempt("one").await));
