@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use model::Durable;
 use model::error::{Context, Error, Result};
-use model::segment::{NewSegment, Place, Segments};
+use model::segment::{NewSegment, Place, Segment, Segments};
 use tokio::runtime::Handle;
 
 use super::frame::{Batch, Frame};
@@ -192,7 +192,18 @@ impl SharedLog {
     }
 
     pub(super) fn frames(&self, dataset_id: u64, from: u64, to: u64) -> Result<Vec<FrameRef>> {
-        self.inner.runtime.block_on(self.inner.frames(dataset_id, (from, to)))
+        self.inner.runtime.block_on(self.inner.frames(dataset_id, (from, to), |_| true))
+    }
+
+    /// May give others too.
+    pub(super) fn older_frames(
+        &self,
+        dataset_id: u64,
+        range: (u64, u64),
+        sequence: u64,
+    ) -> Result<Vec<FrameRef>> {
+        let may_hold = |segment: &Segment| segment.is_again || segment.place.sequence_base < sequence;
+        self.inner.runtime.block_on(self.inner.frames(dataset_id, range, may_hold))
     }
 
     pub(super) fn read(&self, frame: &FrameRef) -> Result<Frame> {
@@ -275,3 +286,6 @@ impl Inner {
         self.refresh().await
     }
 }
+
+#[cfg(test)]
+mod tests;

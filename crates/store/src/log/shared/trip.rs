@@ -104,7 +104,7 @@ impl Inner {
 
     // Known before it is answered: whoever has an answer finds the records.
     fn count(&self, new: NewSegment, place: Place, bytes: Bytes) {
-        let is_again = new.numbers == 0;
+        let is_again = new.again_from.is_some();
         let NewSegment { object, size_bytes, holds, .. } = new;
         let segment = Segment { object, place, size_bytes, is_again, holds };
         if let Ok(parsed) = Parsed::read(&segment, bytes) {
