@@ -29,7 +29,7 @@ use super::{Appended, Order};
 use flight::Slots;
 use known::Known;
 use reader::Cache;
-use trip::Outage;
+use trip::Outages;
 
 /// What an answer that takes a while is told by.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -109,7 +109,7 @@ struct Inner {
     known: Mutex<Known>,
     cache: Mutex<Cache>,
     slots: Slots,
-    outage: Outage,
+    outages: Outages,
     numbers: Mutex<Numbers>,
 }
 
@@ -132,7 +132,7 @@ impl SharedLog {
         let inner = Arc::new(Inner {
             queue: Queue::new(settings.queue_bytes_max),
             cache: Mutex::new(Cache::new(settings.cache_bytes)),
-            outage: Outage::new(settings.patience),
+            outages: Outages::new(settings.patience),
             settings,
             store,
             register,
