@@ -85,7 +85,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound` when there is no such user.
     pub async fn access_keys(&self, user: &str, page: Names<'_>) -> Result<Vec<AccessKeyRow>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let user = user_in(&mut tx, user).await?;
         let rows = sqlx::query(
             "SELECT access_key_id, is_active, key_created_ms FROM access_key
@@ -186,9 +186,15 @@ impl Catalog {
         self.rewrite().await
     }
 
+    /// The key with this id, if it is active.
+    pub async fn live_key(&self, id: &str) -> Result<Option<LiveKey>> {
+        let mut tx = self.read().await?;
+        Ok(live_keys(&mut tx, Some(id)).await?.pop())
+    }
+
     /// The active keys of all users.
     pub async fn live_keys(&self) -> Result<Vec<LiveKey>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         live_keys(&mut tx, None).await
     }
 }

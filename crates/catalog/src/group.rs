@@ -5,6 +5,7 @@ use model::{Arn, ErrorKind};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
+use crate::database::Dialect;
 use crate::role::{Names, taken};
 use crate::user::{self, UserRow, user_in};
 use crate::{Catalog, failed, in_use, stored_arn};
@@ -131,7 +132,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound`.
     pub async fn group_members(&self, group: &str, page: Names<'_>) -> Result<Vec<UserRow>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let group = group_in(&mut tx, group).await?.arn;
         let query = sqlx::query(
             "SELECT \"user\".* FROM \"user\" JOIN group_member ON user_arn = arn
@@ -144,7 +145,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound` when there is no such user.
     pub async fn groups_of_user(&self, user: &str, page: Names<'_>) -> Result<Vec<GroupRow>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let user = user_in(&mut tx, user).await?.arn;
         let query = sqlx::query(
             "SELECT user_group.* FROM user_group JOIN group_member ON group_arn = arn
@@ -168,7 +169,11 @@ pub(crate) async fn group_in(tx: &mut Transaction<'static, Any>, name: &str) -> 
 
 /// Lets rows name what is renamed in the same transaction.
 pub(crate) async fn defer_references(tx: &mut Transaction<'static, Any>) -> Result<()> {
-    sqlx::raw_sql("PRAGMA defer_foreign_keys = ON").execute(&mut **tx).await.map_err(failed).map(drop)
+    let query = sqlx::raw_sql(match Dialect::of(tx) {
+        Dialect::Sqlite => "PRAGMA defer_foreign_keys = ON",
+        Dialect::Postgres => "SET CONSTRAINTS ALL DEFERRED",
+    });
+    query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
 /// Lets the rows of `tables` name the new ARN.

@@ -136,7 +136,7 @@ impl Catalog {
     /// `NotFound` when there is none of this name, or it has no such policy.
     pub async fn identity_policy(&self, of: Identity<'_>, name: &str) -> Result<String> {
         let Place { policies, owner, .. } = of.place();
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let arn = of.arn(&mut tx).await?;
         let query = safe(format!("SELECT document FROM {policies} WHERE {owner} = $1 AND name = $2"));
         let query = sqlx::query_scalar(query).bind(arn).bind(name);
@@ -149,7 +149,7 @@ impl Catalog {
     /// `NotFound`.
     pub async fn identity_policies(&self, of: Identity<'_>, page: Names<'_>) -> Result<Vec<String>> {
         let Place { policies, owner, .. } = of.place();
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let arn = of.arn(&mut tx).await?;
         let query = safe(format!(
             "SELECT name FROM {policies} WHERE {owner} = $1 AND name > $2 ORDER BY name LIMIT $3"
@@ -210,7 +210,7 @@ impl Catalog {
         page: Names<'_>,
     ) -> Result<Vec<(String, String)>> {
         let Place { attachments, owner, .. } = to.place();
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let arn = to.arn(&mut tx).await?;
         let query = safe(format!(
             "SELECT name, arn FROM policy JOIN {attachments} ON policy_arn = arn

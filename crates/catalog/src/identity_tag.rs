@@ -57,7 +57,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound`.
     pub async fn identity_tags(&self, of: Tagged<'_>) -> Result<Tags> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         tags_in(&mut tx, of).await
     }
 }

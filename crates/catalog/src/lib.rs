@@ -2,6 +2,7 @@
 
 pub mod access_key;
 mod change;
+pub mod console_session;
 mod database;
 pub mod dataset;
 pub mod dataset_group;
@@ -21,7 +22,9 @@ mod node;
 pub mod page;
 pub mod policy;
 pub mod policy_version;
+mod postgres;
 pub mod put_count;
+mod realm;
 pub mod role;
 pub mod run;
 pub mod schema;
@@ -64,7 +67,7 @@ use model::{Arn, Clock, Quotas};
 use sqlx::{Any, AnyPool, Transaction};
 
 use change::Changed;
-use database::Connections;
+use database::{Connections, Dialect};
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
 pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -72,6 +75,7 @@ pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// The handle to the catalog: cheap to clone, safe to share.
 #[derive(Clone)]
 pub struct Catalog {
+    dialect: Dialect,
     writer: AnyPool,
     readers: AnyPool,
     clock: Arc<dyn Clock>,
@@ -88,6 +92,8 @@ pub struct Catalog {
     /// Whether the log's order is decided here, for all nodes.
     orders_log: bool,
     session: node::Session,
+    /// Whether the clock of this process is asked, where otherwise that of the database is.
+    has_own_time: bool,
     gate: Option<Gate>,
 }
 
@@ -100,7 +106,7 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
     pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        Catalog::open_file(file, clock, false).await
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, false).await
     }
 
     /// Opens the catalog in `file` beside others who have it open, each of whom is a node of its own.
@@ -108,27 +114,44 @@ impl Catalog {
     /// # Errors
     /// As `open`.
     pub async fn join(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        Catalog::open_file(file, clock, true).await
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, true).await
     }
 
-    async fn open_file(file: &Path, clock: Arc<dyn Clock>, is_shared: bool) -> Result<Catalog> {
-        let Connections { writer, readers } = database::open_file(file).await?;
-        format::settle(&writer).await?;
+    /// Opens the catalog in the database of PostgreSQL at `url`, making its tables where there are none.
+    ///
+    /// Several processes may do so at the same time, each of which is a node of its own.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be connected to; `Invalid` when the URL is none, or the database not fit; `Corrupt`
+    /// when a newer version wrote there. No message shows the URL.
+    pub async fn open_postgres(url: &str, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::begin(Dialect::Postgres, database::open_server(url).await?, clock, true).await
+    }
+
+    async fn begin(
+        dialect: Dialect,
+        connections: Connections,
+        clock: Arc<dyn Clock>,
+        is_shared: bool,
+    ) -> Result<Catalog> {
+        let Connections { writer, readers } = connections;
+        format::settle(dialect, &writer).await?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
-        let quotas = Quotas::OPEN;
         let (identity_generation, identity_seen, looked_ms, session) = Default::default();
         let catalog = Catalog {
+            dialect,
             writer,
             readers,
             clock,
             sequencer,
-            quotas,
+            quotas: Quotas::OPEN,
             identity_generation,
             identity_seen,
             looked_ms,
             is_shared,
             orders_log: false,
             session,
+            has_own_time: dialect == Dialect::Sqlite,
             gate: None,
         };
         catalog.begin_session().await?;
@@ -141,6 +164,12 @@ impl Catalog {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Catalog {
         Catalog { quotas, ..self }
+    }
+
+    /// The same catalog, going by the clock of this process alone, also on a server of PostgreSQL; for whoever moves it.
+    #[must_use]
+    pub fn by_own_clock(self) -> Catalog {
+        Catalog { has_own_time: true, ..self }
     }
 
     /// The same catalog, deciding the order of a log that nodes share.
@@ -176,9 +205,13 @@ impl Catalog {
         self.writer.close().await;
     }
 
-    // What was deleted stays in free pages, and in the log of changes, until both are written anew.
+    // What was deleted stays in free pages, and in the log of changes, until both are written anew. PostgreSQL drops the
+    // old pages of the table that had it, but a server that archives its own log keeps that as long as it is told to.
     pub(crate) async fn rewrite(&self) -> Result<()> {
-        let query = sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        let query = sqlx::raw_sql(match self.dialect {
+            Dialect::Sqlite => "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+            Dialect::Postgres => "VACUUM (FULL) access_key",
+        });
         query.execute(&self.writer).await.map_err(failed).map(drop)
     }
 
@@ -190,10 +223,15 @@ impl Catalog {
         self.clock.now_ms()
     }
 
-    /// Begins a transaction that writes; it is rolled back unless committed.
+    /// Begins a transaction that writes; it is rolled back unless committed. There is one at a time.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+        database::write(self.dialect, &self.writer).await.map_err(failed)
+    }
+
+    /// Begins a transaction that reads, and sees what was there when it read first.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>> {
+        database::read(self.dialect, &self.readers).await.map_err(failed)
     }
 
     /// Begins a transaction that writes and that is put in order by the rows it locks.
@@ -210,9 +248,20 @@ impl Catalog {
     }
 }
 
-/// A database failure that no request causes.
+/// A database failure that no request causes, but for a text that can't be kept.
 pub(crate) fn failed(cause: sqlx::Error) -> Error {
-    Error::unavailable("the catalog did not answer").caused_by(cause)
+    let code = cause.as_database_error().and_then(|e| e.code());
+    match code.as_deref() {
+        // Said by PostgreSQL alone.
+        Some("22021") => Error::invalid("a text with the character NUL can't be stored").caused_by(cause),
+        code => {
+            // The first is "cached plan must not change result type": another process has brought the tables forward.
+            if matches!(code, Some("0A000" | "57P01" | "57P02")) || matches!(cause, sqlx::Error::Io(_)) {
+                database::renew_connections();
+            }
+            Error::unavailable("the catalog did not answer").caused_by(cause)
+        }
+    }
 }
 
 /// A failure to insert: a taken name is told apart from a database that failed.

@@ -157,7 +157,7 @@ impl Catalog {
         [users, groups, roles]: [bool; 3],
         page: Names<'_>,
     ) -> Result<Vec<AttachedEntity>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         must_exist(&mut tx, policy_arn).await?;
         let query = sqlx::query_as(
             "SELECT name || '/' || kind AS place, name, id, kind FROM (

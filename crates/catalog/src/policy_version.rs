@@ -104,7 +104,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound`.
     pub async fn policy_versions(&self, policy_arn: &str, page: Names<'_>) -> Result<Vec<PolicyVersionRow>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         must_exist(&mut tx, policy_arn).await?;
         let query = sqlx::query_as(
             "SELECT number, default_version, policy_version.document, policy_version.created_ms

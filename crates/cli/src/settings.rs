@@ -38,6 +38,10 @@ pub struct Settings {
     pub region: Option<String>,
     /// `None`: as at the first start.
     pub account_id: Option<String>,
+    /// The address of a database of PostgreSQL; `None`: a file in the data folder.
+    pub catalog: Option<Secret>,
+    /// `None`: in the data folder.
+    pub master_key_file: Option<PathBuf>,
     /// `None`: a pair made at the first start.
     pub root_key: Option<(String, Secret)>,
     pub job_memory_bytes: u64,
@@ -73,6 +77,28 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Checks that what all nodes on a catalog need is given.
+    ///
+    /// # Errors
+    /// `Invalid` with what to set.
+    pub fn check_shared(&self) -> Result<()> {
+        if self.catalog.is_none() {
+            return Ok(());
+        }
+        let missing = match (&self.root_key, &self.master_key_file) {
+            (None, _) => {
+                "the root key must be the same on all nodes of a catalog in PostgreSQL: set root_access_key_id and \
+                 root_secret_access_key, or LADE_ROOT_ACCESS_KEY_ID and LADE_ROOT_SECRET_ACCESS_KEY"
+            }
+            (_, None) => {
+                "the master key must be the same on all nodes of a catalog in PostgreSQL: set master_key_file, or \
+                 LADE_MASTER_KEY_FILE, to a file of 32 random bytes, made once with head -c 32 /dev/urandom"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(missing))
+    }
+
     /// Where the audit log of the server on a data folder goes; `None` when there is none.
     pub fn audit(&self, data_dir: &Path) -> Option<AuditSettings> {
         let path = self.audit_log.clone().unwrap_or_else(|| data_dir.join("audit.log"));
@@ -111,6 +137,8 @@ impl Given {
             tls,
             region: given.region,
             account_id: given.account_id,
+            catalog: given.catalog.filter(|place| place.0 != "sqlite"),
+            master_key_file: given.master_key_file,
             root_key,
             job_memory_bytes,
             jobs_memory_bytes,
@@ -159,6 +187,9 @@ impl Given {
                 wrong("account_id", "a number of 12 digits")
             }
             Given { quotas: Some(q), .. } if Quotas::parse(q).is_none() => wrong("quotas", "open or aws"),
+            Given { catalog: Some(c), .. } if !is_catalog(&c.0) => {
+                wrong("catalog", "sqlite, or an address such as postgres://user:password@host/database")
+            }
             Given { at_rest: Some(a), .. } if !["sealed", "plain"].contains(&a.as_str()) => {
                 wrong("at_rest", "sealed or plain")
             }
@@ -294,6 +325,10 @@ fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text == "*" || host.is_some_and(|h| !h.is_empty() && !h.contains(['/', ' ', '*', '?', '#', '@']))
+}
+
+fn is_catalog(place: &str) -> bool {
+    place == "sqlite" || place.starts_with("postgres://") || place.starts_with("postgresql://")
 }
 
 fn is_key_id(id: &str) -> bool {

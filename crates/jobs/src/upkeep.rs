@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::complaint::Complaints;
+use crate::duty::alone;
 use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -58,8 +59,11 @@ impl Upkeep {
                 continue;
             }
             // One that can't be flushed keeps no other one waiting.
-            match flush(&self.parts, dataset.id, self.parts.log.durable()).await {
-                Ok(()) => self.flushed(dataset),
+            let flushing = flush(&self.parts, dataset.id, self.parts.log.durable());
+            match alone(&self.parts, &format!("flush/{}", dataset.id), flushing).await {
+                Ok(Some(())) => self.flushed(dataset),
+                // The next round sees what came of it.
+                Ok(None) => {}
                 Err(cause) => {
                     let (text, now_ms) = (cause.chain(), self.parts.clock.now_ms());
                     if self.unflushed.is_due(dataset.id, &text, now_ms) {
@@ -69,9 +73,13 @@ impl Upkeep {
                 }
             }
         }
-        trim_log(&self.parts).await?;
-        delete_retired(&self.parts).await?;
-        self.sweep().await
+        let parts = self.parts.clone();
+        let clearing = async {
+            trim_log(&self.parts).await?;
+            delete_retired(&self.parts).await?;
+            self.sweep().await
+        };
+        alone(&parts, "clear", clearing).await.map(drop)
     }
 
     // In a bucket each look costs a request, and there is nothing to be found but after a failure.

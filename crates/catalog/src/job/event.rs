@@ -10,9 +10,6 @@ use sqlx::any::AnyRow;
 use super::JobKind;
 use crate::{Catalog, failed, stored_arn, unknown_word};
 
-// Triggers write the rows, so that no change of a state can be without one. The last 10,000 are kept, whether they were
-// delivered or not. An update of a dataset and an
-// analysis are jobs that nobody sees.
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job_event (
     number INTEGER PRIMARY KEY AUTOINCREMENT, job_arn TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
@@ -22,6 +19,11 @@ CREATE TABLE IF NOT EXISTS job_event (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS job_event_waiting ON job_event (next_ms) WHERE delivery = 'WAITING';
 CREATE TABLE IF NOT EXISTS webhook (first_delivery TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+";
+
+// Triggers write the rows, so that no change of a state can be without one. The last 10,000 are kept, whether they were
+// delivered or not. An update of a dataset and an analysis are jobs that nobody sees.
+pub(crate) const TRIGGERS: &str = "
 CREATE TRIGGER IF NOT EXISTS job_created AFTER INSERT ON job WHEN new.kind NOT IN ('UPDATE', 'ANALYSIS') BEGIN
     INSERT INTO job_event (job_arn, name, kind, subject_arn, status, rows_done, bytes_done, created_ms, delivery)
     VALUES (new.arn, new.name, new.kind, new.subject_arn, new.status, 0, 0, new.created_ms,
@@ -40,6 +42,27 @@ WHEN new.kind NOT IN ('UPDATE', 'ANALYSIS') AND new.status <> old.status BEGIN
         new.updated_ms, (SELECT first_delivery FROM webhook));
     DELETE FROM job_event WHERE number <= (SELECT max(number) FROM job_event) - 10000;
 END;
+";
+
+/// The same for PostgreSQL; of a job that was just made, both times are one.
+pub(crate) const POSTGRES_TRIGGERS: &str = "
+CREATE OR REPLACE FUNCTION note_job_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO job_event (job_arn, name, kind, subject_arn, status, failure_reason, rows_done, bytes_done, ledger,
+        created_ms, delivery)
+    VALUES (new.arn, new.name, new.kind, new.subject_arn, new.status, new.failure_reason, new.rows_done,
+        new.bytes_done, CASE WHEN new.status <> 'ACTIVE' THEN NULL
+            WHEN new.kind = 'EXPORT' THEN json_extract(new.report, '$.ledger')
+            WHEN new.kind = 'DELETION' THEN '{\"recordsDeleted\":' || new.records_deleted || '}'
+            ELSE new.report END,
+        new.updated_ms, (SELECT first_delivery FROM webhook));
+    DELETE FROM job_event WHERE number <= (SELECT max(number) FROM job_event) - 10000;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER job_created AFTER INSERT ON job
+    FOR EACH ROW WHEN (new.kind NOT IN ('UPDATE', 'ANALYSIS')) EXECUTE FUNCTION note_job_event();
+CREATE OR REPLACE TRIGGER job_changed AFTER UPDATE OF status ON job
+    FOR EACH ROW WHEN (new.kind NOT IN ('UPDATE', 'ANALYSIS') AND new.status <> old.status)
+    EXECUTE FUNCTION note_job_event();
 ";
 
 /// How it stands with telling a webhook.

@@ -6,6 +6,7 @@ use model::status::Status;
 use sqlx::AssertSqlSafe;
 
 use super::{JobKind, JobRow, read};
+use crate::database::Dialect;
 use crate::{Catalog, Page, failed};
 
 /// Which jobs a list shows.
@@ -40,7 +41,7 @@ impl Catalog {
     }
 
     async fn newest(&self, subject: Option<&Arn>, filter: &JobFilter, page: &Page) -> Result<Vec<JobRow>> {
-        let query = sqlx::query(AssertSqlSafe(newest(subject.is_some(), filter)))
+        let query = sqlx::query(AssertSqlSafe(newest(self.dialect, subject.is_some(), filter)))
             .bind(page.before_ms())
             .bind(page.after_arn())
             .bind(page.rows())
@@ -52,8 +53,9 @@ impl Catalog {
 }
 
 // The index is named: without statistics, SQLite would rather sort all jobs of a kind.
-fn newest(has_subject: bool, filter: &JobFilter) -> String {
+fn newest(dialect: Dialect, has_subject: bool, filter: &JobFilter) -> String {
     let index = match (has_subject, filter) {
+        _ if dialect == Dialect::Postgres => "",
         (_, JobFilter { is_open: true, .. }) => "",
         (false, _) => "INDEXED BY job_newest",
         (true, JobFilter { status: Some(_), .. }) => "INDEXED BY job_status_of",

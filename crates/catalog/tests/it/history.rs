@@ -82,12 +82,8 @@ async fn a_dataset_from_before_there_were_points_begins_with_what_it_has() {
     stage.clock.advance_ms(5);
     stage.flush(1).await;
     stage.catalog.close().await;
-    let file = stage.folder.path().join("c.db");
-    let url = format!("sqlite:{}", file.display());
-    let pool = sqlx::sqlite::SqlitePool::connect(&url).await.unwrap();
-    sqlx::raw_sql("DROP TABLE row_history").execute(&pool).await.unwrap();
-    pool.close().await;
-    let catalog = Catalog::open(&file, stage.clock.clone()).await.unwrap();
+    stage.place.run("DROP TABLE row_history").await;
+    let catalog = stage.place.open(stage.clock.clone()).await.unwrap();
     let stage = Stage { catalog, ..stage };
     assert_eq!(stage.points().await, [(1_000_005, 0, 6)]);
 }

@@ -36,7 +36,7 @@ async fn numbers_grow_over_a_restart() {
     let stage = Stage::set().await;
     let before = stage.catalog.sequencer().draw_or_reserve(5).await.unwrap();
     stage.catalog.close().await;
-    let again = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let again = stage.place.open(stage.clock.clone()).await.unwrap();
     assert!(again.sequencer().draw_or_reserve(1).await.unwrap() >= before + 5);
 }
 

@@ -198,6 +198,14 @@ pub struct Given {
     #[arg(skip = variable("LADE_WEBHOOK_SECRET").map(Secret))]
     pub webhook_secret: Option<Secret>,
 
+    /// `sqlite`, or the address of a database of PostgreSQL, which may hold a password.
+    #[arg(skip = variable("LADE_CATALOG").map(Secret))]
+    pub catalog: Option<Secret>,
+
+    /// File with the 32 bytes that everything is sealed under [default: master_key in the data folder, made at the first start]
+    #[arg(long, env = "LADE_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
+
     #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
     pub root_access_key_id: Option<String>,
 
@@ -270,6 +278,8 @@ impl Given {
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             webhook_ca: self.webhook_ca.or(below.webhook_ca),
             webhook_secret: self.webhook_secret.or(below.webhook_secret),
+            catalog: self.catalog.or(below.catalog),
+            master_key_file: self.master_key_file.or(below.master_key_file),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
         }
