@@ -234,9 +234,11 @@ impl Catalog {
         database::read(self.dialect, &self.readers).await.map_err(failed)
     }
 
-    /// Begins a transaction that writes and that is put in order by the rows it locks.
-    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Any>> {
-        self.write().await
+    /// Begins a transaction that writes and that only the rows which it locks put in order with others.
+    pub(crate) async fn write_beside(&self) -> Result<Transaction<'static, Any>> {
+        self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
+        let connections = Connections { writer: self.writer.clone(), readers: self.readers.clone() };
+        database::write_beside(self.dialect, connections).await.map_err(failed)
     }
 
     /// Commits a change of users, roles or policies.

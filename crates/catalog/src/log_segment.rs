@@ -69,7 +69,7 @@ impl Catalog {
     pub async fn add_log_segment(&self, new: &NewSegment) -> Result<Option<Place>> {
         // The counters' rows alone put ordinary segments in order; the others must not meet a job that begins.
         let is_again = new.again_from.is_some();
-        let mut tx = if is_again { self.write().await? } else { self.begin_short().await? };
+        let mut tx = if is_again { self.write().await? } else { self.write_beside().await? };
         let size = i64::try_from(new.size_bytes).map_err(|_| too_large())?;
         let end = moved(&mut tx, "log", size).await?;
         // Asked behind the lock that a lost commit may still hold.
@@ -102,7 +102,7 @@ impl Catalog {
 
     /// Sees to it that a segment which has no place never gets one; gives the place of one that has it.
     pub async fn withdraw_log_segment(&self, object: &str) -> Result<Option<Place>> {
-        let mut tx = self.begin_short().await?;
+        let mut tx = self.write_beside().await?;
         moved(&mut tx, "log", 0).await?;
         if let Some(known) = known(&mut tx, object).await? {
             return Ok(known);

@@ -82,7 +82,7 @@ async fn a_segment_is_forgotten_before_its_object_goes_and_its_row_later() {
 async fn objects_that_no_row_names_are_those_of_ended_sessions_and_ones_own() {
     let stage = Stage::set().await.shared().await;
     stage.add("a").await;
-    let other = Catalog::join(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let other = stage.place.join(stage.clock.clone()).await.unwrap();
     let of = |node: &str, name: &str| format!("log/{node}/{name}");
     let (own, others) = (stage.catalog.node(), other.node());
     let objects = [of(&own, "a"), of(&own, "b"), of(&others, "c"), of("nobody", "d")];
@@ -143,6 +143,27 @@ async fn a_catalog_keeps_to_the_kind_of_log_that_it_began_with() {
     let stage = Stage::set().await.shared().await;
     stage.add("a").await;
     stage.catalog.check_log().await.unwrap();
-    let again = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let again = stage.place.open(stage.clock.clone()).await.unwrap();
     assert_eq!(again.check_log().await.unwrap_err().kind, ErrorKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_add_at_the_same_time_leave_no_gap() {
+    let stage = Stage::set().await.shared().await;
+    let id = stage.id().await;
+    let other = stage.place.join(stage.clock.clone()).await.unwrap().with_shared_log();
+    let mut adding = Vec::new();
+    for n in 0..40 {
+        let catalog = if n % 2 == 0 { stage.catalog.clone() } else { other.clone() };
+        let object = format!("log/{}/{n}", catalog.node());
+        let segment = NewSegment { object, node: catalog.node(), ..stage.segment("", id) };
+        adding.push(tokio::spawn(async move { catalog.add_log_segment(&segment).await.unwrap().unwrap() }));
+    }
+    let mut places = Vec::new();
+    for one in adding {
+        places.push(one.await.unwrap());
+    }
+    places.sort_by_key(|place| place.start);
+    let expected: Vec<_> = (0..40).map(|n| place(n * 100, 1 + n * 3).unwrap()).collect();
+    assert_eq!(places, expected);
 }
