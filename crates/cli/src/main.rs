@@ -12,6 +12,7 @@ mod import;
 mod insights;
 mod job;
 mod records;
+mod scheduler;
 mod serve;
 mod settings;
 mod status;
@@ -37,6 +38,8 @@ struct CommandLine {
 enum Command {
     /// Run the server.
     Serve(Box<serve::Args>),
+    /// Run the scheduler that gives the tasks of jobs to executors on other machines.
+    Scheduler(scheduler::Args),
     /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
     Env(env::Args),
     /// Start a server on a scratch folder and show an import, live events and exports.
@@ -67,6 +70,7 @@ enum Command {
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(args) => serve::run(*args),
+        Command::Scheduler(args) => scheduler::run(args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
