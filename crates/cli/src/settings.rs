@@ -1,6 +1,7 @@
 //! The settings of a server: a TOML file, then the environment (`LADE_…`), then flags; the last one given holds.
 
 mod given;
+mod machines;
 mod memory;
 pub mod objects;
 mod services;
@@ -15,6 +16,7 @@ use model::error::{Context, Result};
 use model::{Error, Quotas};
 
 pub use self::given::{Given, Secret};
+pub use self::machines::{Engine, NO_CLUSTER, listen_in_private};
 use self::objects::ObjectsSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
@@ -64,6 +66,7 @@ pub struct Settings {
     /// `None`: as many as the process may open files for.
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
+    pub engine: Engine,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
@@ -125,6 +128,7 @@ impl Given {
         let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
         let objects = given.objects()?;
+        let engine = given.engine()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -137,6 +141,7 @@ impl Given {
                 given.listen.as_deref().unwrap_or("127.0.0.1:8080"),
                 tls.is_some() || given.allow_plain_http == Some(true),
             )?,
+            engine,
             tls,
             region: given.region,
             account_id: given.account_id,
@@ -312,11 +317,15 @@ fn read(file: &Path) -> Result<Given> {
     toml::from_str(&text).map_err(wrong)
 }
 
-fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
+fn address(text: &str) -> Result<SocketAddr> {
     let wrong = || {
         Error::invalid(format!("the setting listen must be HOST:PORT, such as 127.0.0.1:8080, and is {text}"))
     };
-    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)?;
+    text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)
+}
+
+fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
+    let address = address(text)?;
     if !address.ip().is_loopback() && !is_open {
         return Err(Error::invalid(format!(
             "{address} can be reached from other machines, and what is sent there would not be encrypted: \

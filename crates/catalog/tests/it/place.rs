@@ -49,14 +49,6 @@ impl Place {
         }
     }
 
-    /// Opens it beside others who have it open.
-    pub async fn join(&self, clock: Arc<SimulatedClock>) -> model::Result<Catalog> {
-        match self {
-            Place::Folder(folder) => Catalog::join(&folder.path().join("c.db"), clock).await,
-            Place::Database(url) => Catalog::open_postgres(url, clock).await,
-        }
-    }
-
     /// Runs statements beside the catalog.
     pub async fn run(&self, sql: &'static str) {
         match self {

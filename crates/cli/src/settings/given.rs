@@ -129,6 +129,14 @@ pub struct Given {
         value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_plain_http: Option<bool>,
 
+    /// Where the tasks of jobs run: local, or ballista for the executors of a scheduler [default: local]
+    #[arg(long, env = "LADE_ENGINE", value_name = "local|ballista")]
+    pub engine: Option<String>,
+
+    /// Address of the scheduler that has executors
+    #[arg(long, env = "LADE_SCHEDULER", value_name = "HOST:PORT")]
+    pub scheduler: Option<String>,
+
     /// Address of the S3 that jobs use in place of the embedded one, such as https://s3.example.com
     #[arg(long, env = "LADE_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
@@ -265,6 +273,8 @@ impl Given {
             tls_key: self.tls_key.or(below.tls_key),
             tls_ca: self.tls_ca.or(below.tls_ca),
             allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
+            engine: self.engine.or(below.engine),
+            scheduler: self.scheduler.or(below.scheduler),
             s3_endpoint: self.s3_endpoint.or(below.s3_endpoint),
             s3_region: self.s3_region.or(below.s3_region),
             sts_endpoint: self.sts_endpoint.or(below.sts_endpoint),
