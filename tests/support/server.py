@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from support import catalog
+
 ROOT_KEY = "AKIAROOTROOTROOTROOT"
 ROOT_SECRET = "root/secret+of=the/tests/40characters0000"
 REGION = "us-east-1"
@@ -27,7 +29,7 @@ def binary():
 
 def bare_environment():
     """The environment without anything that steers an AWS client or the server."""
-    steering = re.compile(r"^(AWS_|LADE_(?!BIN$|RUST_SDK_FLOW$|TESTS_FAST$)|https?_proxy$|all_proxy$|no_proxy$)", re.I)
+    steering = re.compile(r"^(AWS_|LADE_(?!BIN$|CLUSTER_BIN$|RUST_SDK_FLOW$|TESTS_FAST$)|https?_proxy$|all_proxy$|no_proxy$)", re.I)
     return {name: value for name, value in os.environ.items() if not steering.match(name)}
 
 
@@ -49,6 +51,7 @@ class Server:
         self.endpoint = None
         self.process = None
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.env = {**catalog.environment(self.folder), **self.env}
 
     @property
     def pid(self):

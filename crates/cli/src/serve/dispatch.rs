@@ -28,6 +28,7 @@ use super::answer::{AnswerBody, BodyFailure, whole};
 use super::audit::{Audit, Called};
 use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
+use super::ready::Ready;
 use super::unsigned;
 
 /// The most that a request's target and headers may hold together.
@@ -87,6 +88,7 @@ pub struct Dispatch {
     pub audit: Option<Arc<Audit>>,
     /// For how long a client may keep the server waiting for a body.
     pub client_timeout: Duration,
+    pub ready: Ready,
 }
 
 /// How a request ended.
@@ -219,6 +221,9 @@ impl Dispatch {
         if unsigned::is_of_console(&parts) {
             let body = Paced::new(body, self.client_timeout).map_err(io::Error::other).boxed();
             return (self.doors.console)(Request::from_parts(parts, body)).await;
+        }
+        if unsigned::asks_ready(&parts) {
+            return whole(unsigned::ready(self.ready.reason().await));
         }
         whole(unsigned::answer(&parts, id))
     }
