@@ -44,7 +44,7 @@ pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
     AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent,
     JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot,
-    UpdateRequest, cancellation,
+    TaskRow, TaskState, TasksDone, UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{
@@ -234,9 +234,11 @@ impl Catalog {
         database::read(self.dialect, &self.readers).await.map_err(failed)
     }
 
-    /// Begins a transaction that writes and that is put in order by the rows it locks.
-    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Any>> {
-        self.write().await
+    /// Begins a transaction that writes and that only the rows which it locks put in order with others.
+    pub(crate) async fn write_beside(&self) -> Result<Transaction<'static, Any>> {
+        self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
+        let connections = Connections { writer: self.writer.clone(), readers: self.readers.clone() };
+        database::write_beside(self.dialect, connections).await.map_err(failed)
     }
 
     /// Commits a change of users, roles or policies.

@@ -11,6 +11,7 @@ mod data_deletion_job;
 mod dataset_update;
 mod event;
 mod history;
+mod log_segment;
 mod node;
 pub mod place;
 mod put_count;
