@@ -40,7 +40,11 @@ def environment(folder):
     note = Path(folder) / "catalog"
     if not note.exists():
         note.write_text(shared().database())
-    return {"LADE_CATALOG": note.read_text()}
+    key = Path(folder) / "data" / "master_key"
+    if not key.exists():
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.write_bytes(os.urandom(32))
+    return {"LADE_CATALOG": note.read_text(), "LADE_MASTER_KEY_FILE": str(key)}
 
 
 def shared():

@@ -5,6 +5,7 @@ use model::error::{Error, Result};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row};
 
+use crate::change::Changed;
 use crate::role::Names;
 use crate::user::{self, UserRow, user_in};
 use crate::{Catalog, Transaction, failed};
@@ -75,7 +76,7 @@ impl Catalog {
         let query = sqlx::query("INSERT INTO access_key VALUES ($1, $2, $3, 1, $4)").bind(id);
         let query = query.bind(user.arn.as_str()).bind(&sealed_secret).bind(row.created_ms);
         query.execute(&mut *tx).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
+        self.commit_change(tx, Changed::Identity).await?;
         Ok((row, LiveKey { id: id.to_owned(), sealed_secret, user }))
     }
 
@@ -118,7 +119,7 @@ impl Catalog {
             return Err(no_key(id));
         }
         let live = if is_active { live_keys(&mut tx, Some(id)).await?.pop() } else { None };
-        tx.commit().await.map_err(failed)?;
+        self.commit_change(tx, Changed::Identity).await?;
         Ok(live)
     }
 
@@ -132,7 +133,7 @@ impl Catalog {
         if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
             return Err(no_key(id));
         }
-        tx.commit().await.map_err(failed)
+        self.commit_change(tx, Changed::Identity).await
     }
 
     /// What is known of a key's use; `None` when there is no such key.
@@ -183,6 +184,12 @@ impl Catalog {
         }
         tx.commit().await.map_err(failed)?;
         self.rewrite().await
+    }
+
+    /// The key with this id, if it is active.
+    pub async fn live_key(&self, id: &str) -> Result<Option<LiveKey>> {
+        let mut tx = self.read().await?;
+        Ok(live_keys(&mut tx, Some(id)).await?.pop())
     }
 
     /// The active keys of all users.

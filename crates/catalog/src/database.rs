@@ -114,6 +114,18 @@ pub(crate) async fn read(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Trans
     }
 }
 
+/// Begins a transaction that writes, and waits for none but those whose rows it changes.
+pub(crate) async fn write_beside(
+    dialect: Dialect,
+    Connections { writer, readers }: Connections,
+) -> sqlx::Result<Transaction<'static, Any>> {
+    match dialect {
+        Dialect::Sqlite => writer.begin_with("BEGIN IMMEDIATE").await.map(Transaction::from),
+        // Those who write one at a time may hold all connections of their own while they wait.
+        Dialect::Postgres => begin(&readers, "BEGIN").await,
+    }
+}
+
 // The driver for PostgreSQL does not know of a transaction whose beginning its caller stopped waiting for, and would
 // never end it: so whoever begins one waits.
 async fn begin(pool: &AnyPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Any>> {

@@ -9,6 +9,7 @@ use model::{Arn, DatasetType, ErrorKind, Layout};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use crate::change::Changed;
 use crate::job::claim::forget_turn;
 use crate::job::data_deletion_job::not_deleting;
 use crate::job::{analysis, read_note, reject};
@@ -231,7 +232,7 @@ impl Catalog {
         }
         tag::delete_all(&mut tx, arn).await?;
         forget_turn(&mut tx, arn).await?;
-        tx.commit().await.map_err(failed)
+        self.commit_change(tx, Changed::Dataset).await
     }
 }
 

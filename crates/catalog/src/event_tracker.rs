@@ -6,6 +6,7 @@ use model::{Arn, DatasetType};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use crate::change::Changed;
 use crate::{
     Catalog, DatasetRow, Page, dataset, failed, not_found, not_inserted, page, stored_arn, tag, unknown_word,
 };
@@ -117,7 +118,7 @@ impl Catalog {
             return Err(not_found("event tracker", arn));
         }
         tag::delete_all(&mut tx, arn).await?;
-        tx.commit().await.map_err(failed)
+        self.commit_change(tx, Changed::Dataset).await
     }
 }
 

@@ -5,14 +5,20 @@ use sqlx::{Any, AnyPool, AssertSqlSafe};
 
 use crate::database::{self, Dialect};
 use crate::{
-    Transaction, access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy,
-    job, key, master_key, metric_attribution, policy, policy_version, postgres, put_count, role, run, schema,
-    sequencer, tag, user,
+    Transaction, access_key, change, console_session, dataset, dataset_group, duty, event_tracker, failed,
+    grant, group, identity_policy, job, key, log_segment, master_key, metric_attribution, node, policy,
+    policy_version, postgres, put_count, realm, role, run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 32] = [
     sequencer::TABLES,
+    log_segment::TABLES,
+    change::TABLES,
+    node::TABLES,
+    duty::TABLES,
+    realm::TABLES,
+    console_session::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
     dataset::TABLES,
@@ -26,6 +32,7 @@ const TABLES: [&str; 25] = [
     job::claim::TABLES,
     job::reject::TABLES,
     job::event::TABLES,
+    job::task::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,
@@ -66,6 +73,8 @@ const STEPS: [&str; 2] = [
     ALTER TABLE job ADD COLUMN bytes_total INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN eta_s INTEGER;
     ALTER TABLE job ADD COLUMN cancelled_by TEXT;
+    ALTER TABLE job ADD COLUMN node TEXT;
+    DROP TABLE attempt;
     ALTER TABLE dataset_group ADD COLUMN kms_key_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN role_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN data_key BLOB;

@@ -12,6 +12,7 @@ pub(crate) mod event;
 mod list;
 pub(crate) mod reject;
 mod snapshot;
+pub(crate) mod task;
 mod upload;
 
 pub use analysis::{AnalysisRow, PinnedDataset};
@@ -22,6 +23,7 @@ pub use ended::EndedJob;
 pub use event::{Delivery, JobEvent};
 pub use list::JobFilter;
 pub use reject::{RejectFile, Rejects};
+pub use task::{TaskRow, TaskState, TasksDone};
 
 use model::error::{Error, Result};
 use model::export::{Asked, Since};
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row};
 
+use crate::change::{self, Changed};
 use crate::{Catalog, Transaction, failed, not_inserted, page, stored_arn, tag, unknown_word, within};
 
 pub(crate) const TABLES: &str = "
@@ -41,7 +44,7 @@ CREATE TABLE IF NOT EXISTS job (
     attempts INTEGER NOT NULL, fence INTEGER NOT NULL, lease_until_ms INTEGER NOT NULL,
     snapshot TEXT, plan TEXT, report TEXT, rows_done INTEGER NOT NULL, rows_total INTEGER NOT NULL,
     bytes_done INTEGER NOT NULL, records_deleted INTEGER NOT NULL DEFAULT 0,
-    bytes_total INTEGER NOT NULL DEFAULT 0, eta_s INTEGER, cancelled_by TEXT
+    bytes_total INTEGER NOT NULL DEFAULT 0, eta_s INTEGER, cancelled_by TEXT, node TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS upload (
     job_arn TEXT NOT NULL, object_key TEXT NOT NULL, upload_id TEXT NOT NULL, PRIMARY KEY (job_arn, upload_id)
@@ -286,6 +289,7 @@ async fn insert<R: Serialize>(
     .execute(&mut **tx)
     .await
     .map_err(not_inserted(&new.arn))?;
+    change::note(tx, Changed::Job).await?;
     tag::insert(tx, &new.arn, &new.tags).await
 }
 

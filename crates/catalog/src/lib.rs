@@ -1,9 +1,12 @@
 //! Resources and job rows in a database: one handle, every change in one transaction.
 
 pub mod access_key;
+mod change;
+pub mod console_session;
 mod database;
 pub mod dataset;
 pub mod dataset_group;
+mod duty;
 pub mod event_tracker;
 mod format;
 pub mod grant;
@@ -12,14 +15,17 @@ pub mod identity_policy;
 pub mod identity_tag;
 pub mod job;
 pub mod key;
+mod log_segment;
 mod master_key;
 pub mod metric_attribution;
+mod node;
 pub mod page;
 mod patience;
 pub mod policy;
 pub mod policy_version;
 mod postgres;
 pub mod put_count;
+mod realm;
 pub mod role;
 pub mod run;
 pub mod schema;
@@ -27,6 +33,7 @@ pub mod sequencer;
 pub mod tag;
 pub mod user;
 
+pub use change::Changes;
 pub use dataset::contents::{ContentsRow, Held, LastPuts};
 pub use dataset::history::Point;
 pub use dataset::{DatasetRow, NewDataset};
@@ -38,13 +45,14 @@ pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
     AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent,
     JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot,
-    UpdateRequest, cancellation,
+    TaskRow, TaskState, TasksDone, UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{
     MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
     PromisedReport,
 };
+pub use node::{About, NodeRow, Pulse, SILENCE_MS};
 pub use page::Page;
 pub use put_count::PutCount;
 pub use run::{NewRun, RunRow};
@@ -53,12 +61,13 @@ pub use sequencer::Sequencer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
 use sqlx::{Any, AnyPool};
 
+use change::Changed;
 use database::{Connections, Dialect};
 use patience::Pool;
 pub(crate) use patience::Transaction;
@@ -77,6 +86,17 @@ pub struct Catalog {
     quotas: Quotas,
     /// Counts the changes of users, roles and policies, for whoever keeps what it read of them.
     identity_generation: Arc<AtomicU64>,
+    /// The catalog's own count of these changes when it was last looked at.
+    identity_seen: Arc<AtomicI64>,
+    /// When the catalog's counts were last looked at.
+    looked_ms: Arc<AtomicI64>,
+    /// Whether other nodes may work on it too.
+    is_shared: bool,
+    /// Whether the log's order is decided here, for all nodes.
+    orders_log: bool,
+    session: node::Session,
+    /// Whether the clock of this process is asked, where otherwise that of the database is.
+    has_own_time: bool,
     gate: Option<Gate>,
 }
 
@@ -89,30 +109,56 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
     pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock).await
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, false).await
+    }
+
+    /// Opens the catalog in `file` beside others who have it open, each of whom is a node of its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn join(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, true).await
     }
 
     /// Opens the catalog in the database of PostgreSQL at `url`, making its tables where there are none.
     ///
-    /// Several processes may do so at the same time.
+    /// Several processes may do so at the same time, each of which is a node of its own.
     ///
     /// # Errors
     /// `Unavailable` when it can't be connected to; `Invalid` when the URL is none, or the database not fit; `Corrupt`
     /// when a newer version wrote there. No message shows the URL.
     pub async fn open_postgres(url: &str, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        Catalog::begin(Dialect::Postgres, database::open_server(url).await?, clock).await
+        Catalog::begin(Dialect::Postgres, database::open_server(url).await?, clock, true).await
     }
 
-    async fn begin(dialect: Dialect, connections: Connections, clock: Arc<dyn Clock>) -> Result<Catalog> {
+    async fn begin(
+        dialect: Dialect,
+        connections: Connections,
+        clock: Arc<dyn Clock>,
+        is_shared: bool,
+    ) -> Result<Catalog> {
         let Connections { writer, readers } = connections;
         let readers = Pool { connections: readers, dialect };
         format::settle(dialect, &writer).await?;
         let sequencer = Arc::new(Sequencer::new(Pool { connections: writer.clone(), dialect }));
-        let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
-        let gate = None;
-        let catalog =
-            Catalog { dialect, writer, readers, clock, sequencer, quotas, identity_generation, gate };
-        catalog.release_all_leases().await?;
+        let (identity_generation, identity_seen, looked_ms, session) = Default::default();
+        let catalog = Catalog {
+            dialect,
+            writer,
+            readers,
+            clock,
+            sequencer,
+            quotas: Quotas::OPEN,
+            identity_generation,
+            identity_seen,
+            looked_ms,
+            is_shared,
+            orders_log: false,
+            session,
+            has_own_time: dialect == Dialect::Sqlite,
+            gate: None,
+        };
+        catalog.begin_session().await?;
         catalog.give_tracking_ids().await?;
         catalog.delete_due_keys().await?;
         Ok(catalog)
@@ -122,6 +168,18 @@ impl Catalog {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Catalog {
         Catalog { quotas, ..self }
+    }
+
+    /// The same catalog, going by the clock of this process alone, also on a server of PostgreSQL; for whoever moves it.
+    #[must_use]
+    pub fn by_own_clock(self) -> Catalog {
+        Catalog { has_own_time: true, ..self }
+    }
+
+    /// The same catalog, deciding the order of a log that nodes share.
+    #[must_use]
+    pub fn with_shared_log(self) -> Catalog {
+        Catalog { orders_log: true, ..self }
     }
 
     /// The same catalog behind a gate; a simulated machine ends there.
@@ -180,9 +238,17 @@ impl Catalog {
         database::read(self.dialect, &self.readers.connections).await.map_err(failed)
     }
 
+    /// Begins a transaction that writes and that only the rows which it locks put in order with others.
+    pub(crate) async fn write_beside(&self) -> Result<Transaction<'static, Any>> {
+        self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
+        let connections =
+            Connections { writer: self.writer.clone(), readers: self.readers.connections.clone() };
+        database::write_beside(self.dialect, connections).await.map_err(failed)
+    }
+
     /// Commits a change of users, roles or policies.
     pub(crate) async fn commit_identity(&self, tx: Transaction<'static, Any>) -> Result<()> {
-        let committed = tx.commit().await.map_err(failed);
+        let committed = self.commit_change(tx, Changed::Identity).await;
         // Also after a failure, which may have come behind the commit.
         self.identity_generation.fetch_add(1, Ordering::AcqRel);
         committed

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt, unfold};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool, Database, Either, Error, Execute, Executor, SqlStr};
 use tokio::time::timeout;
 
@@ -98,6 +99,13 @@ impl<'c> Executor<'c> for &'c mut Statements<'static, Any> {
         'c: 'e,
     {
         Box::pin(within(self.dialect(), self.0.prepare_with(sql, parameters)))
+    }
+}
+
+impl Pool {
+    /// One connection, for statements that have to be run on the same.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Any>, Error> {
+        self.connections.acquire().await
     }
 }
 

@@ -98,10 +98,10 @@ impl Catalog {
         durable: impl Fn() -> Durable + Send,
     ) -> Result<Vec<PinnedDataset>> {
         let mut tx = self.write().await?;
-        let (durable, now_ms) = (durable(), self.now_ms());
+        let moment = self.moment(&mut tx, durable).await?;
         let mut pinned = Vec::new();
         for dataset in datasets(&mut tx, group).await? {
-            let snapshot = snapshot::take(&mut tx, &dataset, &self.sequencer, durable, now_ms).await?;
+            let snapshot = snapshot::take(&mut tx, &dataset, moment).await?;
             pinned.push(PinnedDataset { dataset, snapshot });
         }
         let log_from = pinned.iter().map(|one| one.snapshot.log_from).min();

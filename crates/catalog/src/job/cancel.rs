@@ -28,7 +28,8 @@ impl Catalog {
         if job.status == Status::CreatePending {
             end(&mut tx, arn, by, now_ms).await?;
         } else {
-            wish(&mut tx, arn, by, now_ms).await?;
+            let shared_now_ms = self.shared_now_ms(&mut tx).await?;
+            wish(&mut tx, arn, by, shared_now_ms).await?;
         }
         tx.commit().await.map_err(failed)
     }

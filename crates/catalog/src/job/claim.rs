@@ -5,6 +5,7 @@ use model::error::{Error, Result};
 use sqlx::Any;
 
 use super::{JobRow, Lease, Progress, dataset_update, read};
+use crate::change::{self, Changed};
 use crate::{Catalog, Transaction, failed};
 
 pub(crate) const TABLES: &str = "
@@ -17,11 +18,15 @@ impl Catalog {
     /// Datasets take turns: those with fewer jobs running come first, and of these the one whose last turn is longest ago.
     /// Imports of one dataset run one after the other, in order of creation; so do data deletion jobs of one group.
     /// A lease that ends later than any that is given now was given before the clock was set back, and does not count.
+    ///
+    /// # Errors
+    /// `InUse` when the session of this node has ended.
     pub async fn claim(&self, lease_ms: i64) -> Result<Option<(JobRow, Lease)>> {
-        let now_ms = self.now_ms();
         let mut tx = self.write().await?;
+        let now_ms = self.shared_now_ms(&mut tx).await?;
+        let node = self.live_session(&mut tx).await?;
         let row = sqlx::query(
-            "UPDATE job SET status = 'CREATE IN_PROGRESS', attempts = attempts + 1, fence = fence + 1,
+            "UPDATE job SET status = 'CREATE IN_PROGRESS', attempts = attempts + 1, fence = fence + 1, node = $3,
                  lease_until_ms = $1 + $2, updated_ms = max(updated_ms, $1), eta_s = NULL,
                  rows_done = CASE WHEN plan IS NULL THEN 0 ELSE rows_done END, 
                  bytes_done = CASE WHEN plan IS NULL THEN 0 ELSE bytes_done END
@@ -40,6 +45,7 @@ impl Catalog {
         )
         .bind(now_ms)
         .bind(lease_ms)
+        .bind(node)
         .fetch_optional(&mut *tx)
         .await
         .map_err(failed)?;
@@ -58,10 +64,11 @@ impl Catalog {
     /// `InUse` when the lease was lost: the worker stops.
     pub async fn renew(&self, lease: &Lease, lease_ms: i64, progress: Progress) -> Result<()> {
         let mut tx = self.write().await?;
+        let now_ms = self.shared_now_ms(&mut tx).await?;
         let done = sqlx::query(
             "UPDATE job SET lease_until_ms = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         )
-        .bind(self.now_ms() + lease_ms)
+        .bind(now_ms + lease_ms)
         .bind(lease.arn.as_str())
         .bind(lease.fence)
         .execute(&mut *tx)
@@ -75,22 +82,25 @@ impl Catalog {
     /// Gives a job back after a passing fault; it can be claimed again after `delay_ms`.
     pub async fn retry_later(&self, lease: &Lease, delay_ms: i64) -> Result<()> {
         let mut tx = self.write().await?;
+        let now_ms = self.shared_now_ms(&mut tx).await?;
         let query = sqlx::query(
-            "UPDATE job SET lease_until_ms = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
+            "UPDATE job SET lease_until_ms = $1, node = NULL WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         );
-        let query = query.bind(self.now_ms() + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
+        let query = query.bind(now_ms + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
         held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
+        change::note(&mut tx, Changed::Job).await?;
         tx.commit().await.map_err(failed)
     }
 
     /// Gives a job back that has to wait for others; to wait is no failure, so the attempt does not count.
     pub async fn wait_later(&self, lease: &Lease, delay_ms: i64) -> Result<()> {
         let mut tx = self.write().await?;
+        let now_ms = self.shared_now_ms(&mut tx).await?;
         let query = sqlx::query(
-            "UPDATE job SET lease_until_ms = $1, attempts = attempts - 1
+            "UPDATE job SET lease_until_ms = $1, node = NULL, attempts = attempts - 1
              WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         );
-        let query = query.bind(self.now_ms() + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
+        let query = query.bind(now_ms + delay_ms).bind(lease.arn.as_str()).bind(lease.fence);
         held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
         tx.commit().await.map_err(failed)
     }
@@ -101,19 +111,6 @@ impl Catalog {
         let mut tx = self.write().await?;
         end(&mut tx, lease, "CREATE FAILED", Some(reason), report, now_ms).await?;
         dataset_update::note_failure(&mut tx, &lease.arn, reason, now_ms).await?;
-        tx.commit().await.map_err(failed)
-    }
-
-    /// Frees the jobs of a process that is gone, and ends its attempts to write.
-    pub(crate) async fn release_all_leases(&self) -> Result<()> {
-        let mut tx = self.write().await?;
-        sqlx::query(
-            "UPDATE job SET lease_until_ms = 0, fence = fence + 1 WHERE status = 'CREATE IN_PROGRESS'",
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
-        sqlx::query("DELETE FROM attempt").execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
 }
@@ -157,6 +154,8 @@ pub(super) async fn end(
     .await
     .map_err(failed)?;
     held(done.rows_affected())?;
+    // Another one of its dataset may have waited for it.
+    change::note(tx, Changed::Job).await?;
     let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = $1").bind(lease.arn.as_str());
     query.execute(&mut **tx).await.map_err(failed).map(drop)
 }

@@ -11,7 +11,7 @@ use super::{
     within_open,
 };
 use crate::dataset::history;
-use crate::{Catalog, NewRun, RunRow, Transaction, failed, in_use, not_found, run, stored_arn};
+use crate::{Catalog, NewRun, RunRow, Transaction, failed, in_use, log_segment, not_found, run, stored_arn};
 
 /// What a data deletion job works on, fixed when it is first begun.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl Catalog {
     /// `InUse` when the lease was lost.
     pub async fn begin_deletion(&self, lease: &Lease) -> Result<u64> {
         let mut tx = self.write().await?;
-        let start = Start { sequence: self.sequencer.next() };
+        let start = Start { sequence: self.next_in(&mut tx).await? };
         let stored: Option<String> = sqlx::query_scalar(
             "UPDATE job SET snapshot = coalesce(snapshot, $1)
              WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS' RETURNING snapshot",
@@ -168,7 +168,10 @@ impl Catalog {
         }
         if deleted > 0 {
             // A number of its own, so that a snapshot comes either before or after it.
-            let sequence = self.sequencer.draw(1).unwrap_or_else(|| self.sequencer.next());
+            let sequence = match self.orders_log {
+                true => log_segment::draw(&mut tx, 1).await?,
+                false => self.sequencer.draw(1).unwrap_or_else(|| self.sequencer.next()),
+            };
             let query = sqlx::query("UPDATE dataset SET deleted_sequence = $1 WHERE id = $2");
             let query = query.bind(sequence.cast_signed()).bind(dataset_id);
             query.execute(&mut *tx).await.map_err(failed)?;
@@ -192,6 +195,9 @@ impl Catalog {
     ) -> Result<DeletionPlan> {
         let mut tx = self.write().await?;
         claim::not_cancelled(&mut tx, lease).await?;
+        if let Some(list) = &list {
+            run::check_attempt(&mut tx, &list.object).await?;
+        }
         unpin(&mut tx, lease).await?;
         forget_rejects(&mut tx, lease).await?;
         forget_analyses(&mut tx, lease).await?;

@@ -26,7 +26,8 @@ impl Catalog {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
-        let snapshot = snapshot::take(&mut tx, &dataset, &self.sequencer, durable(), now_ms).await?;
+        let moment = self.moment(&mut tx, durable).await?;
+        let snapshot = snapshot::take(&mut tx, &dataset, moment).await?;
         if let Some(since) = &new.request.since {
             check_kept(&mut tx, dataset.id, since, new.request.ingestion_mode).await?;
         }

@@ -6,7 +6,7 @@ use model::{Arn, ImportMode, Origin};
 
 use super::{ImportRequest, JobKind, Lease, NewJob, Progress, claim, insert, within_open};
 use crate::dataset::history;
-use crate::{Catalog, NewRun, failed, in_use, metric_attribution, not_found, run};
+use crate::{Catalog, NewRun, failed, in_use, log_segment, metric_attribution, not_found, run};
 
 impl Catalog {
     /// # Errors
@@ -65,10 +65,16 @@ impl Catalog {
     ) -> Result<()> {
         let records: u64 = runs.iter().map(|r| r.records).sum();
         loop {
-            self.sequencer.reserve(records).await?;
+            if !self.orders_log {
+                self.sequencer.reserve(records).await?;
+            }
             let mut tx = self.write().await?;
+            let first = match self.orders_log {
+                true => Some(log_segment::draw(&mut tx, records).await?),
+                false => self.sequencer.draw(records),
+            };
             // A burst of puts may have used up the reservation; then it is made again.
-            let Some(first) = self.sequencer.draw(records) else { continue };
+            let Some(first) = first else { continue };
             claim::not_cancelled(&mut tx, lease).await?;
             if mode == ImportMode::Full {
                 let query = sqlx::query(

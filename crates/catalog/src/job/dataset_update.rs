@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Any;
 
 use super::{JobKind, Lease, NewJob, claim, insert, text};
+use crate::change::{self, Changed};
 use crate::{Catalog, DatasetRow, Transaction, failed, in_use, not_found};
 
 /// What an update was asked to do.
@@ -49,7 +50,7 @@ impl Catalog {
         let query = sqlx::query("UPDATE dataset SET latest_update = $1 WHERE id = $2");
         query.bind(text(&update)?).bind(dataset.id).execute(&mut *tx).await.map_err(failed)?;
         insert(&mut tx, JobKind::Update, new, dataset.id, None, now_ms).await?;
-        tx.commit().await.map_err(failed)
+        self.commit_change(tx, Changed::Dataset).await
     }
 
     /// Notes beside the dataset that work on its update has begun.
@@ -143,7 +144,8 @@ async fn note(
     let failure_reason = reason.map(str::to_owned).or(update.failure_reason);
     let update = DatasetUpdate { status, failure_reason, updated_ms: now_ms, ..update };
     let query = sqlx::query("UPDATE dataset SET latest_update = $1 WHERE id = $2");
-    query.bind(text(&update)?).bind(dataset).execute(&mut **tx).await.map_err(failed).map(drop)
+    query.bind(text(&update)?).bind(dataset).execute(&mut **tx).await.map_err(failed)?;
+    change::note(tx, Changed::Dataset).await
 }
 
 /// Reads the note in a dataset's row.

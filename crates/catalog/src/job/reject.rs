@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row};
 
 use super::{Lease, claim};
-use crate::{Catalog, Transaction, failed, stored_arn};
+use crate::{Catalog, Transaction, failed, run, stored_arn};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS reject_report (
@@ -52,7 +52,7 @@ impl Catalog {
     /// Keeps what a job that is about to fail found wrong.
     ///
     /// # Errors
-    /// `InUse` when the lease was lost.
+    /// `InUse` when the lease was lost, or the attempt that wrote the rows that were left out has been ended.
     pub async fn keep_rejects(&self, lease: &Lease, dataset_id: i64, rejects: &Rejects) -> Result<()> {
         let mut tx = self.write().await?;
         let query = sqlx::query_scalar(
@@ -118,6 +118,7 @@ pub(super) async fn keep(
         .await
         .map_err(failed)?;
     for (part, file) in (0_i64..).zip(&rejects.files) {
+        run::check_attempt(tx, &file.object).await?;
         sqlx::query("INSERT INTO reject_file VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(job.as_str())
             .bind(part)

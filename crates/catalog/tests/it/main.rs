@@ -11,6 +11,8 @@ mod data_deletion_job;
 mod dataset_update;
 mod event;
 mod history;
+mod log_segment;
+mod node;
 pub mod place;
 mod put_count;
 mod reject;
@@ -61,6 +63,13 @@ impl Stage {
         let stage = Stage { place, clock, catalog, realm, dataset };
         stage.create_dataset().await.unwrap();
         stage
+    }
+
+    /// Stops the server and starts it again.
+    async fn restart(&self) -> Catalog {
+        self.catalog.end_session().await.unwrap();
+        self.catalog.close().await;
+        self.place.open(self.clock.clone()).await.unwrap()
     }
 
     async fn create_dataset(&self) -> model::Result<()> {
@@ -137,10 +146,20 @@ impl Stage {
         runs.into_iter().map(|row| row.run.object).collect()
     }
 
+    /// A run that an attempt of the object's name has written.
+    async fn written(&self, origin: Origin, object: &str) -> NewRun {
+        self.begin_attempt(object).await;
+        new_run(origin, object)
+    }
+
+    async fn begin_attempt(&self, attempt: &str) {
+        self.catalog.begin_attempt(attempt).await.unwrap();
+    }
+
     /// Claims the one import that waits and ends it with a run.
     async fn finish_import(&self, mode: ImportMode, object: &str) {
         let (job, lease) = self.catalog.claim(1000).await.unwrap().unwrap();
-        let runs = [new_run(Origin::Bulk, object)];
+        let runs = [self.written(Origin::Bulk, object).await];
         self.catalog
             .finish_import(&lease, job.dataset_id, mode, &runs, "{}", Progress::default())
             .await
@@ -182,7 +201,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     let (again, held) = stage.catalog.claim(1000).await.unwrap().unwrap();
     assert_eq!(again.arn, job.arn);
     let end = async |lease, object| {
-        let runs = [new_run(Origin::Bulk, object)];
+        let runs = [stage.written(Origin::Bulk, object).await];
         stage
             .catalog
             .finish_import(lease, job.dataset_id, ImportMode::Full, &runs, "{}", Progress::default())
@@ -201,8 +220,7 @@ async fn a_job_that_is_completing_goes_forward_after_a_restart() {
     stage.export("e", 0).await;
     let (_, lease) = stage.catalog.claim(1_000_000).await.unwrap().unwrap();
     stage.catalog.set_completing(&lease, "the plan", Progress::default()).await.unwrap();
-    stage.catalog.close().await;
-    let again = stage.place.open(stage.clock.clone()).await.unwrap();
+    let again = stage.restart().await;
     let (job, _) = again.claim(1000).await.unwrap().unwrap();
     assert_eq!(job.plan.as_deref(), Some("the plan"));
     assert_eq!(again.finish_export(&lease, "{}").await.unwrap_err().kind, ErrorKind::InUse);
