@@ -99,6 +99,22 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let folder = Folder::open(&settings.data_dir)?;
     settings.check_shared()?;
     let catalog = compose::open_catalog(settings, &folder, &clock).await?;
+    let started = start_on(settings, folder, catalog.clone(), clock).await;
+    // Whoever starts in its place need not wait until it is given up.
+    if started.is_err()
+        && let Err(cause) = catalog.end_session().await
+    {
+        tracing::warn!("the session of this node was not ended: {}", cause.chain());
+    }
+    started
+}
+
+async fn start_on(
+    settings: &Settings,
+    folder: Folder,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+) -> Result<Server> {
     let realm = realm(settings, &folder, &catalog).await?;
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
     let root = folder.root_key(given, &*clock)?;

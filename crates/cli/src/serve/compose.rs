@@ -126,6 +126,7 @@ pub async fn compose(
     let audit = settings.audit(folder.path());
     let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
     let (expelled, stopping) = (CancellationToken::new(), CancellationToken::new());
+    let ready = Arc::new(Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket));
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
             let is_secure = settings.tls.is_some();
@@ -136,7 +137,10 @@ pub async fn compose(
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
         audit: audit.clone(),
-        ready: Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket),
+        ready: Box::new(move || {
+            let ready = ready.clone();
+            Box::pin(async move { ready.reason().await })
+        }),
         client_timeout: settings.client_timeout,
     });
     access.embed(embedded(Arc::downgrade(&dispatch)));
