@@ -29,7 +29,7 @@ def binary():
 
 def bare_environment():
     """The environment without anything that steers an AWS client or the server."""
-    steering = re.compile(r"^(AWS_|LADE_(?!BIN$|RUST_SDK_FLOW$|TESTS_FAST$)|https?_proxy$|all_proxy$|no_proxy$)", re.I)
+    steering = re.compile(r"^(AWS_|LADE_(?!BIN$|CLUSTER_BIN$|RUST_SDK_FLOW$|TESTS_FAST$)|https?_proxy$|all_proxy$|no_proxy$)", re.I)
     return {name: value for name, value in os.environ.items() if not steering.match(name)}
 
 

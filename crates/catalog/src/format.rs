@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 31] = [
+const TABLES: [&str; 32] = [
     sequencer::TABLES,
     log_segment::TABLES,
     change::TABLES,
@@ -32,6 +32,7 @@ const TABLES: [&str; 31] = [
     job::claim::TABLES,
     job::reject::TABLES,
     job::event::TABLES,
+    job::task::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,

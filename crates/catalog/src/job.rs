@@ -12,6 +12,7 @@ pub(crate) mod event;
 mod list;
 pub(crate) mod reject;
 mod snapshot;
+pub(crate) mod task;
 mod upload;
 
 pub use analysis::{AnalysisRow, PinnedDataset};
@@ -22,6 +23,7 @@ pub use ended::EndedJob;
 pub use event::{Delivery, JobEvent};
 pub use list::JobFilter;
 pub use reject::{RejectFile, Rejects};
+pub use task::{TaskRow, TaskState, TasksDone};
 
 use model::error::{Error, Result};
 use model::export::{Asked, Since};

@@ -13,6 +13,7 @@ mod insights;
 mod job;
 mod nodes;
 mod records;
+mod scheduler;
 mod serve;
 mod settings;
 mod status;
@@ -38,6 +39,8 @@ struct CommandLine {
 enum Command {
     /// Run the server.
     Serve(Box<serve::Args>),
+    /// Run the scheduler that gives the tasks of jobs to executors on other machines.
+    Scheduler(scheduler::Args),
     /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
     Env(env::Args),
     /// Start a server on a scratch folder and show an import, live events and exports.
@@ -70,6 +73,7 @@ enum Command {
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(args) => serve::run(*args),
+        Command::Scheduler(args) => scheduler::run(args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),

@@ -99,6 +99,22 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let folder = Folder::open(&settings.data_dir)?;
     settings.check_shared()?;
     let catalog = compose::open_catalog(settings, &folder, &clock).await?;
+    let started = start_on(settings, folder, catalog.clone(), clock).await;
+    // Whoever starts in its place need not wait until it is given up.
+    if started.is_err()
+        && let Err(cause) = catalog.end_session().await
+    {
+        tracing::warn!("the session of this node was not ended: {}", cause.chain());
+    }
+    started
+}
+
+async fn start_on(
+    settings: &Settings,
+    folder: Folder,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+) -> Result<Server> {
     let realm = realm(settings, &folder, &catalog).await?;
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
     let root = folder.root_key(given, &*clock)?;
@@ -190,6 +206,26 @@ async fn serve(args: Args) -> Result<()> {
     if is_expelled { Err(Error::unavailable("other nodes have taken the catalog over")) } else { Ok(()) }
 }
 
+/// Cancelled by SIGTERM or SIGINT.
+///
+/// # Errors
+/// `Unavailable` when the system gives no signals.
+#[cfg(feature = "cluster")]
+pub fn told_to_stop() -> Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).unavailable(|| "wait for signals".to_owned())?;
+    let mut interrupt = signal(SignalKind::interrupt()).unavailable(|| "wait for signals".to_owned())?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}
+
 // A reader that has gone away is no reason to stop serving.
 fn greet(server: &Server) {
     use std::io::Write;
@@ -238,7 +274,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 // LADE_LOG takes the directives of `tracing`, such as `debug` or `info,lade=trace`; LADE_LOG_FORMAT=json is for machines.
-fn log() {
+pub fn log() {
     let filter = variable("LADE_LOG").and_then(|text| text.parse::<tracing_subscriber::EnvFilter>().ok());
     let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=off"));
     // A line that can't be written is lost: to say so on standard error would panic, as that is what can't be written to.

@@ -1,6 +1,7 @@
 //! The settings of a server: a TOML file, then the environment (`LADE_…`), then flags; the last one given holds.
 
 mod given;
+mod machines;
 mod memory;
 pub mod objects;
 mod services;
@@ -15,6 +16,7 @@ use model::error::{Context, Result};
 use model::{Error, Quotas};
 
 pub use self::given::{Given, Secret};
+pub use self::machines::{Engine, NO_CLUSTER, listen_in_private};
 use self::objects::ObjectsSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
@@ -50,6 +52,9 @@ pub struct Settings {
     pub rejects_told_max: usize,
     pub job_attempts_max: i64,
     pub file_size_max_bytes: u64,
+    pub import_task_bytes: u64,
+    /// Whether this process does tasks of jobs, in place of whole ones.
+    pub cuts_jobs: bool,
     pub flush_after_s: u64,
     pub flush_size_bytes: u64,
     pub log_size_bytes: u64,
@@ -61,6 +66,7 @@ pub struct Settings {
     /// `None`: as many as the process may open files for.
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
+    pub engine: Engine,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
@@ -122,6 +128,7 @@ impl Given {
         let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
         let objects = given.objects()?;
+        let engine = given.engine()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -134,6 +141,7 @@ impl Given {
                 given.listen.as_deref().unwrap_or("127.0.0.1:8080"),
                 tls.is_some() || given.allow_plain_http == Some(true),
             )?,
+            engine,
             tls,
             region: given.region,
             account_id: given.account_id,
@@ -146,6 +154,8 @@ impl Given {
             rejects_told_max: given.rejects_told_max.unwrap_or(1000),
             job_attempts_max: given.job_attempts_max.unwrap_or(720).into(),
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
+            import_task_bytes: given.import_task_size.map_or(256 << 20, |size| size.bytes),
+            cuts_jobs: given.cut_jobs == Some(true),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
             log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),
@@ -307,11 +317,15 @@ fn read(file: &Path) -> Result<Given> {
     toml::from_str(&text).map_err(wrong)
 }
 
-fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
+fn address(text: &str) -> Result<SocketAddr> {
     let wrong = || {
         Error::invalid(format!("the setting listen must be HOST:PORT, such as 127.0.0.1:8080, and is {text}"))
     };
-    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)?;
+    text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)
+}
+
+fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
+    let address = address(text)?;
     if !address.ip().is_loopback() && !is_open {
         return Err(Error::invalid(format!(
             "{address} can be reached from other machines, and what is sent there would not be encrypted: \

@@ -4,16 +4,22 @@ use model::Arn;
 use model::error::Result;
 use sqlx::Row;
 
-use super::Lease;
+use super::{Lease, claim};
 use crate::{Catalog, failed};
 
 impl Catalog {
     /// Writes down an upload that the job has begun.
+    ///
+    /// # Errors
+    /// `InUse` when the lease was lost, or the job is completing already: nobody would give the upload up.
     pub async fn record_upload(&self, lease: &Lease, key: &str, upload_id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("INSERT INTO upload VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
-        let query = query.bind(lease.arn.as_str()).bind(key).bind(upload_id);
-        query.execute(&mut *tx).await.map_err(failed)?;
+        let query = sqlx::query(
+            "INSERT INTO upload (job_arn, object_key, upload_id) SELECT arn, $1, $2 FROM job
+             WHERE arn = $3 AND fence = $4 AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
+        );
+        let query = query.bind(key).bind(upload_id).bind(lease.arn.as_str()).bind(lease.fence);
+        claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
         tx.commit().await.map_err(failed)
     }
 

@@ -126,6 +126,7 @@ pub async fn compose(
     let audit = settings.audit(folder.path());
     let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
     let (expelled, stopping) = (CancellationToken::new(), CancellationToken::new());
+    let ready = Arc::new(Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket));
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
             let is_secure = settings.tls.is_some();
@@ -136,7 +137,10 @@ pub async fn compose(
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
         audit: audit.clone(),
-        ready: Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket),
+        ready: Box::new(move || {
+            let ready = ready.clone();
+            Box::pin(async move { ready.reason().await })
+        }),
         client_timeout: settings.client_timeout,
     });
     access.embed(embedded(Arc::downgrade(&dispatch)));
@@ -148,7 +152,7 @@ pub async fn compose(
     });
     // Before any job changes its state.
     let telling = tell(settings, &catalog, &clock, realm).await?;
-    let parts = jobs::Parts {
+    let mut parts = jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
         log: log.clone(),
@@ -158,14 +162,26 @@ pub async fn compose(
         dataset_changed: Arc::new(move || door.forget_datasets()),
         flushing: Arc::default(),
         scratch,
+        runner: None,
+        name: process_name(),
         settings: job_settings(settings),
     };
+    if settings.cuts_jobs {
+        parts.runner = Some(Arc::new(jobs::Here::new(&parts)));
+    }
     api.set_user_reader(user_reader(Arc::new(parts.clone())));
     api.set_record_reader(record_reader(Arc::new(parts.clone())));
     let jobs = Some(Jobs::start(parts));
     let stop = CancellationToken::new();
     let counting = (stop.clone(), tokio::spawn(counting::run(api.clone(), stop)));
     Ok(House { dispatch, audit, catalog, log, jobs, api, telling, expelled, stopping, node, counting })
+}
+
+// What tells processes apart that do tasks of the same jobs.
+fn process_name() -> Arc<str> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "lade" } else { host.trim() };
+    format!("{host}:{}", std::process::id()).into()
 }
 
 fn user_reader(parts: Arc<jobs::Parts>) -> ReadUser {
@@ -378,6 +394,7 @@ fn job_settings(settings: &Settings) -> jobs::Settings {
         job_memory_bytes: bytes(settings.job_memory_bytes),
         jobs_memory_bytes: bytes(settings.jobs_memory_bytes),
         rejects_told_max: settings.rejects_told_max,
+        import_task_bytes: settings.import_task_bytes,
         file_size_bytes_max: settings.file_size_max_bytes,
         flush_after_s: settings.flush_after_s,
         flush_size_bytes: settings.flush_size_bytes,

@@ -28,7 +28,6 @@ use super::answer::{AnswerBody, BodyFailure, whole};
 use super::audit::{Audit, Called};
 use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
-use super::ready::Ready;
 use super::unsigned;
 
 /// The most that a request's target and headers may hold together.
@@ -37,6 +36,9 @@ const SERVED: [&str; 5] = ["personalize", "s3", "iam", "sts", "kms"];
 
 /// A future that a door answers with.
 pub type Answering<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
+
+/// The one word that says why the server can't do what it is asked; `None` when it can.
+pub type AskReady = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<&'static str>> + Send>> + Send + Sync>;
 
 /// A call of a door that reads bodies whole.
 pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
@@ -88,7 +90,7 @@ pub struct Dispatch {
     pub audit: Option<Arc<Audit>>,
     /// For how long a client may keep the server waiting for a body.
     pub client_timeout: Duration,
-    pub ready: Ready,
+    pub ready: AskReady,
 }
 
 /// How a request ended.
@@ -223,7 +225,7 @@ impl Dispatch {
             return (self.doors.console)(Request::from_parts(parts, body)).await;
         }
         if unsigned::asks_ready(&parts) {
-            return whole(unsigned::ready(self.ready.reason().await));
+            return whole(unsigned::ready((self.ready)().await));
         }
         whole(unsigned::answer(&parts, id))
     }

@@ -27,20 +27,14 @@ pub struct Node {
     pub expelled: CancellationToken,
 }
 
-/// Tells the others who this node is; one that can't work beside them ends its session.
+/// Tells the others who this node is.
 ///
 /// # Errors
-/// `InUse` when it can't.
+/// `InUse` when it can't work beside them.
 pub async fn introduce(catalog: &Catalog, url: &str, objects: &str) -> Result<()> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let (url, version) = (url.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let done = catalog.introduce(About { name, url, version, objects: objects.to_owned() }).await;
-    if done.is_err()
-        && let Err(cause) = catalog.end_session().await
-    {
-        warn!(error = %cause.chain(), "the session of this node was not ended");
-    }
-    done
+    catalog.introduce(About { name, url, version, objects: objects.to_owned() }).await
 }
 
 impl Node {
@@ -97,7 +91,7 @@ impl Node {
 
     async fn follow(&self, stop: &CancellationToken) {
         let (mut known, mut is_failing) = (Changes::default(), false);
-        while let Some(looked) = stop.run_until_cancelled(timeout(ANSWER_MAX, self.look(&known))).await {
+        while let Some(looked) = stop.run_until_cancelled(timeout(ANSWER_MAX, self.look(known))).await {
             match looked {
                 Ok(Ok(changes)) => (known, is_failing) = (changes, false),
                 Ok(Err(cause)) if !is_failing => {
@@ -110,7 +104,7 @@ impl Node {
         }
     }
 
-    async fn look(&self, known: &Changes) -> Result<Changes> {
+    async fn look(&self, known: Changes) -> Result<Changes> {
         let changes = self.catalog.changes().await?;
         self.access.follow(changes).await?;
         if changes.dataset != known.dataset {

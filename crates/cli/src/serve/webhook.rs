@@ -24,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// For so long a node sends that was found to be the one.
 const DUTY_MS: i64 = 5_000;
+/// And for so long, which is long enough for one that is being sent, no other one begins.
+const DUTY_LIFE_MS: i64 = 20_000;
 const RETRY_MS_MAX: i64 = 300_000;
 /// Until here an event is sent again and again.
 const GIVE_UP_AFTER_MS: i64 = 24 * 3_600_000;
@@ -73,7 +75,7 @@ impl Webhook {
         if (until_ms.saturating_sub(DUTY_MS)..*until_ms).contains(&now_ms) {
             return Ok(true);
         }
-        let is_mine = self.catalog.take_duty("webhook", 2 * DUTY_MS + ANSWER_MAX.as_millis() as i64).await?;
+        let is_mine = self.catalog.take_duty("webhook", DUTY_LIFE_MS).await?;
         if is_mine {
             *until_ms = now_ms + DUTY_MS;
         }

@@ -52,6 +52,15 @@ pub struct Given {
     #[arg(long, env = "LADE_FILE_SIZE_MAX", value_name = "SIZE")]
     pub file_size_max: Option<Size>,
 
+    /// Size of what one task reads of an import that is cut into tasks [default: 256MiB]
+    #[arg(long, env = "LADE_IMPORT_TASK_SIZE", value_name = "SIZE")]
+    pub import_task_size: Option<Size>,
+
+    /// Cut jobs into tasks where this process does all of them, too: to try out what several machines do
+    #[arg(long, env = "LADE_CUT_JOBS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub cut_jobs: Option<bool>,
+
     /// Seconds after which records put one by one move from the log into sorted runs [default: 300]
     #[arg(long, env = "LADE_FLUSH_AFTER_S", value_name = "SECONDS")]
     pub flush_after_s: Option<u64>,
@@ -119,6 +128,14 @@ pub struct Given {
     #[arg(long, env = "LADE_ALLOW_PLAIN_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
         value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_plain_http: Option<bool>,
+
+    /// Where the tasks of jobs run: local, or ballista for the executors of a scheduler [default: local]
+    #[arg(long, env = "LADE_ENGINE", value_name = "local|ballista")]
+    pub engine: Option<String>,
+
+    /// Address of the scheduler that has executors
+    #[arg(long, env = "LADE_SCHEDULER", value_name = "HOST:PORT")]
+    pub scheduler: Option<String>,
 
     /// Address of the S3 that jobs use in place of the embedded one, such as https://s3.example.com
     #[arg(long, env = "LADE_S3_ENDPOINT", value_name = "URL")]
@@ -237,6 +254,8 @@ impl Given {
             rejects_told_max: self.rejects_told_max.or(below.rejects_told_max),
             job_attempts_max: self.job_attempts_max.or(below.job_attempts_max),
             file_size_max: self.file_size_max.or(below.file_size_max),
+            import_task_size: self.import_task_size.or(below.import_task_size),
+            cut_jobs: self.cut_jobs.or(below.cut_jobs),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
             flush_size: self.flush_size.or(below.flush_size),
             log_size: self.log_size.or(below.log_size),
@@ -254,6 +273,8 @@ impl Given {
             tls_key: self.tls_key.or(below.tls_key),
             tls_ca: self.tls_ca.or(below.tls_ca),
             allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
+            engine: self.engine.or(below.engine),
+            scheduler: self.scheduler.or(below.scheduler),
             s3_endpoint: self.s3_endpoint.or(below.s3_endpoint),
             s3_region: self.s3_region.or(below.s3_region),
             sts_endpoint: self.sts_endpoint.or(below.sts_endpoint),

@@ -102,3 +102,28 @@ fn a_secret_is_never_shown() {
     let settings = settle(file, Given::default()).unwrap();
     assert!(!format!("{settings:?}").contains("canary"));
 }
+
+#[test]
+fn tasks_run_here_unless_a_scheduler_is_given() {
+    let engine = |text: &str| settle(&format!("{text}\ndata_dir = '/data'"), Given::default());
+    assert_eq!(engine("").unwrap().engine, Engine::Local);
+    assert!(text(engine("engine = 'spark'")).contains("engine must be local or ballista"));
+    let asked = engine("engine = 'ballista'\nscheduler = 'node-1:8081'");
+    if cfg!(feature = "cluster") {
+        assert_eq!(asked.unwrap().engine, Engine::Ballista { scheduler: "node-1:8081".into() });
+        for wrong in ["", "scheduler = 'node-1'", "scheduler = 'http://node-1:1'", "scheduler = ':1'"] {
+            let refused = text(engine(&format!("engine = 'ballista'\n{wrong}")));
+            assert!(refused.contains("needs the setting scheduler"), "{refused}");
+        }
+    } else {
+        assert!(text(asked).contains("cargo build --release --features cluster"));
+    }
+}
+
+#[test]
+fn schedulers_and_executors_listen_beyond_this_machine_only_when_told() {
+    assert!(listen_in_private("127.0.0.1:8081", false).is_ok());
+    assert!(listen_in_private("0.0.0.0:8081", true).is_ok());
+    let refused = listen_in_private("0.0.0.0:8081", false).unwrap_err();
+    assert!(refused.message().contains("on a private network, say --allow-plain-http"));
+}
