@@ -160,7 +160,9 @@ impl Story {
             Ok(read)
         })
         .await
-        .inspect_err(|cause| assert_eq!(cause.kind, ErrorKind::Unavailable, "{}", cause.chain()))
+        .inspect_err(|cause: &model::Error| {
+            assert_eq!(cause.kind, ErrorKind::Unavailable, "{}", cause.chain())
+        })
     }
 
     async fn clear(&self) {
