@@ -10,9 +10,9 @@ from support.server import Server
 from support.workshop import Workshop, unique
 
 ITEMS = "ITEM_ID:string TEXT:string? PRICE:float?"
-INTERACTIONS = "USER_ID:string ITEM_ID:string TIMESTAMP:long EVENT_TYPE:string?"
+INTERACTIONS = "USER_ID:string ITEM_ID:string TIMESTAMP:long EVENT_TYPE:string"
 # Some of them are cut within quotes.
-TASK_SIZE = "12000"
+TASK_SIZE = "30000"
 OPTIONS = [
     {"lade:columns": "ITEM_ID TEXT _SEQ _ORIGIN"},
     {"lade:format": "jsonl", "lade:compression": "gzip", "lade:hash": "sha256"},
@@ -122,8 +122,8 @@ def test_imports_and_exports_by_tasks_are_those_of_the_whole(servers):
 
 def test_interactions_by_tasks_are_those_of_the_whole(servers):
     luck = random.Random(5)
-    lines = [f"u{luck.randrange(40)},i{luck.randrange(9)},{luck.randrange(10**9)},{luck.choice(['', 'Watch'])}"
-             for _ in range(900)]
+    lines = [f"u{luck.randrange(40)},i{luck.randrange(9)},{luck.randrange(10**9)},{luck.choice(['Click', 'Watch'])}"
+             for _ in range(2500)]
     text = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE\n" + "\n".join(lines + lines[:100])
     datasets = [workshop.make_group(interactions=INTERACTIONS).interactions for workshop in servers]
     (_, whole), (_, cut) = (
