@@ -14,8 +14,10 @@ pub fn run(tools: &Tools, report: &mut Report) {
 ///
 /// Comes before the suites' own build, which puts the server without the feature back in its place.
 pub fn cluster(tools: &Tools, report: &mut Report) {
-    let with = ["--release", "--locked", "-p", "lade", "-p", "cluster", "--features", "lade/cluster"];
-    let cargo = |first: &str, rest: &[&str]| tools.cargo(&[&[first], &with[..], rest].concat());
+    let with = ["--release", "--locked", "--config", "xtask/cluster.toml"];
+    let what = ["-p", "lade", "-p", "cluster", "--features", "lade/cluster"];
+    let cargo =
+        |first: &str, rest: &[&str]| tools.cargo(&[&[first][..], &with[..], &what[..], rest].concat());
     report.part("cluster: build", |_| {
         tools::run(&mut cargo("build", &["--bin", "lade"]), |_| {})
             && tools::copy(&tools.lade(), &tools.lade_cluster())

@@ -16,15 +16,18 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio_util::sync::CancellationToken;
 
 use crate::Work;
 use crate::rows::{self, Done};
 
-/// Who works: an executor has it, a client and a scheduler only pass plans on.
+/// Who does a task: an executor has it, a client and a scheduler only pass plans on.
 #[derive(Clone)]
 pub struct Worker {
     pub executor: String,
     pub work: Work,
+    /// Ends the work: Ballista drives plans by tasks of its own, which go on when whoever waits for them is dropped.
+    pub gone: CancellationToken,
 }
 
 /// Rows of tasks in, rows of results out, partition by partition.
@@ -97,7 +100,9 @@ impl ExecutionPlan for TaskExec {
         let results = tasks.try_flatten().and_then(move |(number, task)| {
             let worker = worker.clone();
             async move {
-                let result = (worker.work)(task).await;
+                let result = worker.gone.run_until_cancelled((worker.work)(task)).await;
+                let result =
+                    result.ok_or_else(|| DataFusionError::Execution("the task was dropped".into()))?;
                 Ok(rows::done(&Done { number, executor: worker.executor, result })?)
             }
         });

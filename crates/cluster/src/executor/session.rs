@@ -26,8 +26,6 @@ use tracing::debug;
 use super::ExecutorSettings;
 use super::task::Bench;
 use crate::about::ANSWER_MAX;
-use crate::codec::TaskCodec;
-use crate::exec::Worker;
 use crate::{MESSAGE_SIZE_MAX, Work};
 
 /// How long an executor with room for tasks waits before it asks again, and one without.
@@ -68,15 +66,14 @@ impl Session {
         executor_timeout: Duration,
     ) -> Result<Session> {
         let id = settings.clock.hex(16);
-        let worker = Worker { executor: id.clone(), work };
         Ok(Session {
             scheduler: connect(&settings.scheduler).await?,
             registration: registration(settings, &id, port),
             tasks_concurrent: settings.tasks_concurrent,
             bench: Bench {
                 executor: id,
+                work,
                 work_dir: settings.work_dir.clone(),
-                codec: Arc::new(TaskCodec::new(Some(worker))),
                 runtime: Arc::new(RuntimeEnv::default()),
             },
             // (two seconds) the scheduler counts whole ones.

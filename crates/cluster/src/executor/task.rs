@@ -18,23 +18,30 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
 
+use crate::Work;
 use crate::codec::TaskCodec;
+use crate::exec::Worker;
 
 /// What tasks of one session share.
 #[derive(Clone)]
 pub struct Bench {
     pub executor: String,
+    pub work: Work,
     pub work_dir: PathBuf,
-    pub codec: Arc<TaskCodec>,
     pub runtime: Arc<RuntimeEnv>,
 }
 
 impl Bench {
-    /// Does a task; what went wrong, a panic too, is in the status.
+    /// Does a task; what went wrong, a panic too, is in the status. Dropped, it ends the work.
     pub async fn run(self, task: TaskDefinition) -> TaskStatus {
         let start_exec_time = now_ms();
-        let outcome = AssertUnwindSafe(self.execute(&task)).catch_unwind().await;
+        let gone = CancellationToken::new();
+        let worker = Worker { executor: self.executor.clone(), work: self.work.clone(), gone: gone.clone() };
+        let _gone = gone.drop_guard();
+        let codec = TaskCodec::new(Some(worker));
+        let outcome = AssertUnwindSafe(self.execute(&task, &codec)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Err(BallistaError::Internal("a task panicked".into())));
         let status = match outcome {
             Ok(partitions) => task_status::Status::Successful(SuccessfulTask {
@@ -57,10 +64,10 @@ impl Bench {
         }
     }
 
-    async fn execute(&self, task: &TaskDefinition) -> Result<Vec<ShuffleWritePartition>> {
+    async fn execute(&self, task: &TaskDefinition, codec: &TaskCodec) -> Result<Vec<ShuffleWritePartition>> {
         let context = Arc::new(self.context(task));
         let plan = PhysicalPlanNode::try_decode(&task.plan)?;
-        let plan = plan.try_into_physical_plan(&context, self.codec.as_ref())?;
+        let plan = plan.try_into_physical_plan(&context, codec)?;
         let stage = DefaultExecutionEngine::new().create_query_stage_exec(
             task.job_id.clone().into(),
             task.stage_id as usize,
