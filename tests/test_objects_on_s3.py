@@ -110,7 +110,8 @@ def test_what_lies_in_a_bucket_is_what_would_lie_in_the_folder(serve, store, tmp
     assert {mode: bodies(again.export(items, mode)) for mode in MODES} == found[0]
     again.personalize.delete_dataset(datasetArn=items)
     settled(lambda: runs(store, "same") == [])
-    assert store.keys("same/") == ["same/owner"] and store.uploads("same/") == []
+    left = [key for key in store.keys("same/") if not key.startswith("same/log/")]
+    assert left == ["same/owner"] and store.uploads("same/") == []
 
 
 def test_the_cache_is_never_larger_than_it_may_be(serve, store):
