@@ -78,6 +78,9 @@ fn suite(tools: &Tools, python: &Path, fast: bool) -> Command {
     }
     command.arg("tests").current_dir(&tools.root);
     command.env("LADE_BIN", tools.lade()).env("LADE_RUST_SDK_FLOW", tools.rust_sdk_flow());
+    // Without one, the tests of more than one machine say that they are left out.
+    let cluster = tools.lade_cluster();
+    command.env("LADE_CLUSTER_BIN", if fast { Path::new("") } else { &cluster });
     command.env("LADE_JS", javascript::folder(tools)).env("LADE_TESTS_FAST", if fast { "1" } else { "" });
     command
 }

@@ -10,6 +10,23 @@ pub fn run(tools: &Tools, report: &mut Report) {
     report.part("cargo test", |count| tools::run(&mut tools.cargo(&test), |line| count.cargo_line(line)));
 }
 
+/// Tests what only the feature `cluster` brings, and keeps a server that has it for the suites.
+///
+/// Comes before the suites' own build, which puts the server without the feature back in its place.
+pub fn cluster(tools: &Tools, report: &mut Report) {
+    let with = ["--release", "--locked", "--config", "xtask/cluster.toml"];
+    let what = ["-p", "lade", "-p", "cluster", "--features", "lade/cluster"];
+    let cargo =
+        |first: &str, rest: &[&str]| tools.cargo(&[&[first][..], &with[..], &what[..], rest].concat());
+    report.part("cluster: build", |_| {
+        tools::run(&mut cargo("build", &["--bin", "lade"]), |_| {})
+            && tools::copy(&tools.lade(), &tools.lade_cluster())
+    });
+    report.part("cluster: cargo test", |count| {
+        tools::run(&mut cargo("test", &["--lib", "--test", "tasks"]), |line| count.cargo_line(line))
+    });
+}
+
 /// Builds the server and the Rust SDK flow, which the other parts start.
 pub fn build_what_suites_start(tools: &Tools, report: &mut Report) {
     report.part("build", |_| build(tools));

@@ -11,7 +11,9 @@ mod export;
 mod import;
 mod insights;
 mod job;
+mod nodes;
 mod records;
+mod scheduler;
 mod serve;
 mod settings;
 mod status;
@@ -37,6 +39,8 @@ struct CommandLine {
 enum Command {
     /// Run the server.
     Serve(Box<serve::Args>),
+    /// Run the scheduler that gives the tasks of jobs to executors on other machines.
+    Scheduler(scheduler::Args),
     /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
     Env(env::Args),
     /// Start a server on a scratch folder and show an import, live events and exports.
@@ -55,6 +59,8 @@ enum Command {
     Records(records::Args),
     /// Analyze the data of a dataset group and tell what to mend.
     Insights(insights::Args),
+    /// Show the servers that work on one catalog.
+    Nodes(nodes::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -67,6 +73,7 @@ enum Command {
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(args) => serve::run(*args),
+        Command::Scheduler(args) => scheduler::run(args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
@@ -76,6 +83,7 @@ fn main() -> ExitCode {
         Command::Datasets(args) => datasets::run(&args),
         Command::Records(args) => records::run(&args),
         Command::Insights(args) => insights::run(&args),
+        Command::Nodes(args) => nodes::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),

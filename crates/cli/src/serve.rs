@@ -10,7 +10,11 @@ mod counting;
 mod dispatch;
 pub mod folder;
 mod front;
+mod log;
+mod node;
+mod objects;
 mod patience;
+mod ready;
 mod slots;
 pub mod tls;
 mod unsigned;
@@ -23,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::RootKey;
+use catalog::Catalog;
 use model::clock::SystemClock;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
@@ -92,7 +97,25 @@ pub struct Server {
 pub async fn start(settings: &Settings) -> Result<Server> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = Folder::open(&settings.data_dir)?;
-    let realm = folder.realm(settings.region.as_deref(), settings.account_id.as_deref())?;
+    settings.check_shared()?;
+    let catalog = compose::open_catalog(settings, &folder, &clock).await?;
+    let started = start_on(settings, folder, catalog.clone(), clock).await;
+    // Whoever starts in its place need not wait until it is given up.
+    if started.is_err()
+        && let Err(cause) = catalog.end_session().await
+    {
+        tracing::warn!("the session of this node was not ended: {}", cause.chain());
+    }
+    started
+}
+
+async fn start_on(
+    settings: &Settings,
+    folder: Folder,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+) -> Result<Server> {
+    let realm = realm(settings, &folder, &catalog).await?;
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
     let root = folder.root_key(given, &*clock)?;
     let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
@@ -100,7 +123,7 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
     // Jobs take a shorter way than this address, on which nothing needs to be encrypted.
     let url = format!("http://{}", reachable(address));
-    let house = compose::compose(settings, &folder, &realm, &root, &url, clock).await?;
+    let house = compose::compose(settings, &folder, catalog, (&realm, &root, &url), clock).await?;
     let stopping = CancellationToken::new();
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(stopping.clone()));
@@ -118,7 +141,22 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     Ok(Server { address, root, realm, folder, house, stopping, accepting, tls })
 }
 
+// What the catalog says holds for a new data folder too.
+async fn realm(settings: &Settings, folder: &Folder, catalog: &Catalog) -> Result<Realm> {
+    let known = catalog.realm().await?;
+    let region = settings.region.as_deref().or(known.as_ref().map(|known| known.region.as_str()));
+    let account = settings.account_id.as_deref().or(known.as_ref().map(|known| known.account.as_str()));
+    let realm = folder.realm(region, account)?;
+    catalog.settle_realm(&realm).await?;
+    Ok(realm)
+}
+
 impl Server {
+    /// Cancelled when the server can't go on beside others that share its catalog.
+    fn expelled(&self) -> &CancellationToken {
+        &self.house.expelled
+    }
+
     /// Where clients on this machine find the server, `http://HOST:PORT` or `https://HOST:PORT`.
     pub fn url(&self) -> String {
         folder::url(self.tls.is_some(), reachable(self.address))
@@ -155,15 +193,37 @@ async fn serve(args: Args) -> Result<()> {
     greet(&server);
     loop {
         tokio::select! {
+            () = server.expelled().cancelled() => break,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => server.reload(),
         }
     }
     info!("stopping: requests that were accepted are finished first");
+    let is_expelled = server.expelled().is_cancelled();
     server.stop().await;
     info!("stopped");
-    Ok(())
+    if is_expelled { Err(Error::unavailable("other nodes have taken the catalog over")) } else { Ok(()) }
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+///
+/// # Errors
+/// `Unavailable` when the system gives no signals.
+#[cfg(feature = "cluster")]
+pub fn told_to_stop() -> Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).unavailable(|| "wait for signals".to_owned())?;
+    let mut interrupt = signal(SignalKind::interrupt()).unavailable(|| "wait for signals".to_owned())?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
 }
 
 // A reader that has gone away is no reason to stop serving.
@@ -214,7 +274,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 // LADE_LOG takes the directives of `tracing`, such as `debug` or `info,lade=trace`; LADE_LOG_FORMAT=json is for machines.
-fn log() {
+pub fn log() {
     let filter = variable("LADE_LOG").and_then(|text| text.parse::<tracing_subscriber::EnvFilter>().ok());
     let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=off"));
     // A line that can't be written is lost: to say so on standard error would panic, as that is what can't be written to.

@@ -1,7 +1,9 @@
 //! The settings of a server: a TOML file, then the environment (`LADE_…`), then flags; the last one given holds.
 
 mod given;
+mod machines;
 mod memory;
+pub mod objects;
 mod services;
 pub mod size;
 
@@ -14,6 +16,8 @@ use model::error::{Context, Result};
 use model::{Error, Quotas};
 
 pub use self::given::{Given, Secret};
+pub use self::machines::{Engine, NO_CLUSTER, listen_in_private};
+use self::objects::ObjectsSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
 use crate::serve::webhook::TargetUrl;
@@ -36,6 +40,10 @@ pub struct Settings {
     pub region: Option<String>,
     /// `None`: as at the first start.
     pub account_id: Option<String>,
+    /// The address of a database of PostgreSQL; `None`: a file in the data folder.
+    pub catalog: Option<Secret>,
+    /// `None`: in the data folder.
+    pub master_key_file: Option<PathBuf>,
     /// `None`: a pair made at the first start.
     pub root_key: Option<(String, Secret)>,
     pub job_memory_bytes: u64,
@@ -51,12 +59,14 @@ pub struct Settings {
     pub flush_size_bytes: u64,
     pub log_size_bytes: u64,
     pub put_queue_bytes: u64,
+    pub log_group: Duration,
     /// A file, or `off`; `None`: in the data folder.
     pub audit_log: Option<PathBuf>,
     pub audit_log_size_max_bytes: u64,
     /// `None`: as many as the process may open files for.
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
+    pub engine: Engine,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
@@ -68,9 +78,33 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// With an empty region where the server's own holds.
     pub services: ServiceSettings,
+    /// `None`: in the data folder.
+    pub objects: Option<ObjectsSettings>,
 }
 
 impl Settings {
+    /// Checks that what all nodes on a catalog need is given.
+    ///
+    /// # Errors
+    /// `Invalid` with what to set.
+    pub fn check_shared(&self) -> Result<()> {
+        if self.catalog.is_none() {
+            return Ok(());
+        }
+        let missing = match (&self.root_key, &self.master_key_file) {
+            (None, _) => {
+                "the root key must be the same on all nodes of a catalog in PostgreSQL: set root_access_key_id and \
+                 root_secret_access_key, or LADE_ROOT_ACCESS_KEY_ID and LADE_ROOT_SECRET_ACCESS_KEY"
+            }
+            (_, None) => {
+                "the master key must be the same on all nodes of a catalog in PostgreSQL: set master_key_file, or \
+                 LADE_MASTER_KEY_FILE, to a file of 32 random bytes, made once with head -c 32 /dev/urandom"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(missing))
+    }
+
     /// Where the audit log of the server on a data folder goes; `None` when there is none.
     pub fn audit(&self, data_dir: &Path) -> Option<AuditSettings> {
         let path = self.audit_log.clone().unwrap_or_else(|| data_dir.join("audit.log"));
@@ -93,6 +127,8 @@ impl Given {
         let root_key = given.root_key()?;
         let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
+        let objects = given.objects()?;
+        let engine = given.engine()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -105,9 +141,12 @@ impl Given {
                 given.listen.as_deref().unwrap_or("127.0.0.1:8080"),
                 tls.is_some() || given.allow_plain_http == Some(true),
             )?,
+            engine,
             tls,
             region: given.region,
             account_id: given.account_id,
+            catalog: given.catalog.filter(|place| place.0 != "sqlite"),
+            master_key_file: given.master_key_file,
             root_key,
             job_memory_bytes,
             jobs_memory_bytes,
@@ -121,6 +160,7 @@ impl Given {
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
             log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),
             put_queue_bytes: given.put_queue.map_or(32 << 20, |size| size.bytes),
+            log_group: Duration::from_millis(given.log_group_ms.unwrap_or(100)),
             audit_log: given.audit_log,
             audit_log_size_max_bytes: given.audit_log_size_max.map_or(128 << 20, |size| size.bytes),
             connections_max: given.connections_max,
@@ -131,6 +171,7 @@ impl Given {
             webhook,
             cors_origins: given.cors_origins.unwrap_or_default(),
             services,
+            objects,
         })
     }
 
@@ -146,10 +187,19 @@ impl Given {
             Given { s3_region: Some(r), .. } if !is_region(r) => {
                 wrong("s3_region", "a name such as us-east-1")
             }
+            Given { objects_region: Some(r), .. } if !is_region(r) => {
+                wrong("objects_region", "a name such as us-east-1")
+            }
+            Given { cache_size: Some(m), .. } if m.bytes < objects::CACHE_BYTES_MIN => {
+                wrong("cache_size", "at least 16MiB")
+            }
             Given { account_id: Some(a), .. } if !is_account(a) => {
                 wrong("account_id", "a number of 12 digits")
             }
             Given { quotas: Some(q), .. } if Quotas::parse(q).is_none() => wrong("quotas", "open or aws"),
+            Given { catalog: Some(c), .. } if !is_catalog(&c.0) => {
+                wrong("catalog", "sqlite, or an address such as postgres://user:password@host/database")
+            }
             Given { at_rest: Some(a), .. } if !["sealed", "plain"].contains(&a.as_str()) => {
                 wrong("at_rest", "sealed or plain")
             }
@@ -170,6 +220,7 @@ impl Given {
                 wrong("rejects_told_max", "from 1 to 10000")
             }
             Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
+            Given { log_group_ms: Some(ms), .. } if *ms > 10_000 => wrong("log_group_ms", "at most 10000"),
             Given { audit_log_size_max: Some(m), .. } if m.bytes < 64 << 10 => {
                 wrong("audit_log_size_max", "at least 64KiB")
             }
@@ -266,11 +317,15 @@ fn read(file: &Path) -> Result<Given> {
     toml::from_str(&text).map_err(wrong)
 }
 
-fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
+fn address(text: &str) -> Result<SocketAddr> {
     let wrong = || {
         Error::invalid(format!("the setting listen must be HOST:PORT, such as 127.0.0.1:8080, and is {text}"))
     };
-    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)?;
+    text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)
+}
+
+fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
+    let address = address(text)?;
     if !address.ip().is_loopback() && !is_open {
         return Err(Error::invalid(format!(
             "{address} can be reached from other machines, and what is sent there would not be encrypted: \
@@ -284,6 +339,10 @@ fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text == "*" || host.is_some_and(|h| !h.is_empty() && !h.contains(['/', ' ', '*', '?', '#', '@']))
+}
+
+fn is_catalog(place: &str) -> bool {
+    place == "sqlite" || place.starts_with("postgres://") || place.starts_with("postgresql://")
 }
 
 fn is_key_id(id: &str) -> bool {

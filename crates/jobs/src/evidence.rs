@@ -150,9 +150,10 @@ impl Reader {
     }
 
     async fn read_log(&self, progress: &Arc<Progress>, evidence: &mut Evidence) -> Result<()> {
-        let log = &self.parts.log;
-        let frames = log.frames(self.dataset.id.cast_unsigned(), log.start(), log.durable());
-        let older: Vec<_> = frames.iter().filter(|f| f.first_sequence < self.doomed.before).collect();
+        let (parts, id) = (self.parts.clone(), self.dataset.id.cast_unsigned());
+        parts.log.refresh().await?;
+        let before = self.doomed.before;
+        let older = blocking(move || parts.log.older_frames(id, before)).await?;
         let (Some(first), Some(last)) = (older.first(), older.last()) else { return Ok(()) };
         let (from, to) = (first.position, last.position + 1);
         let attempt = self.parts.clock.hex(16);

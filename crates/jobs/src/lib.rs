@@ -9,6 +9,7 @@ mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
+mod duty;
 mod evidence;
 mod import_range;
 mod lease;
@@ -19,6 +20,7 @@ mod naming;
 mod patience;
 mod range_reader;
 pub mod records;
+mod register;
 mod rejects;
 mod runner;
 #[cfg(test)]
@@ -30,6 +32,7 @@ mod upkeep;
 mod upload;
 pub mod user_records;
 
+pub use register::CatalogRegister;
 pub use runner::{Here, Runner, Running};
 
 use std::sync::Arc;

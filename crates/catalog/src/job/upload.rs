@@ -26,7 +26,7 @@ impl Catalog {
     /// The uploads that a job has begun: key and upload id.
     pub async fn uploads(&self, job: &Arn) -> Result<Vec<(String, String)>> {
         let query =
-            sqlx::query("SELECT object_key, upload_id FROM upload WHERE job_arn = ?").bind(job.as_str());
+            sqlx::query("SELECT object_key, upload_id FROM upload WHERE job_arn = $1").bind(job.as_str());
         let rows = query.fetch_all(self.pool()).await.map_err(failed)?;
         rows.iter().map(|r| Ok((r.try_get(0).map_err(failed)?, r.try_get(1).map_err(failed)?))).collect()
     }
@@ -34,7 +34,7 @@ impl Catalog {
     /// Forgets an upload of a job: it was given up.
     pub async fn forget_upload(&self, job: &Arn, upload_id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("DELETE FROM upload WHERE job_arn = ? AND upload_id = ?");
+        let query = sqlx::query("DELETE FROM upload WHERE job_arn = $1 AND upload_id = $2");
         let query = query.bind(job.as_str()).bind(upload_id);
         query.execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)

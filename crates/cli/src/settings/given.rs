@@ -76,6 +76,10 @@ pub struct Given {
     #[arg(long, env = "LADE_PUT_QUEUE", value_name = "SIZE")]
     pub put_queue: Option<Size>,
 
+    /// Milliseconds for which put records are gathered into one object, where objects lie in a bucket [default: 100]
+    #[arg(long, env = "LADE_LOG_GROUP_MS", value_name = "MS")]
+    pub log_group_ms: Option<u64>,
+
     /// Connections at the same time [default: 1024, or half of the files that the process may open]
     #[arg(long, env = "LADE_CONNECTIONS_MAX", value_name = "N")]
     pub connections_max: Option<usize>,
@@ -125,6 +129,14 @@ pub struct Given {
         value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_plain_http: Option<bool>,
 
+    /// Where the tasks of jobs run: local, or ballista for the executors of a scheduler [default: local]
+    #[arg(long, env = "LADE_ENGINE", value_name = "local|ballista")]
+    pub engine: Option<String>,
+
+    /// Address of the scheduler that has executors
+    #[arg(long, env = "LADE_SCHEDULER", value_name = "HOST:PORT")]
+    pub scheduler: Option<String>,
+
     /// Address of the S3 that jobs use in place of the embedded one, such as https://s3.example.com
     #[arg(long, env = "LADE_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
@@ -160,6 +172,33 @@ pub struct Given {
     #[arg(skip = variable("LADE_SERVICE_SECRET_ACCESS_KEY").map(Secret))]
     pub service_secret_access_key: Option<Secret>,
 
+    /// Where the data of datasets lies: file for the data folder, or s3://BUCKET/PREFIX for a bucket [default: file]
+    #[arg(long, env = "LADE_OBJECTS", value_name = "file|s3://BUCKET/PREFIX")]
+    pub objects: Option<String>,
+
+    /// Address of the S3 that has this bucket [default: that of AWS for the region]
+    #[arg(long, env = "LADE_OBJECTS_ENDPOINT", value_name = "URL")]
+    pub objects_endpoint: Option<String>,
+
+    /// Region that requests to this S3 are signed for [default: the server's]
+    #[arg(long, env = "LADE_OBJECTS_REGION", value_name = "REGION")]
+    pub objects_region: Option<String>,
+
+    /// File that holds the secret key for this bucket and nothing else
+    #[arg(long, env = "LADE_OBJECTS_SECRET_ACCESS_KEY_FILE", value_name = "FILE")]
+    pub objects_secret_access_key_file: Option<PathBuf>,
+
+    /// File and environment only: flags are there for all to see.
+    #[arg(skip = variable("LADE_OBJECTS_ACCESS_KEY_ID"))]
+    pub objects_access_key_id: Option<String>,
+
+    #[arg(skip = variable("LADE_OBJECTS_SECRET_ACCESS_KEY").map(Secret))]
+    pub objects_secret_access_key: Option<Secret>,
+
+    /// Most that the data folder keeps of what was read of this bucket [default: 4GiB]
+    #[arg(long, env = "LADE_CACHE_SIZE", value_name = "SIZE")]
+    pub cache_size: Option<Size>,
+
     /// Address that gets a request for each change of a job's state [default: none]
     #[arg(long, env = "LADE_WEBHOOK_URL", value_name = "URL")]
     pub webhook_url: Option<String>,
@@ -175,6 +214,14 @@ pub struct Given {
     /// File and environment only: flags are there for all to see.
     #[arg(skip = variable("LADE_WEBHOOK_SECRET").map(Secret))]
     pub webhook_secret: Option<Secret>,
+
+    /// `sqlite`, or the address of a database of PostgreSQL, which may hold a password.
+    #[arg(skip = variable("LADE_CATALOG").map(Secret))]
+    pub catalog: Option<Secret>,
+
+    /// File with the 32 bytes that everything is sealed under [default: master_key in the data folder, made at the first start]
+    #[arg(long, env = "LADE_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
 
     #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
     pub root_access_key_id: Option<String>,
@@ -213,6 +260,7 @@ impl Given {
             flush_size: self.flush_size.or(below.flush_size),
             log_size: self.log_size.or(below.log_size),
             put_queue: self.put_queue.or(below.put_queue),
+            log_group_ms: self.log_group_ms.or(below.log_group_ms),
             audit_log: self.audit_log.or(below.audit_log),
             audit_log_size_max: self.audit_log_size_max.or(below.audit_log_size_max),
             connections_max: self.connections_max.or(below.connections_max),
@@ -225,6 +273,8 @@ impl Given {
             tls_key: self.tls_key.or(below.tls_key),
             tls_ca: self.tls_ca.or(below.tls_ca),
             allow_plain_http: self.allow_plain_http.or(below.allow_plain_http),
+            engine: self.engine.or(below.engine),
+            scheduler: self.scheduler.or(below.scheduler),
             s3_endpoint: self.s3_endpoint.or(below.s3_endpoint),
             s3_region: self.s3_region.or(below.s3_region),
             sts_endpoint: self.sts_endpoint.or(below.sts_endpoint),
@@ -236,10 +286,21 @@ impl Given {
                 .or(below.service_secret_access_key_file),
             service_access_key_id: self.service_access_key_id.or(below.service_access_key_id),
             service_secret_access_key: self.service_secret_access_key.or(below.service_secret_access_key),
+            objects: self.objects.or(below.objects),
+            objects_endpoint: self.objects_endpoint.or(below.objects_endpoint),
+            objects_region: self.objects_region.or(below.objects_region),
+            objects_secret_access_key_file: self
+                .objects_secret_access_key_file
+                .or(below.objects_secret_access_key_file),
+            objects_access_key_id: self.objects_access_key_id.or(below.objects_access_key_id),
+            objects_secret_access_key: self.objects_secret_access_key.or(below.objects_secret_access_key),
+            cache_size: self.cache_size.or(below.cache_size),
             webhook_url: self.webhook_url.or(below.webhook_url),
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             webhook_ca: self.webhook_ca.or(below.webhook_ca),
             webhook_secret: self.webhook_secret.or(below.webhook_secret),
+            catalog: self.catalog.or(below.catalog),
+            master_key_file: self.master_key_file.or(below.master_key_file),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
         }

@@ -7,7 +7,7 @@ fn settle(file: &str, given: Given) -> Result<Settings> {
     given.settle(Some(&path))
 }
 
-fn text(outcome: Result<Settings>) -> String {
+fn text<T: std::fmt::Debug>(outcome: Result<T>) -> String {
     outcome.unwrap_err().chain()
 }
 
@@ -51,6 +51,7 @@ fn settings_that_make_no_sense_are_named() {
         ("account_id = '1'", "account_id"),
         ("jobs_concurrent = 0", "jobs_concurrent"),
         ("quotas = 'some'", "quotas"),
+        ("catalog = 'mysql://host/database'", "catalog must be sqlite"),
         ("at_rest = 'open'", "at_rest must be sealed or plain"),
         ("cors_origins = ['https://shop.example/']", "cors_origins"),
         ("cors_origins = ['shop.example']", "cors_origins"),
@@ -73,6 +74,17 @@ fn settings_that_make_no_sense_are_named() {
 }
 
 #[test]
+fn the_address_of_the_catalog_is_a_secret() {
+    let place = |text: &str| {
+        settle(&format!("catalog = '{text}'\ndata_dir = '/data'"), Given::default()).map(|s| s.catalog)
+    };
+    assert!(place("sqlite").unwrap().is_none());
+    let shown = format!("{:?}", place("postgres://lade:hidden@db/lade").unwrap().unwrap());
+    assert!(!shown.contains("hidden"), "{shown}");
+    assert!(!text(place("hidden").map(drop)).contains("hidden"));
+}
+
+#[test]
 fn listening_beyond_this_machine_has_to_be_asked_for() {
     assert!(text(settle("listen = '0.0.0.0:80'", Given::default())).contains("--allow-plain-http"));
     let settings =
@@ -89,4 +101,29 @@ fn a_secret_is_never_shown() {
     let file = "root_access_key_id = 'AKIAROOTROOTROOT'\nroot_secret_access_key = 'canary-canary-canary'\ndata_dir = '/d'";
     let settings = settle(file, Given::default()).unwrap();
     assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[test]
+fn tasks_run_here_unless_a_scheduler_is_given() {
+    let engine = |text: &str| settle(&format!("{text}\ndata_dir = '/data'"), Given::default());
+    assert_eq!(engine("").unwrap().engine, Engine::Local);
+    assert!(text(engine("engine = 'spark'")).contains("engine must be local or ballista"));
+    let asked = engine("engine = 'ballista'\nscheduler = 'node-1:8081'");
+    if cfg!(feature = "cluster") {
+        assert_eq!(asked.unwrap().engine, Engine::Ballista { scheduler: "node-1:8081".into() });
+        for wrong in ["", "scheduler = 'node-1'", "scheduler = 'http://node-1:1'", "scheduler = ':1'"] {
+            let refused = text(engine(&format!("engine = 'ballista'\n{wrong}")));
+            assert!(refused.contains("needs the setting scheduler"), "{refused}");
+        }
+    } else {
+        assert!(text(asked).contains("cargo build --release --features cluster"));
+    }
+}
+
+#[test]
+fn schedulers_and_executors_listen_beyond_this_machine_only_when_told() {
+    assert!(listen_in_private("127.0.0.1:8081", false).is_ok());
+    assert!(listen_in_private("0.0.0.0:8081", true).is_ok());
+    let refused = listen_in_private("0.0.0.0:8081", false).unwrap_err();
+    assert!(refused.message().contains("on a private network, say --allow-plain-http"));
 }
