@@ -166,7 +166,7 @@ impl TestDataset {
             self.runs.retain(|(origin, ..)| *origin == Origin::Put);
         }
         // What one import reads as several pieces is no other.
-        let pieces = self.import_pieces(&text, 1 + text.len() as u64 % 50);
+        let pieces = self.import_pieces(&text, 1 + text.len() as u64 / 3 + text.len() as u64 % 50);
         self.check_pieces(&file, &pieces);
         if rows.len() % 2 == 0 {
             return self.runs.push((Origin::Bulk, base, file));

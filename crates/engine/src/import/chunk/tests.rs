@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn pieces_hold_the_records_of_the_whole_file(
         text in text(),
-        piece_bytes in 1..=40_u64,
+        piece_bytes in 3..=60_u64,
         chunk_bytes in 7..=64_usize,
         dialect in prop_oneof![Just(Dialect::Aws), Just(Dialect::Rfc4180)],
     ) {
