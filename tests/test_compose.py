@@ -93,8 +93,11 @@ def test_a_node_with_the_settings_of_the_file_runs_jobs(tmp_path, postgres):
         store.start()
         env = settings("node1", variables, tmp_path / "deploy", store.endpoint, postgres.database())
         node = Node(tmp_path, "node1", binary(), env).start()
-        run_jobs(node, variables, store)
-        assert node.stop() == 0, node.tail()
+        try:
+            run_jobs(node, variables, store)
+            assert node.stop() == 0, node.tail()
+        finally:
+            node.kill()
     finally:
         store.stop()
 
