@@ -41,7 +41,7 @@ async fn many_processes_may_begin_at_once() {
 async fn what_is_checked_holds_until_the_commit_whoever_else_writes() {
     let place = Place::new().await;
     let quotas = Quotas { dataset_groups: Some(3), ..Quotas::OPEN };
-    let one = place.open(clock(1)).await.unwrap().with_quotas(quotas.clone());
+    let one = place.open(clock(1)).await.unwrap().with_quotas(quotas);
     let other = place.open(clock(2)).await.unwrap().with_quotas(quotas);
     let create = |number: usize| {
         let catalog = if number.is_multiple_of(2) { one.clone() } else { other.clone() };

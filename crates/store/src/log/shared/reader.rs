@@ -149,11 +149,14 @@ impl Inner {
     }
 }
 
+/// A segment that is on its way.
+type Coming = (Arc<Segment>, JoinHandle<Result<Arc<Parsed>>>);
+
 /// Segments one after the other, some of them fetched ahead.
 struct Fetched {
     inner: Arc<Inner>,
     left: VecDeque<Arc<Segment>>,
-    coming: VecDeque<(Arc<Segment>, JoinHandle<Result<Arc<Parsed>>>)>,
+    coming: VecDeque<Coming>,
 }
 
 impl Fetched {
