@@ -116,7 +116,7 @@ pub(crate) fn write_run(
     metrics: Option<&mut Aggregator>,
     progress: &Progress,
 ) -> (Rejects, Result<RunFile>) {
-    let borders = Borders::NONE;
+    let borders = Borders::new();
     let whole = |file: Result<SourceFile>| file.map(|file| SourcePiece::whole(file, &borders));
     let pieces = files.into_iter().map(whole);
     let (rejects, gathered) = gather(layout, matching, pieces, target, metrics, progress);

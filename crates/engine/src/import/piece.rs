@@ -47,7 +47,10 @@ impl<'a> SourcePiece<'a> {
 }
 
 impl Borders {
-    pub const NONE: Borders = Borders { begin: AtomicU64::new(0), end: AtomicU64::new(0) };
+    /// Not found yet.
+    pub const fn new() -> Borders {
+        Borders { begin: AtomicU64::new(0), end: AtomicU64::new(0) }
+    }
 
     pub fn begin(&self) -> u64 {
         self.begin.load(Ordering::Relaxed)

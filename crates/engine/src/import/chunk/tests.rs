@@ -12,7 +12,7 @@ const MAX: usize = 16 << 20;
 /// A record's bytes and place, or what ends the file.
 type Item = std::result::Result<(Vec<u8>, Position), Violation>;
 
-static BORDERS: Borders = Borders::NONE;
+static BORDERS: Borders = Borders::new();
 
 fn open(source: impl Read + Send + 'static, dialect: Dialect, chunk_bytes: usize) -> Result<Cutter<'static>> {
     let file = SourceFile { key: "in/a.csv".to_owned(), dialect, bytes: Box::new(source) };
