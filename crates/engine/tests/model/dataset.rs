@@ -168,7 +168,7 @@ impl TestDataset {
         // What one import reads as several pieces is no other.
         let pieces = self.import_pieces(&text, 1 + text.len() as u64 / 3 + text.len() as u64 % 50);
         self.check_pieces(&file, &pieces);
-        if rows.len() % 2 == 0 {
+        if rows.len().is_multiple_of(2) {
             return self.runs.push((Origin::Bulk, base, file));
         }
         let (mut before, is_keyed) = (0, self.is_keyed());
