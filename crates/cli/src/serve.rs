@@ -10,6 +10,7 @@ mod counting;
 mod dispatch;
 pub mod folder;
 mod front;
+mod objects;
 mod patience;
 mod slots;
 pub mod tls;
