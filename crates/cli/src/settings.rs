@@ -64,6 +64,10 @@ pub struct Settings {
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
     pub engine: Engine,
+    /// Whether this process takes jobs, and tells of them; an executor does their tasks alone.
+    pub takes_jobs: bool,
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "an executor alone asks for it"))]
+    pub allows_plain_http: bool,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
@@ -117,6 +121,8 @@ impl Given {
                 tls.is_some() || given.allow_plain_http == Some(true),
             )?,
             engine,
+            takes_jobs: true,
+            allows_plain_http: given.allow_plain_http == Some(true),
             tls,
             region: given.region,
             account_id: given.account_id,
