@@ -3,6 +3,7 @@
 import pytest
 
 from support import browser as chromium
+from support import postgres as postgresql
 from support import radosgw
 from support.server import Server
 from support.workshop import Workshop
@@ -35,6 +36,15 @@ def own_server(tmp_path):
     yield server
     if server.process.poll() is None:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A PostgreSQL for all tests of a process, each of which takes a database of its own."""
+    postgresql.require()
+    postgres = postgresql.Postgres(tmp_path_factory.mktemp("postgres")).start()
+    yield postgres
+    postgres.stop()
 
 
 @pytest.fixture(scope="session")

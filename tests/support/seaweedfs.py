@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,19 +29,23 @@ def role_arn(name):
 
 
 class SeaweedFS:
-    """One store with a bucket; `roles` are names and statements, `kms` a provider of its KMS."""
+    """One store with a bucket; `roles` are names and statements, `kms` a provider of its KMS.
 
-    def __init__(self, folder, bucket, roles, kms=None):
+    `users` are more identities: names, keys and actions such as `Read:BUCKET`. `start`, and `stop` or `kill`, may alternate.
+    """
+
+    def __init__(self, folder, bucket, roles, kms=None, users=(), more_buckets=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.bucket = folder, bucket
+        self.buckets = ",".join([bucket, *more_buckets])
         first = ports.free(len(PARTS), also=10_000)
         self.ports = {part: first + number for number, part in enumerate(PARTS)}
         self.endpoint = f"http://127.0.0.1:{self.ports['s3.port']}"
         identity = lambda name, keys, actions: {
             "name": name, "credentials": [{"accessKey": keys[0], "secretKey": keys[1]}], "actions": actions}
-        users = [identity("admin", ADMIN, ["Admin", "Read", "Write", "List", "Tagging"]),
-                 identity("lade", SERVICE, [])]
-        self._write("s3.json", {"identities": users, **({"kms": kms} if kms else {})})
+        all_users = [("admin", ADMIN, ["Admin", "Read", "Write", "List", "Tagging"]), ("lade", SERVICE, []), *users]
+        identities = [identity(*user) for user in all_users]
+        self._write("s3.json", {"identities": identities, **({"kms": kms} if kms else {})})
         self._write("iam.json", _iam(roles))
 
     def _write(self, name, value):
@@ -48,12 +53,12 @@ class SeaweedFS:
 
     def start(self):
         data = self.folder / "data"
-        data.mkdir()
+        data.mkdir(exist_ok=True)
         arguments = [f"-{part}={port}" for part, port in self.ports.items()]
-        with open(self.folder / "log", "wb") as log:
+        with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [WEED, "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false",
-                 "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-bucket={self.bucket}",
+                 "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-bucket={self.buckets}",
                  "-s3.config=s3.json", "-s3.iam.config=iam.json", *arguments],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
@@ -78,15 +83,27 @@ class SeaweedFS:
         self.process.kill()
         self.process.wait(30)
 
+    def restart(self):
+        """An end in good order, and another start on what it holds."""
+        self.process.terminate()
+        self.process.wait(60)
+        return self.start()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def log(self):
         return (self.folder / "log").read_text(errors="replace")[-4000:]
 
-    def keys(self, prefix=""):
-        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [entry["Key"] for entry in listed.get("Contents", [])]
+    def keys(self, prefix="", bucket=None):
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket or self.bucket, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
-    def uploads(self, prefix=""):
-        listed = self.s3.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix)
+    def uploads(self, prefix="", bucket=None):
+        listed = self.s3.list_multipart_uploads(Bucket=bucket or self.bucket, Prefix=prefix)
         return [upload["Key"] for upload in listed.get("Uploads", [])]
 
 

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from support import catalog
+
 ROOT_KEY = "AKIAROOTROOTROOTROOT"
 ROOT_SECRET = "root/secret+of=the/tests/40characters0000"
 REGION = "us-east-1"
@@ -49,6 +51,7 @@ class Server:
         self.endpoint = None
         self.process = None
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.env = {**catalog.environment(self.folder), **self.env}
 
     @property
     def pid(self):

@@ -1,8 +1,10 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in, run in order, summed up at the end.
 //! `cargo xtask bench`: the server measured beside its peers.
+//! `cargo xtask drill`: several nodes that are broken while jobs run. `cargo xtask bench-nodes`: what more of them give.
 
 mod bench;
 mod count;
+mod drill;
 mod javascript;
 mod options;
 mod python;
@@ -18,10 +20,16 @@ use tools::Tools;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((command, rest)) = arguments.split_first()
-        && command == "bench"
-    {
-        return if bench::run(&Tools::here(), rest) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let done = match arguments.split_first() {
+        Some((command, rest)) if command == "bench" => Some(bench::run(&Tools::here(), rest)),
+        Some((command, rest)) if command == "drill" => Some(drill::run(&Tools::here(), "drill", rest)),
+        Some((command, rest)) if command == "bench-nodes" => {
+            Some(drill::run(&Tools::here(), "bench.nodes", rest))
+        }
+        _ => None,
+    };
+    if let Some(is_right) = done {
+        return if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let options = match Options::parse(arguments.into_iter()) {
         Ok(options) => options,

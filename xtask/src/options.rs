@@ -3,6 +3,8 @@
 const USAGE: &str = "\
 usage: cargo xtask test [--only rust|js|python] [--fast]
        cargo xtask bench [--quick] [--rows N] [--rounds N] [--only NAME,…] [--write]   (--help tells more)
+       cargo xtask drill [--jobs N] [--nodes N] [--executors N] [--seed N]
+       cargo xtask bench-nodes [--seconds N] [--rows N]
 
   --only PART   run one part: rust (formatting, lints, tests), js or python (stock clients against the server)
   --fast        leave out the 1 GiB file, the full-size data sets, most kill cycles and the feature `cluster`

@@ -8,6 +8,7 @@ mod fault;
 mod multipart;
 
 pub use body::Body;
+pub use client::own_client;
 pub(crate) use client::{Store, Way};
 pub use embedded::{Answering, Arriving, EmbeddedS3, Leaving};
 pub use multipart::PartTag;

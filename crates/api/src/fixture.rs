@@ -235,7 +235,7 @@ impl Fixture {
         let keys = self.api.access.data_keys(row.id, &row.group_arn).await.unwrap();
         let mut opener = access::seal::Opener::new(&keys);
         let mut lines = Vec::new();
-        for frame in self.log.frames(row.id.cast_unsigned(), 0, self.log.durable()) {
+        for frame in self.log.frames(row.id.cast_unsigned(), 0, self.log.durable()).unwrap() {
             let frame = self.log.read(&frame).unwrap().opened(&mut opener).unwrap();
             for record in frame.records() {
                 let (mut values, mut line) = (Vec::new(), Vec::new());

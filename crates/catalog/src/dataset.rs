@@ -7,8 +7,9 @@ use model::error::{Error, Result};
 use model::status::Status;
 use model::{Arn, DatasetType, ErrorKind, Layout};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
+use crate::change::Changed;
 use crate::job::claim::forget_turn;
 use crate::job::data_deletion_job::not_deleting;
 use crate::job::{analysis, read_note, reject};
@@ -87,7 +88,7 @@ impl Catalog {
         let layout =
             serde_json::to_string(&new.layout).map_err(|e| Error::internal("write a layout").caused_by(e))?;
         let mut tx = self.write().await?;
-        let status: Option<String> = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = ?")
+        let status: Option<String> = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = $1")
             .bind(new.group_arn.as_str())
             .fetch_optional(&mut *tx)
             .await
@@ -97,7 +98,7 @@ impl Catalog {
             Some(Status::Active) => {}
             Some(_) => return Err(in_use(format!("The dataset group is not active: {}", new.group_arn))),
         }
-        let schema: Option<i64> = sqlx::query_scalar("SELECT 1 FROM schema WHERE arn = ?")
+        let schema: Option<i64> = sqlx::query_scalar("SELECT 1 FROM schema WHERE arn = $1")
             .bind(new.schema_arn.as_str())
             .fetch_optional(&mut *tx)
             .await
@@ -105,7 +106,7 @@ impl Catalog {
         schema.ok_or_else(|| not_found("schema", &new.schema_arn))?;
         sqlx::query(
             "INSERT INTO dataset (arn, name, group_arn, dataset_type, schema_arn, layout, status, flushed_position,
-             created_ms, updated_ms, tracking_id) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+             created_ms, updated_ms, tracking_id) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)",
         )
         .bind(new.arn.as_str())
         .bind(&new.name)
@@ -125,18 +126,18 @@ impl Catalog {
     }
 
     pub async fn dataset(&self, arn: &Arn) -> Result<Option<DatasetRow>> {
-        let query = sqlx::query("SELECT * FROM dataset WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("SELECT * FROM dataset WHERE arn = $1").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     pub async fn dataset_by_id(&self, id: i64) -> Result<Option<DatasetRow>> {
-        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(id);
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = $1").bind(id);
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     /// The dataset that action interactions under a tracking id go to. Event trackers have other ids.
     pub async fn dataset_tracked(&self, tracking_id: &str) -> Result<Option<DatasetRow>> {
-        let query = sqlx::query("SELECT * FROM dataset WHERE tracking_id = ?").bind(tracking_id);
+        let query = sqlx::query("SELECT * FROM dataset WHERE tracking_id = $1").bind(tracking_id);
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
@@ -144,11 +145,11 @@ impl Catalog {
     pub(crate) async fn give_tracking_ids(&self) -> Result<()> {
         let mut tx = self.write().await?;
         let query =
-            sqlx::query_scalar("SELECT id FROM dataset WHERE dataset_type = ? AND tracking_id IS NULL");
+            sqlx::query_scalar("SELECT id FROM dataset WHERE dataset_type = $1 AND tracking_id IS NULL");
         let query = query.bind(DatasetType::ActionInteractions.as_str());
         let without: Vec<i64> = query.fetch_all(&mut *tx).await.map_err(failed)?;
         for id in without {
-            let query = sqlx::query("UPDATE dataset SET tracking_id = ? WHERE id = ?");
+            let query = sqlx::query("UPDATE dataset SET tracking_id = $1 WHERE id = $2");
             query.bind(self.clock.uuid()).bind(id).execute(&mut *tx).await.map_err(failed)?;
         }
         tx.commit().await.map_err(failed)
@@ -157,8 +158,8 @@ impl Catalog {
     /// One page of datasets, of one group or of all.
     pub async fn datasets(&self, group: Option<&Arn>, page: &Page) -> Result<Vec<DatasetRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM dataset WHERE (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
-             AND (?4 IS NULL OR group_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
+            "SELECT * FROM dataset WHERE (created_ms < $1 OR (created_ms = $1 AND arn > $2))
+             AND ($4 IS NULL OR group_arn = $4) ORDER BY created_ms DESC, arn LIMIT $3",
         )
         .bind(page.before_ms())
         .bind(page.after_arn())
@@ -189,7 +190,7 @@ impl Catalog {
         dataset.check_settled()?;
         let mut tx = self.write().await?;
         let jobs: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM job WHERE dataset_id = ? AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
+            "SELECT count(*) FROM job WHERE dataset_id = $1 AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
         )
         .bind(dataset.id)
         .fetch_one(&mut *tx)
@@ -199,7 +200,7 @@ impl Catalog {
             return Err(in_use(format!("{jobs} job(s) of the dataset are pending or in progress: {arn}")));
         }
         not_deleting(&mut tx, &dataset.group_arn).await?;
-        let trackers: i64 = sqlx::query_scalar("SELECT count(*) FROM event_tracker WHERE group_arn = ?")
+        let trackers: i64 = sqlx::query_scalar("SELECT count(*) FROM event_tracker WHERE group_arn = $1")
             .bind(dataset.group_arn.as_str())
             .fetch_one(&mut *tx)
             .await
@@ -216,7 +217,7 @@ impl Catalog {
         if is_needed {
             return Err(in_use(format!("Delete the metric attribution of the dataset group first: {arn}")));
         }
-        sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = ?")
+        sqlx::query("UPDATE run SET listed = 0 WHERE dataset_id = $1")
             .bind(dataset.id)
             .execute(&mut *tx)
             .await
@@ -225,17 +226,17 @@ impl Catalog {
         put_count::forget(&mut tx, dataset.id).await?;
         history::forget(&mut tx, dataset.id).await?;
         analysis::forget(&mut tx, &dataset.group_arn).await?;
-        let done = sqlx::query("DELETE FROM dataset WHERE id = ?").bind(dataset.id).execute(&mut *tx).await;
+        let done = sqlx::query("DELETE FROM dataset WHERE id = $1").bind(dataset.id).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("dataset", arn));
         }
         tag::delete_all(&mut tx, arn).await?;
         forget_turn(&mut tx, arn).await?;
-        tx.commit().await.map_err(failed)
+        self.commit_change(tx, Changed::Dataset).await
     }
 }
 
-pub(crate) fn read(row: &SqliteRow) -> Result<DatasetRow> {
+pub(crate) fn read(row: &AnyRow) -> Result<DatasetRow> {
     let layout: &str = row.try_get("layout").map_err(failed)?;
     let position: i64 = row.try_get("flushed_position").map_err(failed)?;
     let note: Option<&str> = row.try_get("latest_update").map_err(failed)?;

@@ -4,7 +4,7 @@ use model::error::{Error, Result};
 use model::status::Status;
 use model::{Arn, Domain};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::job::analysis;
 use crate::job::claim::forget_turn;
@@ -65,7 +65,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         sqlx::query(
             "INSERT INTO dataset_group (arn, name, domain, status, created_ms, updated_ms, kms_key_arn, role_arn, data_key)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
             .bind(new.arn.as_str())
             .bind(&new.name)
@@ -91,14 +91,14 @@ impl Catalog {
     }
 
     pub async fn dataset_group(&self, arn: &Arn) -> Result<Option<DatasetGroupRow>> {
-        let query = sqlx::query("SELECT * FROM dataset_group WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("SELECT * FROM dataset_group WHERE arn = $1").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     pub async fn dataset_groups(&self, page: &Page) -> Result<Vec<DatasetGroupRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM dataset_group WHERE created_ms < ?1 OR (created_ms = ?1 AND arn > ?2)
-             ORDER BY created_ms DESC, arn LIMIT ?3",
+            "SELECT * FROM dataset_group WHERE created_ms < $1 OR (created_ms = $1 AND arn > $2)
+             ORDER BY created_ms DESC, arn LIMIT $3",
         )
         .bind(page.before_ms())
         .bind(page.after_arn())
@@ -116,8 +116,8 @@ impl Catalog {
         let mut tx = self.write().await?;
         not_deleting(&mut tx, arn).await?;
         let held: i64 = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM dataset WHERE group_arn = ?1) + (SELECT count(*) FROM event_tracker WHERE group_arn = ?1)
-             + (SELECT count(*) FROM metric_attribution WHERE group_arn = ?1)",
+            "SELECT (SELECT count(*) FROM dataset WHERE group_arn = $1) + (SELECT count(*) FROM event_tracker WHERE group_arn = $1)
+             + (SELECT count(*) FROM metric_attribution WHERE group_arn = $1)",
         )
         .bind(arn.as_str())
         .fetch_one(&mut *tx)
@@ -128,8 +128,10 @@ impl Catalog {
                 "Delete the metric attribution, the event tracker and the datasets of the dataset group first: {arn}"
             )));
         }
-        let done =
-            sqlx::query("DELETE FROM dataset_group WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
+        let done = sqlx::query("DELETE FROM dataset_group WHERE arn = $1")
+            .bind(arn.as_str())
+            .execute(&mut *tx)
+            .await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("dataset group", arn));
         }
@@ -140,7 +142,7 @@ impl Catalog {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<DatasetGroupRow> {
+fn read(row: &AnyRow) -> Result<DatasetGroupRow> {
     let domain: Option<String> = row.try_get("domain").map_err(failed)?;
     Ok(DatasetGroupRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
@@ -154,7 +156,7 @@ fn read(row: &SqliteRow) -> Result<DatasetGroupRow> {
     })
 }
 
-fn read_key(row: &SqliteRow) -> Result<Option<GroupKey>> {
+fn read_key(row: &AnyRow) -> Result<Option<GroupKey>> {
     let kms_key_arn: Option<&str> = row.try_get("kms_key_arn").map_err(failed)?;
     let role_arn: Option<&str> = row.try_get("role_arn").map_err(failed)?;
     let data_key: Option<Vec<u8>> = row.try_get("data_key").map_err(failed)?;

@@ -4,8 +4,9 @@ use model::error::Result;
 use model::status::Status;
 use model::{Arn, DatasetType};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
+use crate::change::Changed;
 use crate::{
     Catalog, DatasetRow, Page, dataset, failed, not_found, not_inserted, page, stored_arn, tag, unknown_word,
 };
@@ -51,13 +52,13 @@ impl Catalog {
     pub async fn create_event_tracker(&self, new: &NewEventTracker) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        let group: Option<i64> = sqlx::query_scalar("SELECT 1 FROM dataset_group WHERE arn = ?")
+        let group: Option<i64> = sqlx::query_scalar("SELECT 1 FROM dataset_group WHERE arn = $1")
             .bind(new.group_arn.as_str())
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed)?;
         group.ok_or_else(|| not_found("dataset group", &new.group_arn))?;
-        sqlx::query("INSERT INTO event_tracker VALUES (?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO event_tracker VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(new.arn.as_str())
             .bind(&new.name)
             .bind(&new.tracking_id)
@@ -73,16 +74,16 @@ impl Catalog {
     }
 
     pub async fn event_tracker(&self, arn: &Arn) -> Result<Option<EventTrackerRow>> {
-        let query = sqlx::query("SELECT * FROM event_tracker WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("SELECT * FROM event_tracker WHERE arn = $1").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     /// The tracker behind a tracking id, with the dataset that its events go to.
     pub async fn tracked(&self, tracking_id: &str) -> Result<Option<Tracked>> {
-        let query = sqlx::query("SELECT * FROM event_tracker WHERE tracking_id = ?").bind(tracking_id);
+        let query = sqlx::query("SELECT * FROM event_tracker WHERE tracking_id = $1").bind(tracking_id);
         let Some(row) = query.fetch_optional(self.pool()).await.map_err(failed)? else { return Ok(None) };
         let tracker = read(&row)?;
-        let query = sqlx::query("SELECT * FROM dataset WHERE group_arn = ? AND dataset_type = ?")
+        let query = sqlx::query("SELECT * FROM dataset WHERE group_arn = $1 AND dataset_type = $2")
             .bind(tracker.group_arn.as_str())
             .bind(DatasetType::Interactions.as_str());
         let row = query.fetch_optional(self.pool()).await.map_err(failed)?;
@@ -92,8 +93,8 @@ impl Catalog {
     /// One page of trackers, of one group or of all.
     pub async fn event_trackers(&self, group: Option<&Arn>, page: &Page) -> Result<Vec<EventTrackerRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM event_tracker WHERE (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
-             AND (?4 IS NULL OR group_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
+            "SELECT * FROM event_tracker WHERE (created_ms < $1 OR (created_ms = $1 AND arn > $2))
+             AND ($4 IS NULL OR group_arn = $4) ORDER BY created_ms DESC, arn LIMIT $3",
         )
         .bind(page.before_ms())
         .bind(page.after_arn())
@@ -109,17 +110,19 @@ impl Catalog {
     /// `NotFound`.
     pub async fn delete_event_tracker(&self, arn: &Arn) -> Result<()> {
         let mut tx = self.write().await?;
-        let done =
-            sqlx::query("DELETE FROM event_tracker WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
+        let done = sqlx::query("DELETE FROM event_tracker WHERE arn = $1")
+            .bind(arn.as_str())
+            .execute(&mut *tx)
+            .await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("event tracker", arn));
         }
         tag::delete_all(&mut tx, arn).await?;
-        tx.commit().await.map_err(failed)
+        self.commit_change(tx, Changed::Dataset).await
     }
 }
 
-fn read(row: &SqliteRow) -> Result<EventTrackerRow> {
+fn read(row: &AnyRow) -> Result<EventTrackerRow> {
     Ok(EventTrackerRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
         name: row.try_get("name").map_err(failed)?,

@@ -1,17 +1,22 @@
 //! The format of the tables: made new, or brought forward from an older version; a newer one is refused.
 
 use model::error::{Error, Result};
-use sqlx::SqlitePool;
+use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 
+use crate::database::{self, Dialect};
 use crate::{
-    access_key, dataset, dataset_group, event_tracker, failed, grant, group, identity_policy, job, key,
-    master_key, metric_attribution, policy, policy_version, put_count, role, run, schema, sequencer, tag,
-    user,
+    access_key, change, dataset, dataset_group, duty, event_tracker, failed, grant, group, identity_policy,
+    job, key, log_segment, master_key, metric_attribution, node, policy, policy_version, postgres, put_count,
+    role, run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 30] = [
     sequencer::TABLES,
+    log_segment::TABLES,
+    change::TABLES,
+    node::TABLES,
+    duty::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
     dataset::TABLES,
@@ -25,6 +30,7 @@ const TABLES: [&str; 25] = [
     job::claim::TABLES,
     job::reject::TABLES,
     job::event::TABLES,
+    job::task::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,
@@ -65,6 +71,8 @@ const STEPS: [&str; 2] = [
     ALTER TABLE job ADD COLUMN bytes_total INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN eta_s INTEGER;
     ALTER TABLE job ADD COLUMN cancelled_by TEXT;
+    ALTER TABLE job ADD COLUMN node TEXT;
+    DROP TABLE attempt;
     ALTER TABLE dataset_group ADD COLUMN kms_key_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN role_arn TEXT;
     ALTER TABLE dataset_group ADD COLUMN data_key BLOB;
@@ -75,23 +83,82 @@ const STEPS: [&str; 2] = [
 
 const FORMAT: i64 = 1 + STEPS.len() as i64;
 
+/// The first format that there was on PostgreSQL, made new in all databases.
+const POSTGRES_FIRST: i64 = 3;
+
+/// What brings a catalog on PostgreSQL from format n + 3 to the next one, in that server's words.
+const POSTGRES_STEPS: [&str; (FORMAT - POSTGRES_FIRST) as usize] = [];
+
 /// Leaves the tables in the format of this version, or changes nothing.
 ///
 /// # Errors
-/// `Corrupt` when the file was written by a newer version.
-pub(crate) async fn settle(pool: &SqlitePool) -> Result<()> {
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await.map_err(failed)?;
+/// `Corrupt` when a newer version wrote there; `Invalid` when a server of PostgreSQL is not fit.
+pub(crate) async fn settle(dialect: Dialect, pool: &AnyPool) -> Result<()> {
+    // Of several processes that start at once one makes the tables; the others find them.
+    let mut tx = database::write(dialect, pool).await.map_err(failed)?;
+    match dialect {
+        Dialect::Sqlite => settle_sqlite(&mut tx).await?,
+        Dialect::Postgres => settle_postgres(&mut tx).await?,
+    }
+    tx.commit().await.map_err(failed)
+}
+
+async fn settle_sqlite(tx: &mut Transaction<'static, Any>) -> Result<()> {
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut **tx).await.map_err(failed)?;
+    let steps = missing(found, 1, &STEPS)?;
+    for sql in steps.iter().chain(&TABLES).chain(&[job::event::TRIGGERS]) {
+        sqlx::raw_sql(*sql).execute(&mut **tx).await.map_err(failed)?;
+    }
+    run(tx, format!("PRAGMA user_version = {FORMAT}")).await
+}
+
+async fn settle_postgres(tx: &mut Transaction<'static, Any>) -> Result<()> {
+    check_server(tx).await?;
+    run(tx, postgres::FORMAT_TABLE.to_owned()).await?;
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT number FROM format").fetch_optional(&mut **tx).await.map_err(failed)?;
+    for sql in missing(found.unwrap_or(0), POSTGRES_FIRST, &POSTGRES_STEPS)? {
+        run(tx, (*sql).to_owned()).await?;
+    }
+    run(tx, postgres::FUNCTIONS.to_owned()).await?;
+    for sql in TABLES {
+        run(tx, postgres::translate(sql)).await?;
+    }
+    run(tx, job::event::POSTGRES_TRIGGERS.to_owned()).await?;
+    let mark = "INSERT INTO format VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET number = excluded.number";
+    sqlx::query(mark).bind(FORMAT).execute(&mut **tx).await.map_err(failed).map(drop)
+}
+
+// The steps from a format to this one; 0 is the format of a database without tables, which none has to change.
+fn missing<'a>(found: i64, first: i64, steps: &'a [&'static str]) -> Result<&'a [&'static str]> {
     if found > FORMAT {
         return Err(Error::corrupt(format!(
             "the catalog has format {found}, this version reads up to {FORMAT}: start the newer version that wrote it"
         )));
     }
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let done = if found == 0 { STEPS.len() } else { usize::try_from(found - 1).unwrap_or(0) };
-    for sql in STEPS[done..].iter().chain(&TABLES) {
-        sqlx::raw_sql(*sql).execute(&mut *tx).await.map_err(failed)?;
+    let done = if found == 0 { steps.len() } else { usize::try_from(found - first).unwrap_or(0) };
+    Ok(&steps[done..])
+}
+
+async fn check_server(tx: &mut Transaction<'static, Any>) -> Result<()> {
+    let query = sqlx::query_as(
+        "SELECT current_setting('server_version_num')::BIGINT, current_setting('server_encoding')",
+    );
+    let (version, encoding): (i64, String) = query.fetch_one(&mut **tx).await.map_err(failed)?;
+    if version < postgres::VERSION_MIN * 10_000 {
+        let (least, found) = (postgres::VERSION_MIN, version / 10_000);
+        return Err(Error::invalid(format!(
+            "the catalog needs PostgreSQL {least} or newer, and its server has version {found}"
+        )));
     }
-    let mark = format!("PRAGMA user_version = {FORMAT}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(mark)).execute(&mut *tx).await.map_err(failed)?;
-    tx.commit().await.map_err(failed)
+    if encoding != "UTF8" {
+        return Err(Error::invalid(format!(
+            "the database of the catalog must have the encoding UTF8, and has {encoding}"
+        )));
+    }
+    Ok(())
+}
+
+async fn run(tx: &mut Transaction<'static, Any>, sql: String) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map_err(failed).map(drop)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::Arn;
 use model::error::{Error, Result};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::{Catalog, failed, stored_arn};
 
@@ -45,7 +45,7 @@ impl Catalog {
     pub async fn create_grant(&self, grant: &GrantRow) -> Result<()> {
         let context = |context: &Option<Context>| context.as_ref().map(text).transpose();
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO kms_grant VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO kms_grant VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(&grant.id)
             .bind(&grant.key_id)
             .bind(&grant.name)
@@ -65,21 +65,21 @@ impl Catalog {
 
     /// Up to `limit` grants of a key behind `after`, by id.
     pub async fn grants(&self, key_id: &str, after: &str, limit: i64) -> Result<Vec<GrantRow>> {
-        let query = sqlx::query("SELECT * FROM kms_grant WHERE key_id = ? AND id > ? ORDER BY id LIMIT ?");
+        let query = sqlx::query("SELECT * FROM kms_grant WHERE key_id = $1 AND id > $2 ORDER BY id LIMIT $3");
         let rows = query.bind(key_id).bind(after).bind(limit).fetch_all(self.pool()).await.map_err(failed)?;
         rows.iter().map(read).collect()
     }
 
     /// The grant with this id or token.
     pub async fn grant(&self, id_or_token: &str) -> Result<Option<GrantRow>> {
-        let query = sqlx::query("SELECT * FROM kms_grant WHERE id = ?1 OR token = ?1").bind(id_or_token);
+        let query = sqlx::query("SELECT * FROM kms_grant WHERE id = $1 OR token = $1").bind(id_or_token);
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     /// Ends a grant; one that is gone is no error.
     pub async fn delete_grant(&self, id: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("DELETE FROM kms_grant WHERE id = ?").bind(id);
+        let query = sqlx::query("DELETE FROM kms_grant WHERE id = $1").bind(id);
         query.execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
@@ -93,7 +93,7 @@ fn parse<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::corrupt("a grant can't be read").caused_by(e))
 }
 
-fn read(row: &SqliteRow) -> Result<GrantRow> {
+fn read(row: &AnyRow) -> Result<GrantRow> {
     let optional = |column: &str| row.try_get::<Option<&str>, _>(column).map_err(failed);
     let arn = |column: &str| stored_arn(row.try_get(column).map_err(failed)?);
     Ok(GrantRow {

@@ -2,7 +2,7 @@
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
-use sqlx::{AssertSqlSafe, Sqlite, Transaction};
+use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use crate::policy::must_exist;
 use crate::role::Names;
@@ -10,11 +10,11 @@ use crate::{Catalog, failed};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS user_policy (
-    user_arn TEXT NOT NULL REFERENCES user (arn), name TEXT NOT NULL, document TEXT NOT NULL,
+    user_arn TEXT NOT NULL REFERENCES \"user\" (arn), name TEXT NOT NULL, document TEXT NOT NULL,
     PRIMARY KEY (user_arn, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS user_attachment (
-    user_arn TEXT NOT NULL REFERENCES user (arn), policy_arn TEXT NOT NULL REFERENCES policy (arn),
+    user_arn TEXT NOT NULL REFERENCES \"user\" (arn), policy_arn TEXT NOT NULL REFERENCES policy (arn),
     PRIMARY KEY (user_arn, policy_arn)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS user_attachment_policy ON user_attachment (policy_arn);
@@ -75,7 +75,7 @@ impl<'a> Identity<'a> {
 
     fn place(self) -> Place {
         let (table, owner, policies, attachments) = match self {
-            Identity::User(_) => ("user", "user_arn", "user_policy", "user_attachment"),
+            Identity::User(_) => ("\"user\"", "user_arn", "user_policy", "user_attachment"),
             Identity::Group(_) => ("user_group", "group_arn", "group_policy", "group_attachment"),
             Identity::Role(_) => ("role", "role_arn", "role_policy", "attachment"),
         };
@@ -83,9 +83,9 @@ impl<'a> Identity<'a> {
     }
 
     /// The ARN of what bears the name, within a transaction.
-    async fn arn(self, tx: &mut Transaction<'static, Sqlite>) -> Result<String> {
+    async fn arn(self, tx: &mut Transaction<'static, Any>) -> Result<String> {
         let Place { table, .. } = self.place();
-        let query = sqlx::query_scalar(safe(format!("SELECT arn FROM {table} WHERE name = ?")));
+        let query = sqlx::query_scalar(safe(format!("SELECT arn FROM {table} WHERE name = $1")));
         let found = query.bind(self.name()).fetch_optional(&mut **tx).await.map_err(failed)?;
         found.ok_or_else(|| {
             not_found(format!("The {} with name {} cannot be found.", self.noun(), self.name()))
@@ -113,9 +113,12 @@ impl Catalog {
         let Place { policies, owner, .. } = of.place();
         let mut tx = self.write().await?;
         let arn = of.arn(&mut tx).await?;
-        let put = safe(format!("INSERT OR REPLACE INTO {policies} VALUES (?, ?, ?)"));
+        let put = safe(format!(
+            "INSERT INTO {policies} VALUES ($1, $2, $3)
+             ON CONFLICT ({owner}, name) DO UPDATE SET document = excluded.document"
+        ));
         sqlx::query(put).bind(&arn).bind(name).bind(document).execute(&mut *tx).await.map_err(failed)?;
-        let all = safe(format!("SELECT document FROM {policies} WHERE {owner} = ?"));
+        let all = safe(format!("SELECT document FROM {policies} WHERE {owner} = $1"));
         let all: Vec<String> =
             sqlx::query_scalar(all).bind(&arn).fetch_all(&mut *tx).await.map_err(failed)?;
         let size: usize = all.iter().map(|text| text.chars().filter(|c| !c.is_whitespace()).count()).sum();
@@ -133,9 +136,9 @@ impl Catalog {
     /// `NotFound` when there is none of this name, or it has no such policy.
     pub async fn identity_policy(&self, of: Identity<'_>, name: &str) -> Result<String> {
         let Place { policies, owner, .. } = of.place();
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let arn = of.arn(&mut tx).await?;
-        let query = safe(format!("SELECT document FROM {policies} WHERE {owner} = ? AND name = ?"));
+        let query = safe(format!("SELECT document FROM {policies} WHERE {owner} = $1 AND name = $2"));
         let query = sqlx::query_scalar(query).bind(arn).bind(name);
         query.fetch_optional(&mut *tx).await.map_err(failed)?.ok_or_else(|| of.no_policy(name))
     }
@@ -146,10 +149,11 @@ impl Catalog {
     /// `NotFound`.
     pub async fn identity_policies(&self, of: Identity<'_>, page: Names<'_>) -> Result<Vec<String>> {
         let Place { policies, owner, .. } = of.place();
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let arn = of.arn(&mut tx).await?;
-        let query =
-            safe(format!("SELECT name FROM {policies} WHERE {owner} = ? AND name > ? ORDER BY name LIMIT ?"));
+        let query = safe(format!(
+            "SELECT name FROM {policies} WHERE {owner} = $1 AND name > $2 ORDER BY name LIMIT $3"
+        ));
         let query = sqlx::query_scalar(query).bind(arn).bind(page.after).bind(page.limit);
         query.fetch_all(&mut *tx).await.map_err(failed)
     }
@@ -160,7 +164,7 @@ impl Catalog {
         let Place { policies, owner, .. } = of.place();
         let mut tx = self.write().await?;
         let arn = of.arn(&mut tx).await?;
-        let query = safe(format!("DELETE FROM {policies} WHERE {owner} = ? AND name = ?"));
+        let query = safe(format!("DELETE FROM {policies} WHERE {owner} = $1 AND name = $2"));
         let done = sqlx::query(query).bind(arn).bind(name).execute(&mut *tx).await.map_err(failed)?;
         if done.rows_affected() == 0 {
             return Err(of.no_policy(name));
@@ -177,7 +181,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         let arn = to.arn(&mut tx).await?;
         must_exist(&mut tx, policy_arn).await?;
-        let query = safe(format!("INSERT OR IGNORE INTO {attachments} VALUES (?, ?)"));
+        let query = safe(format!("INSERT INTO {attachments} VALUES ($1, $2) ON CONFLICT DO NOTHING"));
         sqlx::query(query).bind(arn).bind(policy_arn).execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
     }
@@ -188,7 +192,7 @@ impl Catalog {
         let Place { attachments, owner, .. } = from.place();
         let mut tx = self.write().await?;
         let arn = from.arn(&mut tx).await?;
-        let query = safe(format!("DELETE FROM {attachments} WHERE {owner} = ? AND policy_arn = ?"));
+        let query = safe(format!("DELETE FROM {attachments} WHERE {owner} = $1 AND policy_arn = $2"));
         let done = sqlx::query(query).bind(arn).bind(policy_arn).execute(&mut *tx).await.map_err(failed)?;
         if done.rows_affected() == 0 {
             return Err(not_found(format!("Policy {policy_arn} was not found.")));
@@ -206,11 +210,11 @@ impl Catalog {
         page: Names<'_>,
     ) -> Result<Vec<(String, String)>> {
         let Place { attachments, owner, .. } = to.place();
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         let arn = to.arn(&mut tx).await?;
         let query = safe(format!(
             "SELECT name, arn FROM policy JOIN {attachments} ON policy_arn = arn
-             WHERE {owner} = ?4 AND name > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3"
+             WHERE {owner} = $4 AND name > $1 AND substr(path, 1, length($2)) = $2 ORDER BY name LIMIT $3"
         ));
         let query = sqlx::query_as(query).bind(page.after).bind(page.path_prefix).bind(page.limit).bind(arn);
         query.fetch_all(&mut *tx).await.map_err(failed)
@@ -220,17 +224,17 @@ impl Catalog {
     /// user has those of its groups, too. Of a group or a managed policy, its own.
     pub async fn identity_documents(&self, arn: &Arn) -> Result<Vec<String>> {
         let query = sqlx::query_scalar(
-            "SELECT document FROM role_policy WHERE role_arn = ?1
-             UNION ALL SELECT document FROM user_policy WHERE user_arn = ?1
-             UNION ALL SELECT document FROM policy JOIN attachment ON policy.arn = policy_arn WHERE role_arn = ?1
-             UNION ALL SELECT document FROM policy JOIN user_attachment ON policy.arn = policy_arn WHERE user_arn = ?1
-             UNION ALL SELECT document FROM group_policy JOIN group_member USING (group_arn) WHERE user_arn = ?1
+            "SELECT document FROM role_policy WHERE role_arn = $1
+             UNION ALL SELECT document FROM user_policy WHERE user_arn = $1
+             UNION ALL SELECT document FROM policy JOIN attachment ON policy.arn = policy_arn WHERE role_arn = $1
+             UNION ALL SELECT document FROM policy JOIN user_attachment ON policy.arn = policy_arn WHERE user_arn = $1
+             UNION ALL SELECT document FROM group_policy JOIN group_member USING (group_arn) WHERE user_arn = $1
              UNION ALL SELECT document FROM policy JOIN group_attachment ON policy.arn = policy_arn
-             JOIN group_member USING (group_arn) WHERE user_arn = ?1
-             UNION ALL SELECT document FROM group_policy WHERE group_arn = ?1
+             JOIN group_member USING (group_arn) WHERE user_arn = $1
+             UNION ALL SELECT document FROM group_policy WHERE group_arn = $1
              UNION ALL SELECT document FROM policy JOIN group_attachment ON policy.arn = policy_arn
-             WHERE group_arn = ?1
-             UNION ALL SELECT document FROM policy WHERE arn = ?1",
+             WHERE group_arn = $1
+             UNION ALL SELECT document FROM policy WHERE arn = $1",
         );
         query.bind(arn.as_str()).fetch_all(self.pool()).await.map_err(failed)
     }

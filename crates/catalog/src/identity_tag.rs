@@ -2,7 +2,7 @@
 
 use model::ErrorKind;
 use model::error::{Error, Result};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use crate::{Catalog, failed};
 
@@ -57,7 +57,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound`.
     pub async fn identity_tags(&self, of: Tagged<'_>) -> Result<Tags> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         tags_in(&mut tx, of).await
     }
 }
@@ -66,7 +66,7 @@ impl Tagged<'_> {
     /// Its table, the column that names it there, and its name.
     fn place(&self) -> (&'static str, &'static str, &str) {
         match self {
-            Tagged::User(name) => ("user", "name", name),
+            Tagged::User(name) => ("\"user\"", "name", name),
             Tagged::Role(name) => ("role", "name", name),
             Tagged::Policy(arn) => ("policy", "arn", arn),
         }
@@ -82,19 +82,19 @@ impl Tagged<'_> {
     }
 }
 
-async fn tags_in(tx: &mut Transaction<'static, Sqlite>, of: Tagged<'_>) -> Result<Tags> {
+async fn tags_in(tx: &mut Transaction<'static, Any>, of: Tagged<'_>) -> Result<Tags> {
     let (table, column, name) = of.place();
-    let sql = sqlx::AssertSqlSafe(format!("SELECT tags FROM {table} WHERE {column} = ?"));
+    let sql = sqlx::AssertSqlSafe(format!("SELECT tags FROM {table} WHERE {column} = $1"));
     let found: Option<String> =
         sqlx::query_scalar(sql).bind(name).fetch_optional(&mut **tx).await.map_err(failed)?;
     let text = found.ok_or_else(|| of.missing())?;
     serde_json::from_str(&text).map_err(|e| Error::corrupt("stored tags can't be read").caused_by(e))
 }
 
-async fn put(tx: &mut Transaction<'static, Sqlite>, of: Tagged<'_>, tags: &[(String, String)]) -> Result<()> {
+async fn put(tx: &mut Transaction<'static, Any>, of: Tagged<'_>, tags: &[(String, String)]) -> Result<()> {
     let (table, column, name) = of.place();
     let text = serde_json::to_string(tags).map_err(|e| Error::internal("write tags").caused_by(e))?;
-    let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} SET tags = ? WHERE {column} = ?"));
+    let sql = sqlx::AssertSqlSafe(format!("UPDATE {table} SET tags = $1 WHERE {column} = $2"));
     sqlx::query(sql).bind(text).bind(name).execute(&mut **tx).await.map_err(failed).map(drop)
 }
 

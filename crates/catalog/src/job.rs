@@ -12,6 +12,7 @@ pub(crate) mod event;
 mod list;
 pub(crate) mod reject;
 mod snapshot;
+pub(crate) mod task;
 mod upload;
 
 pub use analysis::{AnalysisRow, PinnedDataset};
@@ -22,15 +23,17 @@ pub use ended::EndedJob;
 pub use event::{Delivery, JobEvent};
 pub use list::JobFilter;
 pub use reject::{RejectFile, Rejects};
+pub use task::{TaskRow, TaskState, TasksDone};
 
 use model::error::{Error, Result};
 use model::export::{Asked, Since};
 use model::status::Status;
 use model::{Arn, ImportMode, IngestionMode, Layout};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
+use crate::change::{self, Changed};
 use crate::{Catalog, failed, not_inserted, page, stored_arn, tag, unknown_word, within};
 
 pub(crate) const TABLES: &str = "
@@ -41,7 +44,7 @@ CREATE TABLE IF NOT EXISTS job (
     attempts INTEGER NOT NULL, fence INTEGER NOT NULL, lease_until_ms INTEGER NOT NULL,
     snapshot TEXT, plan TEXT, report TEXT, rows_done INTEGER NOT NULL, rows_total INTEGER NOT NULL,
     bytes_done INTEGER NOT NULL, records_deleted INTEGER NOT NULL DEFAULT 0,
-    bytes_total INTEGER NOT NULL DEFAULT 0, eta_s INTEGER, cancelled_by TEXT
+    bytes_total INTEGER NOT NULL DEFAULT 0, eta_s INTEGER, cancelled_by TEXT, node TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS upload (
     job_arn TEXT NOT NULL, object_key TEXT NOT NULL, upload_id TEXT NOT NULL, PRIMARY KEY (job_arn, upload_id)
@@ -237,7 +240,7 @@ impl JobRow {
 
 impl Catalog {
     pub async fn job(&self, arn: &Arn) -> Result<Option<JobRow>> {
-        let query = sqlx::query("SELECT * FROM job WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("SELECT * FROM job WHERE arn = $1").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 }
@@ -245,14 +248,14 @@ impl Catalog {
 /// Refuses a job of a kind while as many are open as the quota lets be, of one subject or of all; to be asked when the
 /// new one is inserted.
 async fn within_open(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     kind: JobKind,
     subject: Option<&Arn>,
     quota: Option<u64>,
 ) -> Result<()> {
     let query = sqlx::query_scalar(
-        "SELECT count(*) - 1 FROM job WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS') AND kind = ?1
-         AND (?2 IS NULL OR subject_arn = ?2)",
+        "SELECT count(*) - 1 FROM job WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS') AND kind = $1
+         AND ($2 IS NULL OR subject_arn = $2)",
     );
     let query = query.bind(kind.as_str()).bind(page::filter(subject));
     let open: i64 = query.fetch_one(&mut **tx).await.map_err(failed)?;
@@ -261,7 +264,7 @@ async fn within_open(
 
 /// Inserts a job that waits, with the snapshot it pinned.
 async fn insert<R: Serialize>(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     kind: JobKind,
     new: &NewJob<R>,
     dataset_id: i64,
@@ -271,7 +274,7 @@ async fn insert<R: Serialize>(
     sqlx::query(
         "INSERT INTO job (arn, name, kind, subject_arn, dataset_id, role_arn, request, status, created_ms, updated_ms,
          attempts, fence, lease_until_ms, snapshot, rows_done, rows_total, bytes_done)
-         VALUES (?, ?, ?, ?, ?, ?, ?, 'CREATE PENDING', ?, ?, 0, 0, 0, ?, 0, 0, 0)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'CREATE PENDING', $8, $9, 0, 0, 0, $10, 0, 0, 0)",
     )
     .bind(new.arn.as_str())
     .bind(&new.name)
@@ -286,6 +289,7 @@ async fn insert<R: Serialize>(
     .execute(&mut **tx)
     .await
     .map_err(not_inserted(&new.arn))?;
+    change::note(tx, Changed::Job).await?;
     tag::insert(tx, &new.arn, &new.tags).await
 }
 
@@ -297,7 +301,7 @@ fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::corrupt("a job's row can't be read").caused_by(e))
 }
 
-fn read(row: &SqliteRow) -> Result<JobRow> {
+fn read(row: &AnyRow) -> Result<JobRow> {
     let number = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned).map_err(failed);
     Ok(JobRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
@@ -329,8 +333,8 @@ fn read(row: &SqliteRow) -> Result<JobRow> {
 }
 
 /// The dataset that a new job works on, read inside the job's transaction.
-async fn dataset_of(tx: &mut Transaction<'static, Sqlite>, arn: &Arn) -> Result<crate::DatasetRow> {
-    let query = sqlx::query("SELECT * FROM dataset WHERE arn = ?").bind(arn.as_str());
+async fn dataset_of(tx: &mut Transaction<'static, Any>, arn: &Arn) -> Result<crate::DatasetRow> {
+    let query = sqlx::query("SELECT * FROM dataset WHERE arn = $1").bind(arn.as_str());
     let row = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     let dataset = crate::dataset::read(&row.ok_or_else(|| crate::not_found("dataset", arn))?)?;
     dataset_import_job::usable(dataset.status, arn)?;

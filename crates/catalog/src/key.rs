@@ -2,8 +2,8 @@
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{Any, Row, Transaction};
 
 use crate::{Catalog, failed, not_inserted, stored_arn, tag};
 
@@ -55,11 +55,11 @@ impl Catalog {
     pub async fn create_key(&self, key: &KeyRow, tags: &[(String, String)]) -> Result<()> {
         let mut tx = self.write().await?;
         delete_due(&mut tx, self.now_ms()).await?;
-        sqlx::query("INSERT INTO kms_key VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO kms_key VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(&key.id)
             .bind(key.arn.as_str())
             .bind(&key.description)
-            .bind(key.enabled)
+            .bind(i64::from(key.enabled))
             .bind(key.deletion_ms)
             .bind(&key.policy)
             .bind(&key.material)
@@ -75,11 +75,11 @@ impl Catalog {
     pub async fn key(&self, name: KeyName<'_>) -> Result<Option<KeyRow>> {
         let (query, name) = match name {
             KeyName::Id(id) => {
-                (sqlx::query("SELECT * FROM kms_key WHERE id = ? AND ifnull(deletion_ms > ?, TRUE)"), id)
+                (sqlx::query("SELECT * FROM kms_key WHERE id = $1 AND coalesce(deletion_ms > $2, TRUE)"), id)
             }
             KeyName::Alias(alias) => {
                 let sql = "SELECT kms_key.* FROM kms_key JOIN kms_alias ON key_id = id
-                           WHERE name = ? AND ifnull(deletion_ms > ?, TRUE)";
+                           WHERE name = $1 AND coalesce(deletion_ms > $2, TRUE)";
                 (sqlx::query(sql), alias)
             }
         };
@@ -90,7 +90,7 @@ impl Catalog {
     /// Up to `limit` keys behind `after`, by id.
     pub async fn keys(&self, after: &str, limit: i64) -> Result<Vec<KeyRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM kms_key WHERE id > ? AND ifnull(deletion_ms > ?, TRUE) ORDER BY id LIMIT ?",
+            "SELECT * FROM kms_key WHERE id > $1 AND coalesce(deletion_ms > $2, TRUE) ORDER BY id LIMIT $3",
         )
         .bind(after)
         .bind(self.now_ms())
@@ -114,9 +114,10 @@ impl Catalog {
     pub async fn set_key_state(&self, key: &KeyRow, enabled: bool, deletion_ms: Option<i64>) -> Result<()> {
         let mut tx = self.write().await?;
         delete_due(&mut tx, self.now_ms()).await?;
-        let query =
-            sqlx::query("UPDATE kms_key SET enabled = ?, deletion_ms = ? WHERE id = ? AND deletion_ms IS ?");
-        let query = query.bind(enabled).bind(deletion_ms).bind(&key.id).bind(key.deletion_ms);
+        let query = sqlx::query(
+            "UPDATE kms_key SET enabled = $1, deletion_ms = $2 WHERE id = $3 AND deletion_ms IS NOT DISTINCT FROM $4",
+        );
+        let query = query.bind(i64::from(enabled)).bind(deletion_ms).bind(&key.id).bind(key.deletion_ms);
         if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
             return Err(crate::in_use(format!("The state of {} has changed meanwhile.", key.arn)));
         }
@@ -126,14 +127,14 @@ impl Catalog {
     /// # Errors
     /// `NotFound`.
     pub async fn set_key_policy(&self, key: &KeyRow, policy: &str) -> Result<()> {
-        let query = sqlx::query("UPDATE kms_key SET policy = ? WHERE id = ?").bind(policy).bind(&key.id);
+        let query = sqlx::query("UPDATE kms_key SET policy = $1 WHERE id = $2").bind(policy).bind(&key.id);
         self.change_one(query, || no_key(&key.arn)).await
     }
 
     /// # Errors
     /// `NotFound`.
     pub async fn set_key_description(&self, key: &KeyRow, description: &str) -> Result<()> {
-        let query = sqlx::query("UPDATE kms_key SET description = ? WHERE id = ?");
+        let query = sqlx::query("UPDATE kms_key SET description = $1 WHERE id = $2");
         self.change_one(query.bind(description).bind(&key.id), || no_key(&key.arn)).await
     }
 
@@ -143,7 +144,7 @@ impl Catalog {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         delete_due(&mut tx, now_ms).await?;
-        let query = sqlx::query("INSERT INTO kms_alias VALUES (?, ?, ?, ?)");
+        let query = sqlx::query("INSERT INTO kms_alias VALUES ($1, $2, $3, $4)");
         let query = query.bind(name).bind(key_id).bind(now_ms).bind(now_ms);
         query.execute(&mut *tx).await.map_err(|cause| match &cause {
             sqlx::Error::Database(e) if e.is_unique_violation() => {
@@ -158,14 +159,14 @@ impl Catalog {
     /// # Errors
     /// `NotFound`.
     pub async fn set_alias(&self, name: &str, key_id: &str, arn: &Arn) -> Result<()> {
-        let query = sqlx::query("UPDATE kms_alias SET key_id = ?, updated_ms = ? WHERE name = ?");
+        let query = sqlx::query("UPDATE kms_alias SET key_id = $1, updated_ms = $2 WHERE name = $3");
         self.change_one(query.bind(key_id).bind(self.now_ms()).bind(name), || no_alias(arn)).await
     }
 
     /// # Errors
     /// `NotFound`.
     pub async fn delete_alias(&self, name: &str, arn: &Arn) -> Result<()> {
-        let query = sqlx::query("DELETE FROM kms_alias WHERE name = ?").bind(name);
+        let query = sqlx::query("DELETE FROM kms_alias WHERE name = $1").bind(name);
         self.change_one(query, || no_alias(arn)).await
     }
 
@@ -173,8 +174,8 @@ impl Catalog {
     pub async fn aliases(&self, key_id: Option<&str>, after: &str, limit: i64) -> Result<Vec<AliasRow>> {
         let rows = sqlx::query(
             "SELECT kms_alias.* FROM kms_alias JOIN kms_key ON key_id = id
-             WHERE name > ?1 AND (?2 IS NULL OR key_id = ?2) AND ifnull(deletion_ms > ?4, TRUE)
-             ORDER BY name LIMIT ?3",
+             WHERE name > $1 AND ($2 IS NULL OR key_id = $2) AND coalesce(deletion_ms > $4, TRUE)
+             ORDER BY name LIMIT $3",
         )
         .bind(after)
         .bind(key_id)
@@ -188,7 +189,7 @@ impl Catalog {
 
     async fn change_one<'q>(
         &self,
-        query: sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>,
+        query: sqlx::query::Query<'q, Any, AnyArguments>,
         missing: impl FnOnce() -> Error,
     ) -> Result<()> {
         let mut tx = self.write().await?;
@@ -206,10 +207,10 @@ impl Catalog {
     }
 }
 
-async fn delete_due(tx: &mut Transaction<'static, Sqlite>, now_ms: i64) -> Result<()> {
+async fn delete_due(tx: &mut Transaction<'static, Any>, now_ms: i64) -> Result<()> {
     for sql in [
-        "DELETE FROM tag WHERE resource_arn IN (SELECT arn FROM kms_key WHERE deletion_ms <= ?)",
-        "DELETE FROM kms_key WHERE deletion_ms <= ?",
+        "DELETE FROM tag WHERE resource_arn IN (SELECT arn FROM kms_key WHERE deletion_ms <= $1)",
+        "DELETE FROM kms_key WHERE deletion_ms <= $1",
     ] {
         sqlx::query(sql).bind(now_ms).execute(&mut **tx).await.map_err(failed)?;
     }
@@ -224,12 +225,12 @@ fn no_alias(arn: &Arn) -> Error {
     Error::new(ErrorKind::NotFound, format!("Alias {arn} is not found."))
 }
 
-fn read(row: &SqliteRow) -> Result<KeyRow> {
+fn read(row: &AnyRow) -> Result<KeyRow> {
     Ok(KeyRow {
         id: row.try_get("id").map_err(failed)?,
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,
         description: row.try_get("description").map_err(failed)?,
-        enabled: row.try_get("enabled").map_err(failed)?,
+        enabled: row.try_get::<i64, _>("enabled").map_err(failed)? != 0,
         deletion_ms: row.try_get("deletion_ms").map_err(failed)?,
         policy: row.try_get("policy").map_err(failed)?,
         material: row.try_get("material").map_err(failed)?,
@@ -237,7 +238,7 @@ fn read(row: &SqliteRow) -> Result<KeyRow> {
     })
 }
 
-fn read_alias(row: &SqliteRow) -> Result<AliasRow> {
+fn read_alias(row: &AnyRow) -> Result<AliasRow> {
     Ok(AliasRow {
         name: row.try_get("name").map_err(failed)?,
         key_id: row.try_get("key_id").map_err(failed)?,

@@ -1,8 +1,11 @@
 //! Resources and job rows in a database: one handle, every change in one transaction.
 
 pub mod access_key;
+mod change;
+mod database;
 pub mod dataset;
 pub mod dataset_group;
+mod duty;
 pub mod event_tracker;
 mod format;
 pub mod grant;
@@ -11,11 +14,14 @@ pub mod identity_policy;
 pub mod identity_tag;
 pub mod job;
 pub mod key;
+mod log_segment;
 mod master_key;
 pub mod metric_attribution;
+mod node;
 pub mod page;
 pub mod policy;
 pub mod policy_version;
+mod postgres;
 pub mod put_count;
 pub mod role;
 pub mod run;
@@ -24,6 +30,7 @@ pub mod sequencer;
 pub mod tag;
 pub mod user;
 
+pub use change::Changes;
 pub use dataset::contents::{ContentsRow, Held, LastPuts};
 pub use dataset::history::Point;
 pub use dataset::{DatasetRow, NewDataset};
@@ -35,32 +42,30 @@ pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
     AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent,
     JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot,
-    UpdateRequest, cancellation,
+    TaskRow, TaskState, TasksDone, UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
 pub use metric_attribution::{
     MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
     PromisedReport,
 };
+pub use node::{About, NodeRow, Pulse, SILENCE_MS};
 pub use page::Page;
 pub use put_count::PutCount;
 pub use run::{NewRun, RunRow};
 pub use schema::{NewSchema, SchemaRow};
 pub use sequencer::Sequencer;
 
-use std::fs::{OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use model::error::{Context, Error, Result};
+use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Connection, Sqlite, Transaction};
+use sqlx::{Any, AnyPool, Transaction};
+
+use change::Changed;
+use database::{Connections, Dialect};
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
 pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -68,13 +73,23 @@ pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// The handle to the catalog: cheap to clone, safe to share.
 #[derive(Clone)]
 pub struct Catalog {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    dialect: Dialect,
+    writer: AnyPool,
+    readers: AnyPool,
     clock: Arc<dyn Clock>,
     sequencer: Arc<Sequencer>,
     quotas: Quotas,
     /// Counts the changes of users, roles and policies, for whoever keeps what it read of them.
     identity_generation: Arc<AtomicU64>,
+    /// The catalog's own count of these changes when it was last looked at.
+    identity_seen: Arc<AtomicI64>,
+    /// When the catalog's counts were last looked at.
+    looked_ms: Arc<AtomicI64>,
+    /// Whether other nodes may work on it too.
+    is_shared: bool,
+    /// Whether the log's order is decided here, for all nodes.
+    orders_log: bool,
+    session: node::Session,
     gate: Option<Gate>,
 }
 
@@ -87,23 +102,55 @@ impl Catalog {
     /// # Errors
     /// `Unavailable` when the file can't be opened; `Corrupt` when it was written by a newer version.
     pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
-        let opening = || "open the catalog".to_owned();
-        keep_private(file).unavailable(opening)?;
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
-        // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
-        let writer = connections(1).connect_with(options.clone()).await.unavailable(opening)?;
-        format::settle(&writer).await?;
-        let readers = connections(4).connect_with(options).await.unavailable(opening)?;
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, false).await
+    }
+
+    /// Opens the catalog in `file` beside others who have it open, each of whom is a node of its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn join(file: &Path, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::begin(Dialect::Sqlite, database::open_file(file).await?, clock, true).await
+    }
+
+    /// Opens the catalog in the database of PostgreSQL at `url`, making its tables where there are none.
+    ///
+    /// Several processes may do so at the same time: each of them is a node.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be connected to; `Invalid` when the URL is none, or the database not fit; `Corrupt`
+    /// when a newer version wrote there. No message shows the URL.
+    pub async fn open_postgres(url: &str, clock: Arc<dyn Clock>) -> Result<Catalog> {
+        Catalog::begin(Dialect::Postgres, database::open_server(url).await?, clock, true).await
+    }
+
+    async fn begin(
+        dialect: Dialect,
+        connections: Connections,
+        clock: Arc<dyn Clock>,
+        is_shared: bool,
+    ) -> Result<Catalog> {
+        let Connections { writer, readers } = connections;
+        format::settle(dialect, &writer).await?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
-        let (quotas, identity_generation) = (Quotas::OPEN, Arc::default());
-        let catalog = Catalog { writer, readers, clock, sequencer, quotas, identity_generation, gate: None };
-        catalog.release_all_leases().await?;
+        let quotas = Quotas::OPEN;
+        let (identity_generation, identity_seen, looked_ms, session) = Default::default();
+        let catalog = Catalog {
+            dialect,
+            writer,
+            readers,
+            clock,
+            sequencer,
+            quotas,
+            identity_generation,
+            identity_seen,
+            looked_ms,
+            is_shared,
+            orders_log: false,
+            session,
+            gate: None,
+        };
+        catalog.begin_session().await?;
         catalog.give_tracking_ids().await?;
         catalog.delete_due_keys().await?;
         Ok(catalog)
@@ -113,6 +160,12 @@ impl Catalog {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Catalog {
         Catalog { quotas, ..self }
+    }
+
+    /// The same catalog, deciding the order of a log that nodes share.
+    #[must_use]
+    pub fn with_shared_log(self) -> Catalog {
+        Catalog { orders_log: true, ..self }
     }
 
     /// The same catalog behind a gate; a simulated machine ends there.
@@ -142,13 +195,17 @@ impl Catalog {
         self.writer.close().await;
     }
 
-    // What was deleted stays in free pages, and in the log of changes, until both are written anew.
+    // What was deleted stays in free pages, and in the log of changes, until both are written anew. PostgreSQL drops the
+    // old pages of the table that had it, but a server that archives its own log keeps that as long as it is told to.
     pub(crate) async fn rewrite(&self) -> Result<()> {
-        let query = sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        let query = sqlx::raw_sql(match self.dialect {
+            Dialect::Sqlite => "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+            Dialect::Postgres => "VACUUM (FULL) access_key",
+        });
         query.execute(&self.writer).await.map_err(failed).map(drop)
     }
 
-    pub(crate) fn pool(&self) -> &SqlitePool {
+    pub(crate) fn pool(&self) -> &AnyPool {
         &self.readers
     }
 
@@ -156,39 +213,46 @@ impl Catalog {
         self.clock.now_ms()
     }
 
-    /// Begins a transaction that writes; it is rolled back unless committed.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+    /// Begins a transaction that writes; it is rolled back unless committed. There is one at a time.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+        database::write(self.dialect, &self.writer).await.map_err(failed)
+    }
+
+    /// Begins a transaction that reads, and sees what was there when it read first.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>> {
+        database::read(self.dialect, &self.readers).await.map_err(failed)
+    }
+
+    /// Begins a transaction that writes and that is put in order by the rows it locks.
+    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Any>> {
+        self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
+        database::write_rows(self.dialect, &self.writer).await.map_err(failed)
     }
 
     /// Commits a change of users, roles or policies.
-    pub(crate) async fn commit_identity(&self, tx: Transaction<'static, Sqlite>) -> Result<()> {
-        let committed = tx.commit().await.map_err(failed);
+    pub(crate) async fn commit_identity(&self, tx: Transaction<'static, Any>) -> Result<()> {
+        let committed = self.commit_change(tx, Changed::Identity).await;
         // Also after a failure, which may have come behind the commit.
         self.identity_generation.fetch_add(1, Ordering::AcqRel);
         committed
     }
 }
 
-// SQLite ends a transaction by itself when the disk is full or fails. The driver does not notice and would never begin
-// another one: such a connection is replaced.
-fn connections(most: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(most)
-        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-}
-
-// The file holds the sealed secrets of access keys; SQLite gives the files beside it the same permissions.
-fn keep_private(file: &Path) -> std::io::Result<()> {
-    let opened =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file)?;
-    opened.set_permissions(Permissions::from_mode(0o600))
-}
-
-/// A database failure that no request causes.
+/// A database failure that no request causes, but for a text that can't be kept.
 pub(crate) fn failed(cause: sqlx::Error) -> Error {
-    Error::unavailable("the catalog did not answer").caused_by(cause)
+    let code = cause.as_database_error().and_then(|e| e.code());
+    match code.as_deref() {
+        // Said by PostgreSQL alone.
+        Some("22021") => Error::invalid("a text with the character NUL can't be stored").caused_by(cause),
+        code => {
+            // The first is "cached plan must not change result type": another process has brought the tables forward.
+            if matches!(code, Some("0A000" | "57P01" | "57P02")) || matches!(cause, sqlx::Error::Io(_)) {
+                database::renew_connections();
+            }
+            Error::unavailable("the catalog did not answer").caused_by(cause)
+        }
+    }
 }
 
 /// A failure to insert: a taken name is told apart from a database that failed.

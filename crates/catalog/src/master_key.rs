@@ -18,7 +18,7 @@ impl Catalog {
     /// Keeps the mark for good; one that is there stays.
     pub async fn set_master_key_mark(&self, sealed: &[u8]) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("INSERT INTO master_key_mark VALUES (1, ?) ON CONFLICT DO NOTHING");
+        let query = sqlx::query("INSERT INTO master_key_mark VALUES (1, $1) ON CONFLICT DO NOTHING");
         query.bind(sealed).execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
@@ -27,10 +27,11 @@ impl Catalog {
     /// a dataset, whose records may be sealed.
     pub async fn needs_master_key(&self) -> Result<bool> {
         let query = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM master_key_mark) OR EXISTS (SELECT 1 FROM kms_key)
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM master_key_mark) OR EXISTS (SELECT 1 FROM kms_key)
                  OR EXISTS (SELECT 1 FROM access_key WHERE secret_access_key LIKE 'sealed:%')
-                 OR EXISTS (SELECT 1 FROM dataset)",
+                 OR EXISTS (SELECT 1 FROM dataset) THEN 1 ELSE 0 END",
         );
-        query.fetch_one(self.pool()).await.map_err(failed)
+        let needed: i64 = query.fetch_one(self.pool()).await.map_err(failed)?;
+        Ok(needed != 0)
     }
 }

@@ -7,8 +7,8 @@ use model::error::{Error, Result};
 use model::status::Status;
 use model::{Arn, ErrorKind};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, page, stored_arn, unknown_word};
 
@@ -84,7 +84,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         check_group(&mut tx, new).await?;
         check_datasets(&mut tx, &new.dataset_ids).await?;
-        sqlx::query("INSERT INTO metric_attribution VALUES (?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO metric_attribution VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(new.arn.as_str())
             .bind(&new.name)
             .bind(new.group_arn.as_str())
@@ -100,12 +100,12 @@ impl Catalog {
     }
 
     pub async fn metric_attribution(&self, arn: &Arn) -> Result<Option<MetricAttributionRow>> {
-        let query = sqlx::query("SELECT * FROM metric_attribution WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("SELECT * FROM metric_attribution WHERE arn = $1").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     pub async fn metric_attribution_of(&self, group: &Arn) -> Result<Option<MetricAttributionRow>> {
-        let query = sqlx::query("SELECT * FROM metric_attribution WHERE group_arn = ?").bind(group.as_str());
+        let query = sqlx::query("SELECT * FROM metric_attribution WHERE group_arn = $1").bind(group.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
@@ -116,8 +116,8 @@ impl Catalog {
         page: &Page,
     ) -> Result<Vec<MetricAttributionRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM metric_attribution WHERE (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
-             AND (?4 IS NULL OR group_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3",
+            "SELECT * FROM metric_attribution WHERE (created_ms < $1 OR (created_ms = $1 AND arn > $2))
+             AND ($4 IS NULL OR group_arn = $4) ORDER BY created_ms DESC, arn LIMIT $3",
         )
         .bind(page.before_ms())
         .bind(page.after_arn())
@@ -139,7 +139,7 @@ impl Catalog {
         report::check_none_open(&mut tx, &update.arn).await?;
         let output = update.output.as_ref().map(text).transpose()?;
         let done = sqlx::query(
-            "UPDATE metric_attribution SET output = coalesce(?, output), updated_ms = max(updated_ms, ?) WHERE arn = ?",
+            "UPDATE metric_attribution SET output = coalesce($1, output), updated_ms = max(updated_ms, $2) WHERE arn = $3",
         )
         .bind(output)
         .bind(self.now_ms())
@@ -161,9 +161,9 @@ impl Catalog {
     pub async fn delete_metric_attribution(&self, arn: &Arn) -> Result<()> {
         let mut tx = self.write().await?;
         report::check_none_open(&mut tx, arn).await?;
-        let query = sqlx::query("DELETE FROM metric WHERE attribution_arn = ?").bind(arn.as_str());
+        let query = sqlx::query("DELETE FROM metric WHERE attribution_arn = $1").bind(arn.as_str());
         query.execute(&mut *tx).await.map_err(failed)?;
-        let query = sqlx::query("DELETE FROM metric_attribution WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("DELETE FROM metric_attribution WHERE arn = $1").bind(arn.as_str());
         if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("metric attribution", arn));
         }
@@ -171,16 +171,16 @@ impl Catalog {
     }
 }
 
-async fn check_group(tx: &mut Transaction<'static, Sqlite>, new: &NewMetricAttribution) -> Result<()> {
+async fn check_group(tx: &mut Transaction<'static, Any>, new: &NewMetricAttribution) -> Result<()> {
     let group = &new.group_arn;
-    let query = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = ?").bind(group.as_str());
+    let query = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = $1").bind(group.as_str());
     let status: Option<String> = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     match status.as_deref().and_then(Status::parse) {
         None => return Err(not_found("dataset group", group)),
         Some(Status::Active) => {}
         Some(_) => return Err(in_use(format!("The dataset group is not active: {group}"))),
     }
-    let query = sqlx::query_scalar("SELECT arn FROM metric_attribution WHERE group_arn = ?");
+    let query = sqlx::query_scalar("SELECT arn FROM metric_attribution WHERE group_arn = $1");
     let other: Option<String> = query.bind(group.as_str()).fetch_optional(&mut **tx).await.map_err(failed)?;
     match other {
         // The same name is told as such when the row is inserted.
@@ -192,9 +192,9 @@ async fn check_group(tx: &mut Transaction<'static, Sqlite>, new: &NewMetricAttri
     }
 }
 
-async fn check_datasets(tx: &mut Transaction<'static, Sqlite>, ids: &[i64]) -> Result<()> {
+async fn check_datasets(tx: &mut Transaction<'static, Any>, ids: &[i64]) -> Result<()> {
     for id in ids {
-        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM dataset WHERE id = ?").bind(id);
+        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM dataset WHERE id = $1").bind(id);
         let found = query.fetch_optional(&mut **tx).await.map_err(failed)?;
         found.ok_or_else(|| in_use("A dataset that the metrics refer to was just deleted."))?;
     }
@@ -206,7 +206,7 @@ fn text(output: &MetricsOutput) -> Result<String> {
         .map_err(|e| Error::internal("write a metric attribution's row").caused_by(e))
 }
 
-fn read(row: &SqliteRow) -> Result<MetricAttributionRow> {
+fn read(row: &AnyRow) -> Result<MetricAttributionRow> {
     let output: &str = row.try_get("output").map_err(failed)?;
     Ok(MetricAttributionRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,

@@ -2,8 +2,8 @@
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::role::{Names, taken};
 use crate::{Catalog, failed, in_use, policy_version, stored_arn};
@@ -53,7 +53,7 @@ impl Catalog {
         let text =
             || format!("A policy called {} already exists. Duplicate names are not allowed.", policy.name);
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO policy VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 1, ?8)")
+        sqlx::query("INSERT INTO policy VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, 1, $8)")
             .bind(policy.arn.as_str())
             .bind(&policy.id)
             .bind(&policy.name)
@@ -74,7 +74,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         for policy in policies {
             let query = sqlx::query(
-                "INSERT INTO policy VALUES (?1, ?2, ?3, ?4, ?5, ?6, '[]', ?7, 1, 1, ?7)
+                "INSERT INTO policy VALUES ($1, $2, $3, $4, $5, $6, '[]', $7, 1, 1, $7)
                  ON CONFLICT (arn) DO UPDATE SET document = excluded.document, description = excluded.description",
             );
             let query =
@@ -91,7 +91,7 @@ impl Catalog {
     pub async fn policy(&self, arn: &str) -> Result<Option<(PolicyRow, PolicyState)>> {
         let query = sqlx::query(
             "SELECT *, (SELECT count(*) FROM all_attachments WHERE policy_arn = policy.arn) AS attachments
-             FROM policy WHERE arn = ?",
+             FROM policy WHERE arn = $1",
         );
         query.bind(arn).fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
@@ -106,10 +106,10 @@ impl Catalog {
         page: Names<'_>,
     ) -> Result<Vec<(PolicyRow, PolicyState)>> {
         let rows = sqlx::query(
-            "SELECT *, (SELECT count(*) FROM all_attachments WHERE policy_arn = policy.arn) AS attachments FROM policy
-             WHERE name || '/' || id > ?1 AND substr(path, 1, length(?2)) = ?2 AND (NOT ?4 OR attachments > 0)
-             AND CASE WHEN arn LIKE 'arn:aws:iam::aws:%' THEN ?5 ELSE ?6 END
-             ORDER BY name || '/' || id LIMIT ?3",
+            "SELECT * FROM (SELECT *, (SELECT count(*) FROM all_attachments WHERE policy_arn = policy.arn) AS attachments
+                 FROM policy) AS attached WHERE name || '/' || id > $1 AND substr(path, 1, length($2)) = $2 AND (NOT $4 OR attachments > 0)
+             AND CASE WHEN arn LIKE 'arn:aws:iam::aws:%' THEN $5 ELSE $6 END
+             ORDER BY name || '/' || id LIMIT $3",
         )
         .bind(page.after)
         .bind(page.path_prefix)
@@ -129,8 +129,8 @@ impl Catalog {
         let mut tx = self.write().await?;
         must_exist(&mut tx, arn).await?;
         let query = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM all_attachments WHERE policy_arn = ?1),
-                 (SELECT count(*) FROM policy_version WHERE policy_arn = ?1)",
+            "SELECT (SELECT count(*) FROM all_attachments WHERE policy_arn = $1),
+                 (SELECT count(*) FROM policy_version WHERE policy_arn = $1)",
         );
         let (held, versions): (i64, i64) = query.bind(arn).fetch_one(&mut *tx).await.map_err(failed)?;
         if held > 0 {
@@ -141,7 +141,7 @@ impl Catalog {
                         versions. The default version is deleted with the policy.";
             return Err(in_use(text));
         }
-        sqlx::query("DELETE FROM policy WHERE arn = ?").bind(arn).execute(&mut *tx).await.map_err(failed)?;
+        sqlx::query("DELETE FROM policy WHERE arn = $1").bind(arn).execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
     }
 
@@ -157,17 +157,17 @@ impl Catalog {
         [users, groups, roles]: [bool; 3],
         page: Names<'_>,
     ) -> Result<Vec<AttachedEntity>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         must_exist(&mut tx, policy_arn).await?;
         let query = sqlx::query_as(
             "SELECT name || '/' || kind AS place, name, id, kind FROM (
-                 SELECT name, id, path, 'User' AS kind FROM user JOIN user_attachment ON user_arn = arn
-                 WHERE policy_arn = ?4 AND ?5
+                 SELECT name, id, path, 'User' AS kind FROM \"user\" JOIN user_attachment ON user_arn = arn
+                 WHERE policy_arn = $4 AND $5
                  UNION ALL SELECT name, id, path, 'Group' AS kind FROM user_group
-                 JOIN group_attachment ON group_arn = arn WHERE policy_arn = ?4 AND ?6
+                 JOIN group_attachment ON group_arn = arn WHERE policy_arn = $4 AND $6
                  UNION ALL SELECT name, id, path, 'Role' AS kind FROM role JOIN attachment ON role_arn = arn
-                 WHERE policy_arn = ?4 AND ?7)
-             WHERE place > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY place LIMIT ?3",
+                 WHERE policy_arn = $4 AND $7) AS entity
+             WHERE name || '/' || kind > $1 AND substr(path, 1, length($2)) = $2 ORDER BY place LIMIT $3",
         );
         let query = query.bind(page.after).bind(page.path_prefix).bind(page.limit).bind(policy_arn);
         let query = query.bind(users).bind(groups).bind(roles);
@@ -188,14 +188,14 @@ pub struct AttachedEntity {
     pub kind: String,
 }
 
-pub(crate) async fn must_exist(tx: &mut Transaction<'static, Sqlite>, arn: &str) -> Result<()> {
-    let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM policy WHERE arn = ?").bind(arn);
+pub(crate) async fn must_exist(tx: &mut Transaction<'static, Any>, arn: &str) -> Result<()> {
+    let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM policy WHERE arn = $1").bind(arn);
     let found = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     let text = || format!("Policy {arn} does not exist or is not attachable.");
     found.map(drop).ok_or_else(|| Error::new(ErrorKind::NotFound, text()))
 }
 
-fn read(row: &SqliteRow) -> Result<(PolicyRow, PolicyState)> {
+fn read(row: &AnyRow) -> Result<(PolicyRow, PolicyState)> {
     let tags: &str = row.try_get("tags").map_err(failed)?;
     let policy = PolicyRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,

@@ -2,7 +2,7 @@
 
 use model::ErrorKind;
 use model::error::{Error, Result};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use crate::policy::must_exist;
 use crate::role::Names;
@@ -40,7 +40,7 @@ impl Catalog {
     ) -> Result<PolicyVersionRow> {
         let (mut tx, created_ms) = (self.write().await?, self.now_ms());
         must_exist(&mut tx, policy_arn).await?;
-        let query = sqlx::query_scalar("SELECT count(*) FROM policy_version WHERE policy_arn = ?");
+        let query = sqlx::query_scalar("SELECT count(*) FROM policy_version WHERE policy_arn = $1");
         let count: i64 = query.bind(policy_arn).fetch_one(&mut *tx).await.map_err(failed)?;
         if count >= most {
             let text = format!(
@@ -50,7 +50,7 @@ impl Catalog {
             return Err(Error::new(ErrorKind::LimitExceeded, text));
         }
         let sql =
-            "UPDATE policy SET newest_version = newest_version + 1 WHERE arn = ? RETURNING newest_version";
+            "UPDATE policy SET newest_version = newest_version + 1 WHERE arn = $1 RETURNING newest_version";
         let query = sqlx::query_scalar(sql).bind(policy_arn);
         let number: i64 = query.fetch_one(&mut *tx).await.map_err(failed)?;
         insert(&mut tx, policy_arn, number, document, created_ms).await?;
@@ -75,12 +75,12 @@ impl Catalog {
     pub async fn delete_policy_version(&self, policy_arn: &str, number: i64) -> Result<()> {
         let mut tx = self.write().await?;
         must_exist(&mut tx, policy_arn).await?;
-        let query = sqlx::query_scalar("SELECT default_version FROM policy WHERE arn = ?").bind(policy_arn);
+        let query = sqlx::query_scalar("SELECT default_version FROM policy WHERE arn = $1").bind(policy_arn);
         let default: i64 = query.fetch_one(&mut *tx).await.map_err(failed)?;
         if default == number {
             return Err(in_use("Cannot delete the default version of a policy."));
         }
-        let query = sqlx::query("DELETE FROM policy_version WHERE policy_arn = ? AND number = ?");
+        let query = sqlx::query("DELETE FROM policy_version WHERE policy_arn = $1 AND number = $2");
         let done = query.bind(policy_arn).bind(number).execute(&mut *tx).await.map_err(failed)?;
         if done.rows_affected() == 0 {
             return Err(no_version(policy_arn, number));
@@ -92,8 +92,8 @@ impl Catalog {
     /// `NotFound`.
     pub async fn policy_version(&self, policy_arn: &str, number: i64) -> Result<PolicyVersionRow> {
         let query = sqlx::query_as(
-            "SELECT number, number = default_version, policy_version.document, policy_version.created_ms
-             FROM policy_version JOIN policy ON arn = policy_arn WHERE policy_arn = ? AND number = ?",
+            "SELECT number, default_version, policy_version.document, policy_version.created_ms
+             FROM policy_version JOIN policy ON arn = policy_arn WHERE policy_arn = $1 AND number = $2",
         );
         let row = query.bind(policy_arn).bind(number).fetch_optional(self.pool()).await.map_err(failed)?;
         row.map(read).ok_or_else(|| no_version(policy_arn, number))
@@ -104,49 +104,57 @@ impl Catalog {
     /// # Errors
     /// `NotFound`.
     pub async fn policy_versions(&self, policy_arn: &str, page: Names<'_>) -> Result<Vec<PolicyVersionRow>> {
-        let mut tx = self.pool().begin().await.map_err(failed)?;
+        let mut tx = self.read().await?;
         must_exist(&mut tx, policy_arn).await?;
         let query = sqlx::query_as(
-            "SELECT number, number = default_version, policy_version.document, policy_version.created_ms
+            "SELECT number, default_version, policy_version.document, policy_version.created_ms
              FROM policy_version JOIN policy ON arn = policy_arn
-             WHERE policy_arn = ?1 AND (?2 = '' OR number < CAST(?2 AS INTEGER)) ORDER BY number DESC LIMIT ?3",
+             WHERE policy_arn = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
         );
-        let query = query.bind(policy_arn).bind(page.after).bind(page.limit);
+        let query = query.bind(policy_arn).bind(before(page.after)).bind(page.limit);
         let rows: Vec<Columns> = query.fetch_all(&mut *tx).await.map_err(failed)?;
         Ok(rows.into_iter().map(read).collect())
     }
 }
 
 pub(crate) async fn insert(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     policy_arn: &str,
     number: i64,
     document: &str,
     created_ms: i64,
 ) -> Result<()> {
-    let query = sqlx::query("INSERT OR REPLACE INTO policy_version VALUES (?, ?, ?, ?)");
+    let query = sqlx::query(
+        "INSERT INTO policy_version VALUES ($1, $2, $3, $4) ON CONFLICT (policy_arn, number)
+         DO UPDATE SET document = excluded.document, created_ms = excluded.created_ms",
+    );
     let query = query.bind(policy_arn).bind(number).bind(document).bind(created_ms);
     query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
 async fn make_default(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     policy_arn: &str,
     number: i64,
     now_ms: i64,
 ) -> Result<()> {
     let query = sqlx::query(
-        "UPDATE policy SET default_version = number, document = policy_version.document, updated_ms = ?3
-         FROM policy_version WHERE arn = ?1 AND policy_arn = ?1 AND number = ?2",
+        "UPDATE policy SET default_version = number, document = policy_version.document, updated_ms = $3
+         FROM policy_version WHERE arn = $1 AND policy_arn = $1 AND number = $2",
     );
     let done = query.bind(policy_arn).bind(number).bind(now_ms).execute(&mut **tx).await.map_err(failed)?;
     if done.rows_affected() == 0 { Err(no_version(policy_arn, number)) } else { Ok(()) }
 }
 
-type Columns = (i64, bool, String, i64);
+// The last number of the page before; no number is as large as the one that stands for the first page.
+fn before(after: &str) -> i64 {
+    if after.is_empty() { i64::MAX } else { after.parse().unwrap_or(0) }
+}
 
-fn read((number, is_default, document, created_ms): Columns) -> PolicyVersionRow {
-    PolicyVersionRow { number, is_default, document, created_ms }
+type Columns = (i64, i64, String, i64);
+
+fn read((number, default, document, created_ms): Columns) -> PolicyVersionRow {
+    PolicyVersionRow { number, is_default: number == default, document, created_ms }
 }
 
 fn no_version(policy_arn: &str, number: i64) -> Error {

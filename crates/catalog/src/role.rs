@@ -2,8 +2,8 @@
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::{Catalog, failed, in_use, stored_arn};
 
@@ -50,7 +50,7 @@ impl Catalog {
         let tags =
             serde_json::to_string(&role.tags).map_err(|e| Error::internal("write tags").caused_by(e))?;
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO role VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO role VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
             .bind(role.arn.as_str())
             .bind(&role.id)
             .bind(&role.name)
@@ -67,18 +67,18 @@ impl Catalog {
     }
 
     pub async fn role(&self, name: &str) -> Result<Option<RoleRow>> {
-        let query = sqlx::query("SELECT * FROM role WHERE name = ?").bind(name);
+        let query = sqlx::query("SELECT * FROM role WHERE name = $1").bind(name);
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     pub async fn role_by_arn(&self, arn: &Arn) -> Result<Option<RoleRow>> {
-        let query = sqlx::query("SELECT * FROM role WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("SELECT * FROM role WHERE arn = $1").bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     pub async fn roles(&self, page: Names<'_>) -> Result<Vec<RoleRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM role WHERE name > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3",
+            "SELECT * FROM role WHERE name > $1 AND substr(path, 1, length($2)) = $2 ORDER BY name LIMIT $3",
         )
         .bind(page.after)
         .bind(page.path_prefix)
@@ -98,13 +98,13 @@ impl Catalog {
             ("role_policy", "Cannot delete entity, must delete policies first."),
             ("attachment", "Cannot delete entity, must detach all policies first."),
         ] {
-            let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE role_arn = ?"));
+            let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE role_arn = $1"));
             let held: i64 = sqlx::query_scalar(query).bind(&arn).fetch_one(&mut *tx).await.map_err(failed)?;
             if held > 0 {
                 return Err(in_use(text));
             }
         }
-        sqlx::query("DELETE FROM role WHERE arn = ?").bind(&arn).execute(&mut *tx).await.map_err(failed)?;
+        sqlx::query("DELETE FROM role WHERE arn = $1").bind(&arn).execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
     }
 
@@ -115,7 +115,7 @@ impl Catalog {
     pub async fn set_trust_policy(&self, name: &str, document: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let arn = role_arn(&mut tx, name).await?;
-        let query = sqlx::query("UPDATE role SET trust_policy = ? WHERE arn = ?").bind(document).bind(arn);
+        let query = sqlx::query("UPDATE role SET trust_policy = $1 WHERE arn = $2").bind(document).bind(arn);
         query.execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
     }
@@ -133,7 +133,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         let arn = role_arn(&mut tx, name).await?;
         let query = sqlx::query(
-            "UPDATE role SET description = ifnull(?, description), max_session_s = ifnull(?, max_session_s) WHERE arn = ?",
+            "UPDATE role SET description = coalesce($1, description), max_session_s = coalesce($2, max_session_s) WHERE arn = $3",
         );
         query.bind(description).bind(max_session_s).bind(arn).execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
@@ -141,8 +141,8 @@ impl Catalog {
 }
 
 /// The ARN of a role, within a transaction.
-async fn role_arn(tx: &mut Transaction<'static, Sqlite>, name: &str) -> Result<String> {
-    let query = sqlx::query_scalar("SELECT arn FROM role WHERE name = ?").bind(name);
+async fn role_arn(tx: &mut Transaction<'static, Any>, name: &str) -> Result<String> {
+    let query = sqlx::query_scalar("SELECT arn FROM role WHERE name = $1").bind(name);
     query.fetch_optional(&mut **tx).await.map_err(failed)?.ok_or_else(|| no_role(name))
 }
 
@@ -158,7 +158,7 @@ fn no_role(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("The role with name {name} cannot be found."))
 }
 
-fn read(row: &SqliteRow) -> Result<RoleRow> {
+fn read(row: &AnyRow) -> Result<RoleRow> {
     let tags: &str = row.try_get("tags").map_err(failed)?;
     Ok(RoleRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,

@@ -3,7 +3,7 @@
 use model::error::Result;
 use model::{Arn, Domain};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, stored_arn, within};
 
@@ -38,7 +38,7 @@ impl Catalog {
     pub async fn create_schema(&self, new: &NewSchema) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO schema VALUES (?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO schema VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(new.arn.as_str())
             .bind(&new.name)
             .bind(&new.document)
@@ -59,7 +59,7 @@ impl Catalog {
     }
 
     pub async fn schema(&self, arn: &Arn) -> Result<Option<SchemaRow>> {
-        let row = sqlx::query("SELECT * FROM schema WHERE arn = ?")
+        let row = sqlx::query("SELECT * FROM schema WHERE arn = $1")
             .bind(arn.as_str())
             .fetch_optional(self.pool())
             .await;
@@ -68,8 +68,8 @@ impl Catalog {
 
     pub async fn schemas(&self, page: &Page) -> Result<Vec<SchemaRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM schema WHERE created_ms < ?1 OR (created_ms = ?1 AND arn > ?2)
-             ORDER BY created_ms DESC, arn LIMIT ?3",
+            "SELECT * FROM schema WHERE created_ms < $1 OR (created_ms = $1 AND arn > $2)
+             ORDER BY created_ms DESC, arn LIMIT $3",
         )
         .bind(page.before_ms())
         .bind(page.after_arn())
@@ -85,8 +85,8 @@ impl Catalog {
     pub async fn delete_schema(&self, arn: &Arn) -> Result<()> {
         let mut tx = self.write().await?;
         let users: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM dataset WHERE schema_arn = ?1 OR (latest_update ->> '$.schemaArn' = ?1
-             AND latest_update ->> '$.status' IN ('UPDATE PENDING', 'UPDATE IN_PROGRESS'))",
+            "SELECT count(*) FROM dataset WHERE schema_arn = $1 OR (json_extract(latest_update, '$.schemaArn') = $1
+             AND json_extract(latest_update, '$.status') IN ('UPDATE PENDING', 'UPDATE IN_PROGRESS'))",
         )
         .bind(arn.as_str())
         .fetch_one(&mut *tx)
@@ -95,7 +95,8 @@ impl Catalog {
         if users > 0 {
             return Err(in_use(format!("The schema is used by {users} dataset(s): {arn}")));
         }
-        let done = sqlx::query("DELETE FROM schema WHERE arn = ?").bind(arn.as_str()).execute(&mut *tx).await;
+        let done =
+            sqlx::query("DELETE FROM schema WHERE arn = $1").bind(arn.as_str()).execute(&mut *tx).await;
         if done.map_err(failed)?.rows_affected() == 0 {
             return Err(not_found("schema", arn));
         }
@@ -103,7 +104,7 @@ impl Catalog {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<SchemaRow> {
+fn read(row: &AnyRow) -> Result<SchemaRow> {
     let domain: Option<String> = row.try_get("domain").map_err(failed)?;
     Ok(SchemaRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,

@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::error::{Error, Result};
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 
 use crate::failed;
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-INSERT OR IGNORE INTO counter (name, value) VALUES ('sequence', 1);
+INSERT INTO counter (name, value) VALUES ('sequence', 1) ON CONFLICT DO NOTHING;
 ";
 
 /// How many numbers are reserved ahead in one transaction.
@@ -21,14 +21,14 @@ const BLOCK: u64 = 1 << 22;
 ///
 /// A crash skips the rest of a block: numbers have gaps, but none is ever given twice.
 pub struct Sequencer {
-    pool: SqlitePool,
+    pool: AnyPool,
     block: Mutex<Range<u64>>,
     /// The first number that could be given since the start; 0 before any could.
     first: AtomicU64,
 }
 
 impl Sequencer {
-    pub(crate) fn new(pool: SqlitePool) -> Sequencer {
+    pub(crate) fn new(pool: AnyPool) -> Sequencer {
         Sequencer { pool, block: Mutex::new(0..0), first: AtomicU64::new(0) }
     }
 
@@ -58,7 +58,7 @@ impl Sequencer {
         let size = i64::try_from(count.saturating_add(BLOCK))
             .map_err(|_| Error::invalid("too many records at once"))?;
         let end: i64 = sqlx::query_scalar(
-            "UPDATE counter SET value = value + ? WHERE name = 'sequence' RETURNING value",
+            "UPDATE counter SET value = value + $1 WHERE name = 'sequence' RETURNING value",
         )
         .bind(size)
         .fetch_one(&self.pool)

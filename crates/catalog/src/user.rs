@@ -2,8 +2,8 @@
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use crate::group::{defer_references, follow};
 use crate::role::{Names, taken};
@@ -11,11 +11,11 @@ use crate::{Catalog, failed, in_use, stored_arn};
 
 // As with roles, two names that differ only in case are one name when a user is made.
 pub(crate) const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS user (
+CREATE TABLE IF NOT EXISTS \"user\" (
     arn TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, path TEXT NOT NULL, tags TEXT NOT NULL,
     created_ms INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS user_name ON user (name COLLATE NOCASE);
+CREATE UNIQUE INDEX IF NOT EXISTS user_name ON \"user\" (name COLLATE NOCASE);
 ";
 
 /// A user as it is created and kept.
@@ -37,7 +37,7 @@ impl Catalog {
         let tags =
             serde_json::to_string(&user.tags).map_err(|e| Error::internal("write tags").caused_by(e))?;
         let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO \"user\" VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(user.arn.as_str())
             .bind(&user.id)
             .bind(&user.name)
@@ -51,19 +51,19 @@ impl Catalog {
     }
 
     pub async fn user(&self, name: &str) -> Result<Option<UserRow>> {
-        let query = sqlx::query("SELECT * FROM user WHERE name = ?").bind(name);
+        let query = sqlx::query("SELECT * FROM \"user\" WHERE name = $1").bind(name);
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     /// The user that was given this id, whatever its name is by now.
     pub async fn user_by_id(&self, id: &str) -> Result<Option<UserRow>> {
-        let query = sqlx::query("SELECT * FROM user WHERE id = ?").bind(id);
+        let query = sqlx::query("SELECT * FROM \"user\" WHERE id = $1").bind(id);
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     pub async fn users(&self, page: Names<'_>) -> Result<Vec<UserRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM user WHERE name > ?1 AND substr(path, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3",
+            "SELECT * FROM \"user\" WHERE name > $1 AND substr(path, 1, length($2)) = $2 ORDER BY name LIMIT $3",
         )
         .bind(page.after)
         .bind(page.path_prefix)
@@ -83,7 +83,7 @@ impl Catalog {
         let old = user_in(&mut tx, name).await?.arn;
         let text = || format!("User with name {new_name} already exists.");
         defer_references(&mut tx).await?;
-        let query = sqlx::query("UPDATE user SET arn = ?, name = ?, path = ? WHERE arn = ?");
+        let query = sqlx::query("UPDATE \"user\" SET arn = $1, name = $2, path = $3 WHERE arn = $4");
         let query = query.bind(arn.as_str()).bind(new_name).bind(new_path).bind(old.as_str());
         query.execute(&mut *tx).await.map_err(taken(text))?;
         let tables = ["access_key", "user_policy", "user_attachment", "group_member"];
@@ -102,14 +102,14 @@ impl Catalog {
             ("user_attachment", "Cannot delete entity, must detach all policies first."),
             ("group_member", "Cannot delete entity, must remove users from group first."),
         ] {
-            let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE user_arn = ?"));
+            let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE user_arn = $1"));
             let query = sqlx::query_scalar(query).bind(arn.as_str());
             let held: i64 = query.fetch_one(&mut *tx).await.map_err(failed)?;
             if held > 0 {
                 return Err(in_use(text));
             }
         }
-        let query = sqlx::query("DELETE FROM user WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query("DELETE FROM \"user\" WHERE arn = $1").bind(arn.as_str());
         query.execute(&mut *tx).await.map_err(failed)?;
         self.commit_identity(tx).await
     }
@@ -119,8 +119,8 @@ impl Catalog {
 ///
 /// # Errors
 /// `NotFound`.
-pub(crate) async fn user_in(tx: &mut Transaction<'static, Sqlite>, name: &str) -> Result<UserRow> {
-    let query = sqlx::query("SELECT * FROM user WHERE name = ?").bind(name);
+pub(crate) async fn user_in(tx: &mut Transaction<'static, Any>, name: &str) -> Result<UserRow> {
+    let query = sqlx::query("SELECT * FROM \"user\" WHERE name = $1").bind(name);
     let row = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     read(&row.ok_or_else(|| no_user(name))?)
 }
@@ -130,7 +130,7 @@ fn no_user(name: &str) -> Error {
 }
 
 /// A user in a row that holds all columns of one.
-pub(crate) fn read(row: &SqliteRow) -> Result<UserRow> {
+pub(crate) fn read(row: &AnyRow) -> Result<UserRow> {
     let tags: &str = row.try_get("tags").map_err(failed)?;
     Ok(UserRow {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,

@@ -8,8 +8,10 @@ mod connection;
 mod cors;
 mod counting;
 mod dispatch;
+mod engine;
 pub mod folder;
 mod front;
+mod objects;
 mod patience;
 mod slots;
 pub mod tls;
@@ -119,6 +121,16 @@ pub async fn start(settings: &Settings) -> Result<Server> {
 }
 
 impl Server {
+    /// What tasks work with, of which so many are done at once.
+    #[cfg(feature = "cluster")]
+    pub fn parts_for_tasks(&self, tasks_concurrent: usize) -> Arc<jobs::Parts> {
+        let parts = &self.house.parts;
+        let memory = parts.settings.jobs_memory_bytes / tasks_concurrent.max(1);
+        let job_memory_bytes = parts.settings.job_memory_bytes.min(memory);
+        let settings = jobs::Settings { threads: 1, job_memory_bytes, ..parts.settings };
+        Arc::new(jobs::Parts { settings, ..parts.clone() })
+    }
+
     /// Where clients on this machine find the server, `http://HOST:PORT` or `https://HOST:PORT`.
     pub fn url(&self) -> String {
         folder::url(self.tls.is_some(), reachable(self.address))

@@ -3,6 +3,7 @@
 mod given;
 mod machines;
 mod memory;
+pub mod objects;
 mod services;
 pub mod size;
 
@@ -16,6 +17,7 @@ use model::{Error, Quotas};
 
 pub use self::given::{Given, Secret};
 pub use self::machines::{Engine, NO_CLUSTER, listen_in_private};
+use self::objects::ObjectsSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
 use crate::serve::webhook::TargetUrl;
@@ -38,6 +40,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// `None`: as at the first start.
     pub account_id: Option<String>,
+    /// The address of a database of PostgreSQL; `None`: a file in the data folder.
+    pub catalog: Option<Secret>,
     /// `None`: a pair made at the first start.
     pub root_key: Option<(String, Secret)>,
     pub job_memory_bytes: u64,
@@ -46,6 +50,9 @@ pub struct Settings {
     pub rejects_told_max: usize,
     pub job_attempts_max: i64,
     pub file_size_max_bytes: u64,
+    pub import_task_bytes: u64,
+    /// Whether this process does tasks of jobs, in place of whole ones.
+    pub cuts_jobs: bool,
     pub flush_after_s: u64,
     pub flush_size_bytes: u64,
     pub log_size_bytes: u64,
@@ -57,6 +64,10 @@ pub struct Settings {
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
     pub engine: Engine,
+    /// Whether this process takes jobs, and tells of them; an executor does their tasks alone.
+    pub takes_jobs: bool,
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "an executor alone asks for it"))]
+    pub allows_plain_http: bool,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
@@ -68,6 +79,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// With an empty region where the server's own holds.
     pub services: ServiceSettings,
+    /// `None`: in the data folder.
+    pub objects: Option<ObjectsSettings>,
 }
 
 impl Settings {
@@ -94,6 +107,7 @@ impl Given {
         let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
         let engine = given.engine()?;
+        let objects = given.objects()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -107,9 +121,12 @@ impl Given {
                 tls.is_some() || given.allow_plain_http == Some(true),
             )?,
             engine,
+            takes_jobs: true,
+            allows_plain_http: given.allow_plain_http == Some(true),
             tls,
             region: given.region,
             account_id: given.account_id,
+            catalog: given.catalog.filter(|place| place.0 != "sqlite"),
             root_key,
             job_memory_bytes,
             jobs_memory_bytes,
@@ -117,6 +134,8 @@ impl Given {
             rejects_told_max: given.rejects_told_max.unwrap_or(1000),
             job_attempts_max: given.job_attempts_max.unwrap_or(720).into(),
             file_size_max_bytes: given.file_size_max.map_or(512 << 20, |size| size.bytes),
+            import_task_bytes: given.import_task_size.map_or(256 << 20, |size| size.bytes),
+            cuts_jobs: given.cut_jobs == Some(true),
             flush_after_s: given.flush_after_s.unwrap_or(300),
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
             log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),
@@ -131,6 +150,7 @@ impl Given {
             webhook,
             cors_origins: given.cors_origins.unwrap_or_default(),
             services,
+            objects,
         })
     }
 
@@ -146,10 +166,19 @@ impl Given {
             Given { s3_region: Some(r), .. } if !is_region(r) => {
                 wrong("s3_region", "a name such as us-east-1")
             }
+            Given { objects_region: Some(r), .. } if !is_region(r) => {
+                wrong("objects_region", "a name such as us-east-1")
+            }
+            Given { cache_size: Some(m), .. } if m.bytes < objects::CACHE_BYTES_MIN => {
+                wrong("cache_size", "at least 16MiB")
+            }
             Given { account_id: Some(a), .. } if !is_account(a) => {
                 wrong("account_id", "a number of 12 digits")
             }
             Given { quotas: Some(q), .. } if Quotas::parse(q).is_none() => wrong("quotas", "open or aws"),
+            Given { catalog: Some(c), .. } if !is_catalog(&c.0) => {
+                wrong("catalog", "sqlite, or an address such as postgres://user:password@host/database")
+            }
             Given { at_rest: Some(a), .. } if !["sealed", "plain"].contains(&a.as_str()) => {
                 wrong("at_rest", "sealed or plain")
             }
@@ -288,6 +317,10 @@ fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text == "*" || host.is_some_and(|h| !h.is_empty() && !h.contains(['/', ' ', '*', '?', '#', '@']))
+}
+
+fn is_catalog(place: &str) -> bool {
+    place == "sqlite" || place.starts_with("postgres://") || place.starts_with("postgresql://")
 }
 
 fn is_key_id(id: &str) -> bool {

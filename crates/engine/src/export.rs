@@ -12,14 +12,16 @@ mod member;
 mod parquet;
 mod part;
 pub mod pool;
+mod portion;
 mod sink;
 mod unit;
 pub mod user;
 
-use model::error::{Error, Result};
+use model::error::Result;
 use model::export::{ExportOptions, Since};
 use model::manifest::Ledger;
 use model::{IngestionMode, Layout, Origin};
+use serde::{Deserialize, Serialize};
 use store::merge::Batches;
 use store::run::EVERYTHING;
 use store::{OpenRun, ScratchFolder};
@@ -30,6 +32,7 @@ use file::FileWriter;
 use form::{FileForm, Form};
 pub use part::Part;
 use pool::Pool;
+pub use portion::{Portion, Written};
 pub use sink::Left;
 use unit::{Plan, Tally, Unit};
 
@@ -88,14 +91,14 @@ pub enum Piece {
 }
 
 /// One of the files of an export: those of its records, then those of what was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileId {
     pub are_losers: bool,
     pub number: usize,
 }
 
 /// What a file holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSummary {
     pub file: FileId,
     /// Records, the header not counted.
@@ -141,10 +144,27 @@ pub fn export(
     progress: &Progress,
     emit: &mut dyn FnMut(Piece) -> Result<()>,
 ) -> Result<Outcome> {
+    let all = Portion::whole(file_count(source.csv_bytes, settings));
+    let written = export_portion(layout, mode, &source, &all, settings, progress, emit)?;
+    Outcome::of(&[written])
+}
+
+/// Writes some of the files of an export: the very bytes that they have when all are written at once.
+///
+/// # Errors
+/// As `export`, but for what only shows when all files are written.
+pub fn export_portion(
+    layout: &Layout,
+    mode: IngestionMode,
+    source: &Source,
+    portion: &Portion,
+    settings: &Settings,
+    progress: &Progress,
+    emit: &mut dyn FnMut(Piece) -> Result<()>,
+) -> Result<Written> {
     let (pool, scratch) = (Pool::default(), Scratch(&settings.scratch));
     let form = Form::new(layout, mode, &settings.options, settings.since.clone());
-    let rows: u64 = source.runs.iter().map(|run| run.rows).sum();
-    progress.expect_rows(if settings.options.has_losers { 2 * rows } else { rows });
+    progress.expect_rows(rows_read(source, settings));
     let plan = Plan {
         layout,
         mode,
@@ -155,27 +175,33 @@ pub fn export(
         scratch: scratch.0,
         memory_bytes: settings.memory_bytes,
     };
-    let files = file_count(source.csv_bytes, settings);
-    let total = write_files(plan, &form.file(layout), files, settings, progress, emit)?;
-    let outcome = Outcome { ledger: ledger(&source, &total)?, earlier: total.earlier };
+    let tally = write_files(plan, &form.file(layout), portion, settings, progress, emit)?;
+    let mut written = Written::new(source, tally);
     if settings.options.has_losers {
         let plan = Plan { takes_losers: true, ..plan };
-        let losers = write_files(plan, &form.losers_file(layout), files, settings, progress, emit)?;
-        check_losers(&outcome.ledger, losers.left)?;
+        let losers = write_files(plan, &form.losers_file(layout), portion, settings, progress, emit)?;
+        written.losers = Some(losers.left);
     }
-    Ok(outcome)
+    Ok(written)
+}
+
+/// How many records are read for all files.
+pub fn rows_read(source: &Source, settings: &Settings) -> u64 {
+    let rows: u64 = source.runs.iter().map(|run| run.rows).sum();
+    if settings.options.has_losers { 2 * rows } else { rows }
 }
 
 fn write_files(
     plan: Plan<'_>,
     form: &FileForm,
-    files: usize,
+    portion: &Portion,
     settings: &Settings,
     progress: &Progress,
     emit: &mut dyn FnMut(Piece) -> Result<()>,
 ) -> Result<Tally> {
-    let units = plan.units(files);
-    let mut writer = FileWriter::begin(form, settings.part_size_bytes, emit)?;
+    let mut units = plan.units(portion.of);
+    units.retain(|unit| portion.holds(unit.file));
+    let mut writer = FileWriter::begin(portion.first, form, settings.part_size_bytes, emit)?;
     let mut total = Tally::default();
     let encode = |unit: &Unit<'_>, out: &mut dyn FnMut(Vec<u8>) -> Result<()>| unit.encode(progress, out);
     let ahead = Ahead { units: settings.threads + 1, pieces: PIECES_AHEAD };
@@ -193,7 +219,7 @@ fn write_files(
             Ok(())
         }
     })?;
-    writer.go_to(files - 1, emit)?;
+    writer.go_to(portion.last(), emit)?;
     writer.end(emit)?;
     Ok(total)
 }
@@ -205,31 +231,5 @@ impl Drop for Scratch<'_> {
     fn drop(&mut self) {
         // Most exports never made it; what can't be removed now is cleared at the next start.
         let _ = std::fs::remove_dir(self.0.path());
-    }
-}
-
-// What was read is what the catalog says was written; anything else is a damaged or forgotten run.
-fn ledger(source: &Source, total: &Tally) -> Result<Ledger> {
-    let of = |origin| source.runs.iter().filter(move |run| run.origin == origin);
-    let (read_bulk, read_put) =
-        (of(Origin::Bulk).map(|r| r.records).sum::<u64>(), of(Origin::Put).map(|r| r.records).sum::<u64>());
-    if total.read != source.runs.iter().map(|run| run.rows).sum::<u64>() {
-        return Err(Error::corrupt("the export read another number of records than its snapshot holds"));
-    }
-    let exact_duplicates = (read_bulk + read_put).checked_sub(total.distinct);
-    let (written, filtered) = (total.written, total.left.filtered);
-    let superseded = total.distinct.checked_sub(written + filtered);
-    let (Some(exact_duplicates), Some(superseded)) = (exact_duplicates, superseded) else {
-        return Err(Error::corrupt("the export's ledger does not balance"));
-    };
-    Ok(Ledger { read_bulk, read_put, exact_duplicates, superseded, filtered, written })
-}
-
-fn check_losers(ledger: &Ledger, left: Left) -> Result<()> {
-    let Ledger { exact_duplicates, superseded, filtered, .. } = *ledger;
-    if left == (Left { exact_duplicates, superseded, filtered }) {
-        Ok(())
-    } else {
-        Err(Error::corrupt("what the export left out is not what its ledger says"))
     }
 }

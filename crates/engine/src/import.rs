@@ -4,6 +4,7 @@ mod buffer;
 mod chunk;
 mod gather;
 mod left_out;
+mod piece;
 mod read;
 mod rejects;
 
@@ -21,6 +22,7 @@ use crate::in_order::{self, Ahead, Give, Output};
 use crate::metrics::Aggregator;
 use gather::gather;
 pub use left_out::RejectsFile;
+pub use piece::{Begin, Borders, Rest, SourcePiece};
 use read::Numbering;
 pub use rejects::{Reject, Rejecting, Rejects};
 
@@ -90,6 +92,22 @@ pub fn import(
     write_run(layout, Header::match_columns, files, target, metrics, progress)
 }
 
+/// Reads pieces of files, checks every record, and writes one run; its sequence numbers count from 0 in the order of
+/// pieces, then of rows.
+///
+/// # Errors
+/// `Invalid` for the first record that breaks a rule: which one, only a piece of one whole file says rightly.
+/// `Unavailable` when a read or write fails.
+pub fn import_pieces<'a>(
+    layout: &Layout,
+    pieces: impl IntoIterator<Item = Result<SourcePiece<'a>>>,
+    target: &Target<'_>,
+    progress: &Progress,
+) -> Result<RunFile> {
+    let (_, gathered) = gather(layout, Header::match_columns, pieces, target, None, progress);
+    gathered.and_then(|(sources, numbering)| write(layout, &sources, &numbering, target, progress))
+}
+
 pub(crate) fn write_run(
     layout: &Layout,
     matching: Matching,
@@ -98,7 +116,10 @@ pub(crate) fn write_run(
     metrics: Option<&mut Aggregator>,
     progress: &Progress,
 ) -> (Rejects, Result<RunFile>) {
-    let (rejects, gathered) = gather(layout, matching, files, target, metrics, progress);
+    let borders = Borders::NONE;
+    let whole = |file: Result<SourceFile>| file.map(|file| SourcePiece::whole(file, &borders));
+    let pieces = files.into_iter().map(whole);
+    let (rejects, gathered) = gather(layout, matching, pieces, target, metrics, progress);
     let written =
         gathered.and_then(|(sources, numbering)| write(layout, &sources, &numbering, target, progress));
     (rejects, written)

@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod deletion;
+mod distinct;
 pub mod export;
 pub mod import;
 mod in_order;
@@ -9,4 +10,5 @@ pub mod look;
 pub mod metrics;
 pub mod progress;
 
+pub use distinct::count_distinct;
 pub use progress::Progress;

@@ -34,6 +34,20 @@ impl Progress {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Takes over how far others are.
+    pub fn tell(&self, rows: u64, bytes: u64, steps: u64) {
+        self.rows.fetch_max(rows, Ordering::Relaxed);
+        self.bytes.fetch_max(bytes, Ordering::Relaxed);
+        self.steps.fetch_max(steps, Ordering::Relaxed);
+    }
+
+    /// Goes back to the beginning: what was done has to be done again.
+    pub fn begin_again(&self) {
+        self.rows.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+        self.steps.store(0, Ordering::Relaxed);
+    }
+
     pub fn expect_rows(&self, total: u64) {
         self.rows_total.store(total, Ordering::Relaxed);
     }

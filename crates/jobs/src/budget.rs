@@ -92,6 +92,7 @@ mod tests {
 
     fn budget(jobs_concurrent: usize, job_mib: usize, total_mib: usize) -> Budget {
         Budget::new(&Settings {
+            import_task_bytes: 256 << 20,
             rejects_told_max: 10,
             jobs_concurrent,
             attempts_max: 1,

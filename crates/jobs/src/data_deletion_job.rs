@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::evidence::{self, Evidence};
-use crate::upkeep::{carry, clear_objects, flush_before, input, trim_log};
+use crate::upkeep::{carry, clear_objects, clear_orphans, flush_before, input, trim_log};
 use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, lease, new_run};
 
 pub async fn run(
@@ -193,6 +193,7 @@ pub async fn clear_away(
     if evidence::is_scratch_awaited(parts, plan)? {
         return Ok(Outcome::Waiting);
     }
+    clear_orphans(parts).await?;
     if let Some(list) = &plan.list {
         prove(parts, job, lease, list, progress).await?;
     }
@@ -221,7 +222,8 @@ async fn prove(
             found
         }
     };
-    parts.objects.delete(&list.object)?;
+    let (objects, object) = (parts.objects.clone(), list.object.clone());
+    blocking(move || objects.delete(&object)).await?;
     if found.records_found > 0 {
         return Err(Error::corrupt(evidence::reason(&found)));
     }

@@ -8,7 +8,9 @@ use access::{Bucket, Errand, S3Location};
 use bytes::Bytes;
 use catalog::{JobRow, Lease, RunRow, Snapshot};
 use engine::Progress;
-use engine::export::{FileSummary, Outcome, Piece, Settings, export};
+use engine::export::{
+    FileSummary, Outcome, Piece, Portion, Settings, Source, Written, export_portion, file_count, rows_read,
+};
 use model::error::{Context, Error, ErrorKind, Result};
 use model::export::ExportOptions;
 use model::manifest::Manifest;
@@ -18,8 +20,9 @@ use tokio::sync::mpsc;
 use crate::naming::Naming;
 use crate::patience::{insist, unless_stopped};
 use crate::snapshot::{Tail, open_source};
+use crate::task::Work;
 use crate::upload::{Uploaded, Uploader};
-use crate::{Parts, blocking, dataset_of, explain_denial, lease, manifest, upload};
+use crate::{Parts, blocking, dataset_of, explain_denial, lease, manifest, team, upload};
 
 /// The size of an uploaded part, the least that a store takes.
 const PART_BYTES: u64 = 5 << 20;
@@ -61,12 +64,18 @@ impl Plan {
 
 pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc<Progress>) -> Result<()> {
     let request = job.export_request()?;
+    let (bucket, place) = open(parts, job).await?;
+    let done = export_to(parts, job, lease, progress, (&bucket, &place)).await;
+    done.map_err(explain_key(request.kms_key_arn.as_deref())).map_err(explain_denial(&place.bucket, WRITING))
+}
+
+/// Opens the bucket that a job writes to, as its role.
+async fn open(parts: &Parts, job: &JobRow) -> Result<(Bucket, S3Location)> {
+    let request = job.export_request()?;
     let place = S3Location::parse(&request.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let errand = Errand::writing(&place).under(request.kms_key_arn.as_deref());
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &errand).await?;
-    let bucket = bucket.with_key(request.kms_key_arn.clone());
-    let done = export_to(parts, job, lease, progress, (&bucket, &place)).await;
-    done.map_err(explain_key(request.kms_key_arn.as_deref())).map_err(explain_denial(&place.bucket, WRITING))
+    Ok((bucket.with_key(request.kms_key_arn), place))
 }
 
 async fn export_to(
@@ -79,12 +88,16 @@ async fn export_to(
     let plan = match Plan::of(Some(job))? {
         Some(plan) => plan,
         None => {
-            unless_stopped(progress, upload::abandon(parts, job, bucket)).await?;
-            let stem = format!("{}{}/", place.prefix(), job.name);
-            upload_all(parts, job, lease, progress, bucket, &stem).await?
+            unless_stopped(progress, upload::abandon(parts, &job.arn, &[], bucket)).await?;
+            upload_all(parts, job, lease, progress, bucket, &folder(job, place)).await?
         }
     };
     complete(parts, lease, progress, bucket, &plan).await
+}
+
+// With a slash at its end.
+fn folder(job: &JobRow, place: &S3Location) -> String {
+    format!("{}{}/", place.prefix(), job.name)
 }
 
 // The store names the key where it is the key that can't be used.
@@ -106,20 +119,15 @@ async fn upload_all(
     folder: &str,
 ) -> Result<Plan> {
     let parts = &parts.of_dataset(&dataset_of(parts, job).await?).await?;
-    let snapshot = job.snapshot()?;
-    let runs = parts.catalog.pinned_runs(&job.arn).await?;
-    let (pieces, received) = mpsc::channel(1);
-    let merging = {
-        let (parts, job, snapshot, progress) =
-            (parts.clone(), job.clone(), snapshot.clone(), progress.clone());
-        blocking(move || merge(&parts, &job, &snapshot, &runs, &progress, &pieces))
+    let done = match &parts.runner {
+        None => vec![upload_files(parts, job, lease, progress, (bucket, folder), None).await?],
+        Some(_) => {
+            let works = cut(parts, job, progress).await?.into_iter().map(Work::Export).collect();
+            team::begin(parts, lease).await?;
+            team::run(parts, lease, progress, 0, works).await?
+        }
     };
-    let naming = Naming::new(folder, &snapshot.layout, &job.export_request()?.options)?;
-    let uploader = Uploader { parts: parts.clone(), lease: lease.clone(), bucket: bucket.clone(), naming };
-    // The uploads' error comes first: a merge whose pieces nobody takes any more only says that it was stopped.
-    let (outcome, uploaded) = tokio::join!(merging, unless_stopped(progress, uploader.run(received)));
-    let (uploaded, outcome) = (uploaded?, outcome?);
-    let plan = plan(job, &snapshot, folder, uploaded, outcome)?;
+    let plan = plan(job, &job.snapshot()?, folder, done)?;
     let text =
         serde_json::to_string(&plan).map_err(|e| Error::internal("write an export's plan").caused_by(e))?;
     progress.expect_bytes(progress.bytes());
@@ -127,27 +135,77 @@ async fn upload_all(
     Ok(plan)
 }
 
+/// Cuts a job into its files.
+async fn cut(parts: &Arc<Parts>, job: &JobRow, progress: &Arc<Progress>) -> Result<Vec<Portion>> {
+    let (snapshot, runs) = (job.snapshot()?, parts.catalog.pinned_runs(&job.arn).await?);
+    let (parts, job, progress) = (parts.clone(), job.clone(), progress.clone());
+    blocking(move || {
+        let mode = job.export_request()?.ingestion_mode;
+        let source = open_source(&parts, job.dataset_id, &snapshot, &runs, mode, &Tail::new(&parts))?;
+        let settings = settings(&parts, &job, &snapshot, &source)?;
+        progress.expect_rows(rows_read(&source, &settings));
+        Ok(Portion::each(file_count(source.csv_bytes, &settings)).collect())
+    })
+    .await
+}
+
+/// Files whose parts are all on the store, and what became of their records.
+#[derive(Serialize, Deserialize)]
+pub struct UploadedFiles {
+    files: Vec<(Uploaded, FileSummary)>,
+    written: Written,
+}
+
+/// Does the task of writing some of a job's files, as the job's role; nothing becomes visible.
+pub async fn upload_portion(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    progress: &Arc<Progress>,
+    portion: Portion,
+) -> Result<UploadedFiles> {
+    let (bucket, place) = open(parts, job).await?;
+    let parts = &parts.of_dataset(&dataset_of(parts, job).await?).await?;
+    upload_files(parts, job, lease, progress, (&bucket, &folder(job, &place)), Some(portion)).await
+}
+
+async fn upload_files(
+    parts: &Arc<Parts>,
+    job: &JobRow,
+    lease: &Lease,
+    progress: &Arc<Progress>,
+    (bucket, folder): (&Bucket, &str),
+    portion: Option<Portion>,
+) -> Result<UploadedFiles> {
+    let snapshot = job.snapshot()?;
+    let runs = parts.catalog.pinned_runs(&job.arn).await?;
+    let naming = Naming::new(folder, &snapshot.layout, &job.export_request()?.options)?;
+    let (pieces, received) = mpsc::channel(1);
+    let merging = {
+        let (parts, job, progress) = (parts.clone(), job.clone(), progress.clone());
+        blocking(move || merge(&parts, &job, (&snapshot, &runs), portion, &progress, &pieces))
+    };
+    let uploader = Uploader { parts: parts.clone(), lease: lease.clone(), bucket: bucket.clone(), naming };
+    // The uploads' error comes first: a merge whose pieces nobody takes any more only says that it was stopped.
+    let (written, files) = tokio::join!(merging, unless_stopped(progress, uploader.run(received)));
+    let (files, written) = (files?, written?);
+    Ok(UploadedFiles { files, written })
+}
+
+/// Merges what some files of a job hold, or all.
 pub fn merge(
     parts: &Parts,
     job: &JobRow,
-    snapshot: &Snapshot,
-    runs: &[RunRow],
+    (snapshot, runs): (&Snapshot, &[RunRow]),
+    portion: Option<Portion>,
     progress: &Progress,
     pieces: &mpsc::Sender<Piece>,
-) -> Result<Outcome> {
-    let request = job.export_request()?;
-    let mode = request.ingestion_mode;
+) -> Result<Written> {
+    let mode = job.export_request()?.ingestion_mode;
     let tail = Tail::new(parts);
     let source = open_source(parts, job.dataset_id, snapshot, runs, mode, &tail)?;
-    let settings = Settings {
-        file_size_bytes_max: parts.settings.file_size_bytes_max,
-        part_size_bytes: usize::try_from(PART_BYTES.max(source.csv_bytes / PARTS_MAX)).unwrap_or(usize::MAX),
-        threads: parts.settings.threads,
-        scratch: parts.scratch.join(format!("{}-export", parts.clock.hex(16))),
-        memory_bytes: GROUP_BYTES,
-        options: ExportOptions::read(&request.options, &snapshot.layout)?,
-        since: request.since,
-    };
+    let settings = settings(parts, job, snapshot, &source)?;
+    let portion = portion.unwrap_or_else(|| Portion::whole(file_count(source.csv_bytes, &settings)));
     let mut emit = |piece: Piece| {
         if let Piece::Part { bytes, .. } = &piece {
             let bytes: &[u8] = bytes.as_ref();
@@ -155,16 +213,27 @@ pub fn merge(
         }
         pieces.blocking_send(piece).map_err(|_| Error::unavailable("the export was stopped"))
     };
-    export(&snapshot.layout, mode, source, &settings, progress, &mut emit)
+    export_portion(&snapshot.layout, mode, &source, &portion, &settings, progress, &mut emit)
 }
 
-fn plan(
-    job: &JobRow,
-    snapshot: &Snapshot,
-    folder: &str,
-    uploaded: Vec<(Uploaded, FileSummary)>,
-    outcome: Outcome,
-) -> Result<Plan> {
+fn settings(parts: &Parts, job: &JobRow, snapshot: &Snapshot, source: &Source) -> Result<Settings> {
+    let request = job.export_request()?;
+    Ok(Settings {
+        file_size_bytes_max: parts.settings.file_size_bytes_max,
+        part_size_bytes: usize::try_from(PART_BYTES.max(source.csv_bytes / PARTS_MAX)).unwrap_or(usize::MAX),
+        threads: parts.settings.threads,
+        scratch: parts.scratch.join(format!("{}-export", parts.clock.hex(16))),
+        memory_bytes: GROUP_BYTES,
+        options: ExportOptions::read(&request.options, &snapshot.layout)?,
+        since: request.since,
+    })
+}
+
+fn plan(job: &JobRow, snapshot: &Snapshot, folder: &str, done: Vec<UploadedFiles>) -> Result<Plan> {
+    let outcome = Outcome::of(&done.iter().map(|part| part.written).collect::<Vec<_>>())?;
+    let mut uploaded: Vec<(Uploaded, FileSummary)> = done.into_iter().flat_map(|part| part.files).collect();
+    // Those of the losers come behind the others.
+    uploaded.sort_by_key(|(_, summary)| summary.file);
     let named: Vec<(String, FileSummary)> =
         uploaded.iter().map(|(u, s)| (u.key.clone(), s.clone())).collect();
     let manifest = manifest::of_export(job, snapshot, &named, outcome)?;
@@ -199,6 +268,8 @@ async fn complete(
     bucket: &Bucket,
     plan: &Plan,
 ) -> Result<()> {
+    // What tasks did twice, or others still do, goes before the rest is visible.
+    unless_stopped(progress, upload::abandon(parts, &lease.arn, &plan.files, bucket)).await?;
     for file in &plan.files {
         let tags = file.part_tags();
         insist(progress, || bucket.complete(&file.key, &file.upload_id, &tags, file.crc64nvme, file.bytes))

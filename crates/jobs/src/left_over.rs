@@ -34,7 +34,7 @@ async fn try_clear(parts: &Parts, job: &JobRow) -> Result<String> {
     let place = S3Location::parse(&path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &Errand::writing(&place)).await?;
     // What is listed after this is there to stay: no upload becomes visible any more.
-    let mut open = upload::abandon(parts, job, &bucket).await?;
+    let mut open = upload::abandon(parts, &job.arn, &[], &bucket).await?;
     let mut text = String::new();
     if let Some(plan) = &plan {
         let (seen, visible) = visible(&bucket, plan).await;

@@ -17,13 +17,20 @@ mod metric_attribution;
 mod naming;
 mod patience;
 pub mod records;
+mod register;
 mod rejects;
+mod runner;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+pub mod task;
+mod team;
 mod upkeep;
 mod upload;
 pub mod user_records;
+
+pub use register::CatalogRegister;
+pub use runner::{Here, Runner, Running};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +65,10 @@ pub struct Parts {
     pub flushing: Arc<tokio::sync::Mutex<()>>,
     /// A folder for sorting; what lies in it is of no use after a restart.
     pub scratch: ScratchFolder,
+    /// Where the tasks of jobs are done; `None`: jobs are done as a whole, by this process's threads.
+    pub runner: Option<Arc<dyn Runner>>,
+    /// What this process calls itself where it tells who did a task.
+    pub name: Arc<str>,
     pub settings: Settings,
 }
 
@@ -75,6 +86,8 @@ pub struct Settings {
     pub threads: usize,
     /// How many wrong rows of an import are told of.
     pub rejects_told_max: usize,
+    /// What a task of an import that is cut into several reads, in bytes.
+    pub import_task_bytes: u64,
     /// The mean size of exported files stays below this.
     pub file_size_bytes_max: u64,
     /// A dataset's put records are flushed from the log to a run at this age,
@@ -247,12 +260,12 @@ async fn hand_in(
 }
 
 /// How an attempt ends: by itself, or because the key of its dataset's group can't be used any more.
-async fn ended(
-    mut attempt: JoinHandle<Result<Outcome>>,
+async fn ended<T>(
+    mut attempt: JoinHandle<Result<T>>,
     parts: &Parts,
     job: &JobRow,
     progress: &Progress,
-) -> Result<Outcome> {
+) -> Result<T> {
     let (outcome, lost) = tokio::select! {
         outcome = &mut attempt => (outcome, None),
         cause = lost_key(parts, job) => {
@@ -314,10 +327,16 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
         return parts.catalog.retry_later(lease, delay_ms).await;
     }
     warn!(job.arn = %job.arn, error = %cause.chain(), "the job failed");
+    let lease = &alone(parts, lease).await?;
     let left = left_over(parts, job).await;
     let reason = cause.message();
     let dot = if left.is_empty() || reason.ends_with('.') { "" } else { "." };
     parts.catalog.fail_job(lease, &format!("{reason}{dot}{left}"), None).await
+}
+
+/// The lease without the tasks that were handed out under it: nothing comes behind whoever clears away now.
+async fn alone(parts: &Parts, lease: &Lease) -> Result<Lease> {
+    if parts.runner.is_some() { parts.catalog.fence_off(lease).await } else { Ok(lease.clone()) }
 }
 
 /// What a job that ends without success leaves on a store, as sentences.
@@ -330,6 +349,7 @@ async fn left_over(parts: &Parts, job: &JobRow) -> String {
 
 /// Ends a job that somebody cancelled, once nothing of it is left on the store.
 async fn cancel(parts: &Parts, job: &JobRow, lease: &Lease, by: &str) -> Result<()> {
+    let lease = &alone(parts, lease).await?;
     let left = left_over(parts, job).await;
     let dot = if left.is_empty() { "" } else { "." };
     let reason = format!("{}{dot}{left}", catalog::cancellation(by));

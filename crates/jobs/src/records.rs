@@ -11,6 +11,7 @@ use model::{IngestionMode, Origin};
 use store::OpenRun;
 use store::tail::read_newest;
 
+use crate::snapshot::check_kept;
 use crate::{Parts, blocking};
 
 /// Runs and segments may go while they are read, because nothing pins them; then the list is another.
@@ -27,9 +28,14 @@ pub async fn look(parts: &Arc<Parts>, dataset: &DatasetRow, lookup: Lookup) -> R
     let mut attempt = 1;
     loop {
         let (snapshot, runs) = parts.catalog.snapshot_now(dataset.id, || parts.log.settled()).await?;
+        let log_from = snapshot.log_from;
         let shelf = Shelf { parts: parts.clone(), dataset_id: dataset.id, snapshot, runs };
         let (lookup, asker) = (lookup.clone(), Arc::downgrade(&asker));
-        match blocking(move || shelf.look(&lookup, &asker)).await {
+        let looked = match blocking(move || shelf.look(&lookup, &asker)).await {
+            Ok(found) => check_kept(&parts, dataset.id, log_from).await.map(|()| found),
+            refused => refused,
+        };
+        match looked {
             Err(cause) if attempt < ATTEMPTS && cause.kind != ErrorKind::Invalid => attempt += 1,
             answer => return answer,
         }

@@ -2,7 +2,7 @@
 
 use catalog::{RunRow, Snapshot};
 use engine::export::{Source, SourceRun};
-use model::error::Result;
+use model::error::{Error, Result};
 use model::{IngestionMode, Origin};
 use store::tail::read_tail;
 use store::{Objects, OpenRun, RunFile, RunWriter, ScratchFolder, Sorter};
@@ -57,6 +57,19 @@ pub(crate) fn open_source(
         }
     }
     Ok(source)
+}
+
+/// Whether all that a snapshot has of the log was still there when it was read: nothing pins it, and a flush may have moved
+/// it to a run that the snapshot knows nothing of.
+///
+/// # Errors
+/// `Unavailable` when it may not have been.
+pub(crate) async fn check_kept(parts: &Parts, dataset_id: i64, log_from: u64) -> Result<()> {
+    let dataset = parts.catalog.dataset_by_id(dataset_id).await?;
+    match dataset.is_some_and(|dataset| dataset.flushed_position == log_from) {
+        true => Ok(()),
+        false => Err(Error::unavailable("records have moved while they were read")),
+    }
 }
 
 fn write_tail(

@@ -17,10 +17,15 @@ use crate::complaint::Complaints;
 use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// How often a bucket is looked through for what nobody needs.
+const SWEEP_EVERY_MS: i64 = 60_000;
+/// How often the log's store is searched for what refused calls have left there.
+const ORPHANS_EVERY_MS: i64 = 600_000;
 
 pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
     let (unflushed, uncarried) = Default::default();
-    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new(), unflushed, uncarried };
+    let (waiting_since_ms, swept_ms, searched_ms) = Default::default();
+    let mut upkeep = Upkeep { parts, waiting_since_ms, unflushed, uncarried, swept_ms, searched_ms };
     while !*stopped.borrow() {
         if let Err(cause) = upkeep.round().await {
             warn!(error = %cause.chain(), "upkeep is tried again later");
@@ -40,12 +45,19 @@ struct Upkeep {
     unflushed: Complaints<i64>,
     /// Of those whose records could not even move within the log.
     uncarried: Complaints<i64>,
+    /// When the objects were last looked through.
+    swept_ms: Option<i64>,
+    /// When orphans were last looked for.
+    searched_ms: Option<i64>,
 }
 
 impl Upkeep {
     async fn round(&mut self) -> Result<()> {
+        self.parts.log.refresh().await?;
+        // In this order: what the log holds of a dataset comes after the dataset.
+        let in_log = self.parts.log.datasets();
         let datasets = self.parts.catalog.all_datasets().await?;
-        self.forget_deleted(&datasets);
+        self.forget_deleted(&in_log, &datasets);
         for dataset in &datasets {
             if !self.must_flush(dataset) {
                 continue;
@@ -63,7 +75,32 @@ impl Upkeep {
             }
         }
         trim_log(&self.parts).await?;
-        clear_objects(&self.parts).await
+        delete_retired(&self.parts).await?;
+        self.clear_orphans().await?;
+        self.sweep().await
+    }
+
+    // In a bucket each look costs a request, and there is nothing to be found but after a failure.
+    async fn sweep(&mut self) -> Result<()> {
+        let now_ms = self.parts.clock.now_ms();
+        let is_early = self.swept_ms.is_some_and(|swept| (swept..swept + SWEEP_EVERY_MS).contains(&now_ms));
+        if is_early && self.parts.objects.are_remote() {
+            return Ok(());
+        }
+        delete_unnamed(&self.parts).await?;
+        self.swept_ms = Some(now_ms);
+        Ok(())
+    }
+
+    async fn clear_orphans(&mut self) -> Result<()> {
+        let now_ms = self.parts.clock.now_ms();
+        // A clock that was set back must not keep them.
+        let is_due = self.searched_ms.is_none_or(|last| (now_ms - last).abs() >= ORPHANS_EVERY_MS);
+        if is_due {
+            clear_orphans(&self.parts).await?;
+            self.searched_ms = Some(now_ms);
+        }
+        Ok(())
     }
 
     fn flushed(&mut self, dataset: &DatasetRow) {
@@ -87,10 +124,10 @@ impl Upkeep {
         }
     }
 
-    fn forget_deleted(&mut self, datasets: &[DatasetRow]) {
-        for id in self.parts.log.datasets() {
-            if !datasets.iter().any(|d| d.id.cast_unsigned() == id) {
-                self.parts.log.forget_dataset(id);
+    fn forget_deleted(&mut self, in_log: &[u64], datasets: &[DatasetRow]) {
+        for id in in_log {
+            if !datasets.iter().any(|d| d.id.cast_unsigned() == *id) {
+                self.parts.log.forget_dataset(*id);
             }
         }
         let is_there = |id: &i64| datasets.iter().any(|d| d.id == *id);
@@ -129,7 +166,10 @@ pub async fn carry(parts: &Arc<Parts>, dataset_id: i64) -> Result<()> {
     if from >= to || parts.catalog.is_deleting_from(&dataset.group_arn).await? {
         return Ok(());
     }
-    let frames = parts.log.frames(dataset_id.cast_unsigned(), from, to);
+    let frames = {
+        let (parts, id) = (parts.clone(), dataset_id.cast_unsigned());
+        blocking(move || parts.log.frames(id, from, to)).await?
+    };
     info!(dataset.arn = %dataset.arn, frames = frames.len(), "sealed records move to the end of the log");
     parts.log.write_again(frames).await?;
     parts.catalog.finish_flush(dataset_id, from, to, None).await.map(drop)
@@ -174,7 +214,7 @@ pub async fn flush_before(parts: &Arc<Parts>, dataset_id: i64, position: u64) ->
     while let Some(from) = flushed(parts, dataset_id).await?
         && from < position
     {
-        if parts.log.frames(dataset_id.cast_unsigned(), from, position).is_empty() {
+        if !parts.log.holds(dataset_id.cast_unsigned(), from, position).await? {
             let _alone = parts.flushing.lock().await;
             parts.catalog.finish_flush(dataset_id, from, position, None).await?;
         } else if let Err(cause) = flush(parts, dataset_id, position).await {
@@ -213,6 +253,7 @@ pub fn input(row: &RunRow) -> Input {
 
 /// Drops the segments of the log that are flushed and that no snapshot pins.
 pub async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
+    parts.log.refresh().await?;
     // Flushed positions are read before the pins: a snapshot made in between pins no less than they do.
     let durable = parts.log.durable();
     let datasets = parts.catalog.all_datasets().await?;
@@ -224,24 +265,44 @@ pub async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
     blocking(move || parts.log.forget_before(lowest)).await
 }
 
+/// Deletes what calls that were refused have left in the log's store.
+pub async fn clear_orphans(parts: &Arc<Parts>) -> Result<()> {
+    let parts = parts.clone();
+    blocking(move || parts.log.clear_orphans()).await
+}
+
 /// Deletes the objects of runs that are in no list and in no snapshot, and those that no row names.
 pub async fn clear_objects(parts: &Arc<Parts>) -> Result<()> {
+    delete_retired(parts).await?;
+    delete_unnamed(parts).await
+}
+
+async fn delete_retired(parts: &Arc<Parts>) -> Result<()> {
     let retired = parts.catalog.retired_runs().await?;
-    for row in &retired {
-        parts.objects.delete(&row.run.object)?;
+    if retired.is_empty() {
+        return Ok(());
     }
-    if !retired.is_empty() {
-        parts.catalog.forget_runs(&retired.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
-    }
+    let names: Vec<String> = retired.iter().map(|row| row.run.object.clone()).collect();
+    delete(parts, names).await?;
+    parts.catalog.forget_runs(&retired.iter().map(|row| row.id).collect::<Vec<_>>()).await
+}
+
+/// What attempts that are no longer on record have left: objects that no row names, and half-written ones.
+async fn delete_unnamed(parts: &Arc<Parts>) -> Result<()> {
     // In this order: an attempt that ends in between has its object named by a row by then.
-    let found = parts.objects.names()?;
+    let objects = parts.objects.clone();
+    let (found, unfinished) = blocking(move || Ok((objects.names()?, objects.unfinished()?))).await?;
     let attempts = parts.catalog.attempts().await?;
     let named: HashSet<String> = parts.catalog.named_objects().await?.into_iter().collect();
-    for name in found {
-        let is_being_written = attempts.iter().any(|attempt| name.starts_with(attempt.as_str()));
-        if !is_being_written && !named.contains(&name) {
-            parts.objects.delete(&name)?;
-        }
-    }
-    Ok(())
+    let is_written = |name: &str| attempts.iter().any(|attempt| name.starts_with(attempt.as_str()));
+    delete(parts, found.into_iter().filter(|name| !is_written(name) && !named.contains(name)).collect())
+        .await?;
+    let left: Vec<_> = unfinished.into_iter().filter(|object| !is_written(&object.name)).collect();
+    let objects = parts.objects.clone();
+    blocking(move || left.iter().try_for_each(|object| objects.give_up(object))).await
+}
+
+async fn delete(parts: &Arc<Parts>, names: Vec<String>) -> Result<()> {
+    let objects = parts.objects.clone();
+    blocking(move || objects.delete_all(&names)).await
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use access::Bucket;
 use access::bucket::PartTag;
 use bytes::Bytes;
-use catalog::{JobRow, Lease};
+use catalog::Lease;
 use engine::export::{FileId, FileSummary, Piece};
+use model::Arn;
 use model::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -93,7 +94,13 @@ impl Uploader {
     async fn begin(&self, file: FileId) -> Result<OpenFile> {
         let (key, content_type, metadata) = self.naming.object(file);
         let upload_id = self.bucket.create_multipart(&key, content_type, metadata).await?;
-        self.parts.catalog.record_upload(&self.lease, &key, &upload_id).await?;
+        if let Err(cause) = self.parts.catalog.record_upload(&self.lease, &key, &upload_id).await {
+            // Nobody else knows of it.
+            if let Err(left) = self.bucket.abort(&key, &upload_id).await {
+                warn!(job.arn = %self.lease.arn, error = %left.chain(), "an upload was left open on the store");
+            }
+            return Err(cause);
+        }
         Ok(OpenFile { key, upload_id, number: 0, on_their_way: JoinSet::new(), sent: Vec::new() })
     }
 }
@@ -147,14 +154,17 @@ pub struct LeftOpen {
     pub cause: Error,
 }
 
-/// Gives up what attempts left open on the store; returns what it still holds.
-pub async fn abandon(parts: &Parts, job: &JobRow, bucket: &Bucket) -> Result<Vec<LeftOpen>> {
+/// Gives up what a job left open on the store, but for what is kept; returns what the store still holds.
+pub async fn abandon(parts: &Parts, job: &Arn, kept: &[Uploaded], bucket: &Bucket) -> Result<Vec<LeftOpen>> {
     let mut left = Vec::new();
-    for (key, upload_id) in parts.catalog.uploads(&job.arn).await? {
+    for (key, upload_id) in parts.catalog.uploads(job).await? {
+        if kept.iter().any(|upload| upload.upload_id == upload_id && upload.key == key) {
+            continue;
+        }
         match bucket.abort(&key, &upload_id).await {
-            Ok(()) => parts.catalog.forget_upload(&job.arn, &upload_id).await?,
+            Ok(()) => parts.catalog.forget_upload(job, &upload_id).await?,
             Err(cause) => {
-                warn!(job.arn = %job.arn, error = %cause.chain(), "an upload was left open on the store");
+                warn!(job.arn = %job, error = %cause.chain(), "an upload was left open on the store");
                 left.push(LeftOpen { key, cause });
             }
         }

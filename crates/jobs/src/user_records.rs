@@ -13,7 +13,7 @@ use model::error::{Error, ErrorKind, Result};
 use tokio::sync::mpsc::{Receiver, channel};
 use tracing::warn;
 
-use crate::snapshot::{Tail, open_source};
+use crate::snapshot::{Tail, check_kept, open_source};
 use crate::{Parts, blocking};
 
 /// Runs and segments may go between the look at the list and their opening; then the list is another.
@@ -60,7 +60,11 @@ async fn open(parts: &Arc<Parts>, dataset_id: i64) -> Result<(Snapshot, Source, 
                 open_source(&parts, dataset_id, &snapshot, &runs, mode, &tail).map(|source| (source, tail))
             })
         };
-        match opened.await {
+        let opened = match opened.await {
+            Ok(opened) => check_kept(parts, dataset_id, snapshot.log_from).await.map(|()| opened),
+            refused => refused,
+        };
+        match opened {
             Ok((source, tail)) => return Ok((snapshot, source, tail)),
             Err(cause) if attempt >= ATTEMPTS || cause.kind == ErrorKind::Invalid => return Err(cause),
             Err(_) => attempt += 1,

@@ -13,6 +13,7 @@ pub mod metric;
 pub mod quota;
 pub mod record;
 pub mod schema;
+pub mod segment;
 pub mod status;
 
 pub use arn::{Arn, Realm};

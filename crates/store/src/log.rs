@@ -1,6 +1,6 @@
-//! The log of put records: durable before it is answered, one log for all datasets of a node.
+//! The log of put records: durable before it is answered, one log for all datasets: of a node, or of all nodes.
 //!
-//! A folder of segments `<start position, 20 digits>.log`; a position is an offset in bytes that grows for ever over
+//! The log of one node is a folder of segments `<start position, 20 digits>.log`; a position is an offset in bytes that grows for ever over
 //! all segments, and each segment starts where the one before it ends. All numbers have their little end first.
 //! ```text
 //! segment  magic "LADE LOG" | version u32 | 0 u32 | start u64 | 0 u32 | crc32c u32 (of the 28 bytes before), frames, zeros
@@ -11,37 +11,39 @@
 //! version and count; checksums are over what is written, so that recovery needs no key.
 //! A frame is one call; `group` is the position of the first frame of the same write. Only the last write can be torn
 //! by a crash: bad bytes behind which a later write lies were durable once, so they are damage.
+//!
+//! The log that nodes share (`shared`) is made of objects of the same form, each written at once: positions and sequence
+//! numbers in it count from its own start, and the catalog gives it its place in the order of all.
 
 mod committer;
+mod folder;
 mod frame;
 mod index;
 mod queue;
 mod recovery;
 mod segment;
 mod share;
+pub mod shared;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use model::Durable;
-use model::error::{Context, Error, Result};
+use model::error::{Error, Result};
 
 pub use frame::{Batch, Frame};
 pub use index::{FrameRef, Pending};
 pub use recovery::Recovered;
+pub use shared::{Register, SegmentStore, SharedSettings};
 
-use crate::disk::{Disk, Folder};
-
-use committer::Committer;
-use index::Index;
-use queue::{Queue, lock, stopped};
-use segment::HEADER;
+use crate::disk::Disk;
+use folder::FolderLog;
+use shared::SharedLog;
 
 /// Gives the first of `count` sequence numbers; each call is above all numbers given before.
 pub type Sequencer = Arc<dyn Fn(u64) -> Result<u64> + Send + Sync>;
 
-/// Sizes of the log.
+/// Sizes of the log of one node.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
     /// A segment's size in bytes; a group of calls that is larger gets a larger segment.
@@ -66,18 +68,17 @@ pub struct Appended {
     pub position: u64,
 }
 
-/// An open log. One per folder: two would write over each other.
+/// An open log.
 pub struct Log {
-    shared: Arc<Shared>,
-    committer: Mutex<Option<JoinHandle<()>>>,
+    kind: Kind,
 }
 
-/// What callers share with the committer.
-struct Shared {
-    disk: Arc<dyn Disk>,
-    queue: Queue,
-    index: Mutex<Index>,
+enum Kind {
+    Folder(FolderLog),
+    Shared(SharedLog),
 }
+
+use Kind::{Folder, Shared};
 
 impl Log {
     /// Opens the log in a folder, or begins one at position 0. Blocks while it reads all segments.
@@ -88,8 +89,8 @@ impl Log {
     /// `Corrupt` when bytes that were once durable are damaged or a segment is missing, with the file's name and the
     /// offset; `Unavailable` when the disk fails or is full.
     pub fn open(folder: &Path, settings: LogSettings, sequencer: Sequencer) -> Result<(Log, Recovered)> {
-        let disk = Folder::open(folder).unavailable(|| "open the log's folder".to_owned())?;
-        Log::open_on(Arc::new(disk), settings, sequencer)
+        let (log, recovered) = FolderLog::open(folder, settings, sequencer)?;
+        Ok((Log { kind: Folder(log) }, recovered))
     }
 
     /// As `open`, on any disk.
@@ -98,20 +99,20 @@ impl Log {
         settings: LogSettings,
         sequencer: Sequencer,
     ) -> Result<(Log, Recovered)> {
-        let opened = recovery::recover(&*disk, settings.segment_bytes)?;
-        let queue = Queue::new(settings.queue_bytes_max);
-        let shared = Arc::new(Shared { disk, queue, index: Mutex::new(opened.index) });
-        let committer = Committer {
-            shared: Arc::clone(&shared),
-            sequencer,
-            segment: opened.segment,
-            segment_bytes: settings.segment_bytes,
-            buffer: Vec::new(),
-            refusing: false,
-        };
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || committer.run());
-        let thread = thread.unavailable(|| "start the log's thread".to_owned())?;
-        Ok((Log { shared, committer: Mutex::new(Some(thread)) }, opened.recovered))
+        let (log, recovered) = FolderLog::open_on(disk, settings, sequencer)?;
+        Ok((Log { kind: Folder(log) }, recovered))
+    }
+
+    /// Opens the log that nodes share, from within the runtime that its requests are to run on.
+    ///
+    /// # Errors
+    /// Those of the register.
+    pub async fn share(
+        settings: SharedSettings,
+        store: Arc<dyn SegmentStore>,
+        register: Arc<dyn Register>,
+    ) -> Result<Log> {
+        Ok(Log { kind: Shared(SharedLog::open(settings, store, register).await?) })
     }
 
     /// Numbers a call's records and writes them, all or none; returns when they are durable.
@@ -120,70 +121,138 @@ impl Log {
     ///
     /// # Errors
     /// `Throttled` at once when too much of this dataset is waiting; `Invalid` when the batch is larger than all that may wait;
-    /// `Unavailable` when the disk is full (try again), when it failed (for good), or when the log is closed; what the
-    /// sequencer says. After `Unavailable` the records may be there at the next start.
+    /// `Unavailable` when the disk is full (try again), when it failed (for good), when the store or the catalog does not
+    /// answer (try again), or when the log is closed; what the sequencer says. After `Unavailable` the records may be there
+    /// later.
     pub async fn append(&self, batch: Batch) -> Result<Appended> {
         if batch.count() == 0 {
             return Err(Error::internal("an empty batch was appended to the log"));
         }
-        self.shared.queue.push(batch)?.await.unwrap_or_else(|_| Err(stopped()))
+        match &self.kind {
+            Folder(log) => log.append(batch).await,
+            Shared(log) => log.append(batch).await,
+        }
     }
 
-    /// Closes the segment that is being written and begins a new one; gives the position at which it starts.
+    /// Closes the segment that is being written and begins a new one; gives the position at which it starts. In a shared
+    /// log every segment is closed: it gives the end.
     ///
     /// Every record that got its sequence number before this call lies before that position, or was refused: once
     /// these are flushed, `forget_before` leaves none of them on the disk.
     ///
     /// # Errors
-    /// `Unavailable` when the disk is full (try again), when it failed (for good), or when the log is closed.
+    /// `Unavailable` when the disk is full (try again), when it failed (for good), when the catalog does not answer, or
+    /// when the log is closed.
     pub async fn rotate(&self) -> Result<u64> {
-        self.shared.queue.push_rotation()?.await.unwrap_or_else(|_| Err(stopped()))
+        match &self.kind {
+            Folder(log) => log.rotate().await,
+            Shared(log) => log.refresh().await.map(|()| log.durable()),
+        }
+    }
+
+    /// Learns of what other nodes have written by now: what was acknowledged before this call is known after it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the catalog does not answer.
+    pub async fn refresh(&self) -> Result<()> {
+        match &self.kind {
+            Folder(_) => Ok(()),
+            Shared(log) => log.refresh().await,
+        }
     }
 
     /// The position at which the oldest segment starts.
     pub fn start(&self) -> u64 {
-        lock(&self.shared.index).start()
+        match &self.kind {
+            Folder(log) => log.start(),
+            Shared(log) => log.start(),
+        }
     }
 
     /// How many segments there are.
     pub fn segments(&self) -> usize {
-        lock(&self.shared.index).segments()
+        match &self.kind {
+            Folder(log) => log.segments(),
+            Shared(log) => log.segments(),
+        }
     }
 
-    /// The position behind the last durable frame: a snapshot that pins it holds every acknowledged call.
+    /// The position behind the last durable frame that is known: a snapshot that pins it holds every call that was
+    /// acknowledged by then.
     pub fn durable(&self) -> u64 {
-        lock(&self.shared.index).durable
+        self.settled().position
     }
 
     /// The same, with the sequence number that belongs to it.
     pub fn settled(&self) -> Durable {
-        let index = lock(&self.shared.index);
-        Durable { position: index.durable, sequence: index.sequence }
+        match &self.kind {
+            Folder(log) => log.settled(),
+            Shared(log) => log.settled(),
+        }
     }
 
     /// The dataset's durable frames at positions from `from` up to but without `to`, oldest first; of a frame that was
-    /// written again, the oldest.
-    pub fn frames(&self, dataset_id: u64, from: u64, to: u64) -> Vec<FrameRef> {
-        lock(&self.shared.index).frames(dataset_id, from..to)
-    }
-
-    /// Reads a frame from disk, blocking.
+    /// written again, the oldest. Of a shared log it blocks while it fetches their segments.
     ///
     /// # Errors
-    /// `Corrupt` with the segment's file name and the offset when it is damaged; `Unavailable` when the disk fails;
-    /// `Internal` when its segment was forgotten.
+    /// As `read`.
+    pub fn frames(&self, dataset_id: u64, from: u64, to: u64) -> Result<Vec<FrameRef>> {
+        match &self.kind {
+            Folder(log) => Ok(log.frames(dataset_id, from, to)),
+            Shared(log) => log.frames(dataset_id, from, to),
+        }
+    }
+
+    /// Whether the dataset has frames at these positions; where both are ends of what was durable once, exactly.
+    ///
+    /// # Errors
+    /// `Unavailable` when the catalog does not answer.
+    pub async fn holds(&self, dataset_id: u64, from: u64, to: u64) -> Result<bool> {
+        match &self.kind {
+            Folder(log) => Ok(!log.frames(dataset_id, from, to).is_empty()),
+            Shared(log) => log.holds(dataset_id, from, to).await,
+        }
+    }
+
+    /// Reads a frame, blocking.
+    ///
+    /// # Errors
+    /// `Corrupt` with the segment's name and the offset when it is damaged or missing; `Unavailable` when the disk fails
+    /// or the store does not answer; `Internal` or `Unavailable` when its segment was forgotten.
     pub fn read(&self, frame: &FrameRef) -> Result<Frame> {
-        let (file, start) = {
-            let index = lock(&self.shared.index);
-            let segment = index.segment_of(frame.position).ok_or_else(forgotten)?;
-            (Arc::clone(&segment.file), segment.start)
-        };
-        let (name, offset) = (segment::name(start), frame.position - start);
-        let mut bytes = vec![0; frame.size_bytes as usize];
-        file.read_exact_at(&mut bytes, offset)
-            .unavailable(|| format!("read log segment {name} at offset {offset}"))?;
-        let damaged = || Error::corrupt(format!("log segment {name} is damaged at offset {offset}"));
-        Frame::read(bytes, frame.position, start + HEADER as u64).ok_or_else(damaged)
+        match &self.kind {
+            Folder(log) => log.read(frame),
+            Shared(log) => log.read(frame),
+        }
+    }
+
+    /// Reads the dataset's frames at these positions, in order of position or against it, and gives each to `take`, until
+    /// it says that it has enough. Blocks.
+    ///
+    /// # Errors
+    /// As `read`, and those of `take`.
+    pub fn scan(
+        &self,
+        dataset_id: u64,
+        range: (u64, u64),
+        order: Order,
+        take: &mut dyn FnMut(Frame) -> Result<bool>,
+    ) -> Result<()> {
+        if let Shared(log) = &self.kind
+            && let Some(done) = log.scan(dataset_id, range, order, take)
+        {
+            return done;
+        }
+        let mut frames = self.frames(dataset_id, range.0, range.1)?;
+        if order == Order::NewestFirst {
+            frames.reverse();
+        }
+        for frame in frames {
+            if !take(self.read(&frame)?)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Writes frames once more at the log's end, under their numbers and sealed as they are: for a dataset that can't be
@@ -193,6 +262,9 @@ impl Log {
     /// # Errors
     /// As `read` and `append`; some frames may then be there twice.
     pub async fn write_again(self: &Arc<Self>, frames: Vec<FrameRef>) -> Result<()> {
+        if let Shared(log) = &self.kind {
+            return log.write_again(frames).await;
+        }
         for place in frames {
             let log = Arc::clone(self);
             let frame = tokio::task::spawn_blocking(move || log.read(&place)).await;
@@ -202,42 +274,58 @@ impl Log {
         Ok(())
     }
 
-    /// What the dataset has in the log at `since` and behind it.
+    /// What the dataset has in the log at `since` and behind it, as far as is known.
     pub fn pending(&self, dataset_id: u64, since: u64) -> Pending {
-        lock(&self.shared.index).pending(dataset_id, since)
+        match &self.kind {
+            Folder(log) => log.pending(dataset_id, since),
+            Shared(log) => log.pending(dataset_id, since),
+        }
     }
 
     /// The datasets that have frames in the log, in ascending order.
     pub fn datasets(&self) -> Vec<u64> {
-        lock(&self.shared.index).datasets()
+        match &self.kind {
+            Folder(log) => log.datasets(),
+            Shared(log) => log.datasets(),
+        }
     }
 
     /// Bytes from the start of the oldest segment to the last durable frame.
     pub fn total_bytes(&self) -> u64 {
-        let index = lock(&self.shared.index);
-        index.durable - index.start()
+        self.durable().saturating_sub(self.start())
     }
 
-    /// Deletes the segments that end at or before `position`, blocking. The one that is being written always stays,
-    /// and frames before `position` in a segment that stays are still listed.
+    /// Deletes the segments that end at or before `position`, blocking. One that is being written always stays, and frames
+    /// before `position` in a segment that stays are still listed.
     ///
     /// # Errors
-    /// `Unavailable` when the disk fails; the oldest segments may then be gone already.
+    /// `Unavailable` when disk, store or catalog fail; the oldest segments may then be gone already.
     pub fn forget_before(&self, position: u64) -> Result<()> {
-        loop {
-            let Some(start) = lock(&self.shared.index).oldest_before(position) else { return Ok(()) };
-            // One after the other, each durably: a crash must not leave a gap between two segments.
-            let name = segment::name(start);
-            let removed = self.shared.disk.remove(&name).and_then(|()| self.shared.disk.sync());
-            removed.unavailable(|| format!("delete log segment {name}"))?;
-            lock(&self.shared.index).forget_segment(start);
+        match &self.kind {
+            Folder(log) => log.forget_before(position),
+            Shared(log) => log.forget_before(position),
         }
     }
 
-    /// Drops a deleted dataset's frames from memory. They leave the disk with their segments, and are listed again
-    /// after a start before that.
+    /// Deletes what calls that were refused have left in the store, of this node and of nodes that have ended; blocks.
+    /// A folder has no such thing.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store or the catalog does not answer.
+    pub fn clear_orphans(&self) -> Result<()> {
+        match &self.kind {
+            Folder(_) => Ok(()),
+            Shared(log) => log.clear_orphans(),
+        }
+    }
+
+    /// Drops a deleted dataset's frames from memory. They leave the disk with their segments, and may be listed again
+    /// before that.
     pub fn forget_dataset(&self, dataset_id: u64) {
-        lock(&self.shared.index).forget_dataset(dataset_id);
+        match &self.kind {
+            Folder(log) => log.forget_dataset(dataset_id),
+            Shared(log) => log.forget_dataset(dataset_id),
+        }
     }
 
     /// Refuses new calls, writes those that wait, and ends the log's thread; blocks meanwhile.
@@ -245,23 +333,18 @@ impl Log {
     /// # Errors
     /// `Unavailable` when the log has stopped after a disk error.
     pub fn close(&self) -> Result<()> {
-        self.shared.queue.close();
-        if let Some(thread) = lock(&self.committer).take() {
-            thread.join().map_err(|_| Error::internal("the log's thread panicked"))?;
+        match &self.kind {
+            Folder(log) => log.close(),
+            Shared(log) => log.close(),
         }
-        if self.shared.queue.is_stopped() { Err(stopped()) } else { Ok(()) }
     }
 }
 
-impl Drop for Log {
-    fn drop(&mut self) {
-        // Nobody is left to hear of it, and the committer has logged it.
-        let _ = self.close();
-    }
-}
-
-fn forgotten() -> Error {
-    Error::internal("a frame was read after its log segment was forgotten")
+/// Which frames come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    OldestFirst,
+    NewestFirst,
 }
 
 #[cfg(test)]

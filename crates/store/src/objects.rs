@@ -1,25 +1,48 @@
-//! The folder of immutable objects: a name appears only when its whole content is on the disk, and stays over a power cut.
+//! Immutable objects, in a folder or a bucket: a name appears only when its whole content is there to stay.
 
+pub mod bucket;
+mod cache;
+mod parts;
+mod remote;
 mod sealed;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use model::error::{Context, Result};
+use model::error::{Context, Error, Result};
 use seal::DataKeys;
+use tokio::runtime::Handle;
 
 use crate::disk::{Disk, DiskFile, Folder};
+use bucket::{OpenUpload, OwnBucket};
+use parts::PartsWriter;
+use remote::{Remote, RemoteFile};
 use sealed::{SealedFile, Sealer};
 
 const UNFINISHED: &str = ".unfinished";
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// A folder that holds the objects of all runs, flat, by name.
+/// The objects of all runs, flat, by name.
+///
+/// Where they lie in a bucket, all calls wait for it: they are made on threads that may wait.
 #[derive(Clone)]
 pub struct Objects {
-    disk: Arc<dyn Disk>,
+    store: Store,
     keys: DataKeys,
+}
+
+/// An object that somebody writes, or has left half-written.
+pub struct Unfinished {
+    /// What the object is to be called.
+    pub name: String,
+    upload: OpenUpload,
+}
+
+#[derive(Clone)]
+enum Store {
+    Folder(Arc<dyn Disk>),
+    Bucket(Arc<Remote>),
 }
 
 impl Objects {
@@ -30,65 +53,122 @@ impl Objects {
 
     /// As `open`, on any disk.
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Objects> {
-        let objects = Objects { disk, keys: DataKeys::default() };
-        for name in objects.all_names()?.iter().filter(|n| n.ends_with(UNFINISHED)) {
-            objects.disk.remove(name).unavailable(opening)?;
+        let names = disk.names().unavailable(listing)?;
+        for name in names.iter().filter(|n| n.ends_with(UNFINISHED)) {
+            disk.remove(name).unavailable(opening)?;
         }
-        objects.disk.sync().unavailable(opening)?;
-        Ok(objects)
+        disk.sync().unavailable(opening)?;
+        Ok(Objects { store: Store::Folder(disk), keys: DataKeys::default() })
     }
 
-    /// The same folder, whose objects are sealed and opened with these keys; without keys they are plain.
+    /// Opens the objects of a bucket. `cache` is a folder that is emptied now and then holds at most `cache_bytes_max`
+    /// bytes of what is read; `runtime` is where the waiting for the bucket is done.
+    pub fn open_bucket(
+        bucket: OwnBucket,
+        cache: &Path,
+        cache_bytes_max: u64,
+        runtime: Handle,
+    ) -> Result<Objects> {
+        let remote = Remote::open(bucket, cache, cache_bytes_max, runtime)?;
+        Ok(Objects { store: Store::Bucket(Arc::new(remote)), keys: DataKeys::default() })
+    }
+
+    /// The same objects, which are sealed and opened with these keys; without keys they are plain.
     #[must_use]
     pub fn with_keys(&self, keys: DataKeys) -> Objects {
-        Objects { disk: self.disk.clone(), keys }
+        Objects { store: self.store.clone(), keys }
     }
 
     pub fn keys(&self) -> &DataKeys {
         &self.keys
     }
 
+    /// Whether they lie in a bucket, where each call is a request.
+    pub fn are_remote(&self) -> bool {
+        matches!(self.store, Store::Bucket(_))
+    }
+
     /// Begins an object; it has no name until it is finished, and goes when it is dropped before.
     pub fn create(&self, name: &str) -> Result<ObjectWriter> {
-        let unfinished = format!("{name}{UNFINISHED}");
-        let file = self.disk.create(&unfinished).unavailable(|| format!("create run {name}"))?;
-        Ok(ObjectWriter {
-            disk: self.disk.clone(),
-            name: name.to_owned(),
-            unfinished,
-            file: BufWriter::with_capacity(BUFFER_BYTES, Appending { file, written: 0 }),
-            sealer: self.keys.sealing_key().map(|(key, clock)| Sealer::begin(name, key, &**clock)),
-            is_finished: false,
-        })
+        let sink = match &self.store {
+            Store::Folder(disk) => Sink::File(FileWriter::create(disk, name)?),
+            Store::Bucket(remote) => Sink::Parts(PartsWriter::new(remote, name)),
+        };
+        let sealer = self.keys.sealing_key().map(|(key, clock)| Sealer::begin(name, key, &**clock));
+        Ok(ObjectWriter { name: name.to_owned(), sink, sealer })
     }
 
     /// Opens an object, sealed or plain: it says for itself.
     ///
     /// # Errors
-    /// `Corrupt` when it is missing, or sealed under a key that is not here.
+    /// `Corrupt` when it is missing, or sealed under a key that is not here; `Unavailable` when its bucket does not answer.
     pub fn open_object(&self, name: &str) -> Result<Object> {
-        let opening = || format!("run {name} is missing or can't be opened");
-        let file = self.disk.open(name).corrupt(opening)?;
-        match SealedFile::open(file.clone(), name, &self.keys).corrupt(opening)? {
+        let opening = |cause: io::Error| match cause.kind() {
+            ErrorKind::TimedOut => {
+                Error::unavailable(format!("run {name} can't be read now")).caused_by(cause)
+            }
+            _ => Error::corrupt(format!("run {name} is missing or can't be opened")).caused_by(cause),
+        };
+        let content = match &self.store {
+            Store::Folder(disk) => disk.open(name).map(Content::File),
+            Store::Bucket(remote) => remote.open_file(name).map(|file| Content::Remote(Arc::new(file))),
+        };
+        let content = content.map_err(opening)?;
+        match SealedFile::open(content.clone(), name, &self.keys).map_err(opening)? {
             Some(sealed) => Ok(Object::Sealed(Arc::new(sealed))),
-            None => Ok(Object::Plain(file)),
+            None => Ok(Object::Plain(content)),
         }
+    }
+
+    /// Drops what is kept of an object in a cache, which may be damaged; `false` where there is none.
+    pub fn forget(&self, name: &str) -> bool {
+        if let Store::Bucket(remote) = &self.store {
+            remote.forget(name);
+        }
+        self.are_remote()
     }
 
     /// Deletes an object; one that is not there is no error.
     pub fn delete(&self, name: &str) -> Result<()> {
-        self.disk.remove(name).unavailable(|| format!("delete run {name}"))
+        self.delete_all(&[name.to_owned()])
+    }
+
+    /// Deletes objects; those that are not there are no error.
+    pub fn delete_all(&self, names: &[String]) -> Result<()> {
+        match &self.store {
+            Store::Folder(disk) => names
+                .iter()
+                .try_for_each(|name| disk.remove(name).unavailable(|| format!("delete run {name}"))),
+            Store::Bucket(remote) => remote.delete(names),
+        }
+    }
+
+    /// What is half-written, by anybody. A folder is cleared of it when it is opened.
+    pub fn unfinished(&self) -> Result<Vec<Unfinished>> {
+        match &self.store {
+            Store::Folder(_) => Ok(Vec::new()),
+            Store::Bucket(remote) => remote.unfinished(),
+        }
+    }
+
+    /// Gives up what is half-written; what is gone is no error.
+    pub fn give_up(&self, unfinished: &Unfinished) -> Result<()> {
+        match &self.store {
+            Store::Folder(_) => Ok(()),
+            Store::Bucket(remote) => remote.give_up(unfinished),
+        }
     }
 
     /// The names of all finished objects.
     pub fn names(&self) -> Result<Vec<String>> {
-        let mut names = self.all_names()?;
-        names.retain(|name| !name.ends_with(UNFINISHED));
-        Ok(names)
-    }
-
-    fn all_names(&self) -> Result<Vec<String>> {
-        self.disk.names().unavailable(|| "list the folder of runs".to_owned())
+        match &self.store {
+            Store::Folder(disk) => {
+                let mut names = disk.names().unavailable(listing)?;
+                names.retain(|name| !name.ends_with(UNFINISHED));
+                Ok(names)
+            }
+            Store::Bucket(remote) => remote.names(),
+        }
     }
 }
 
@@ -96,10 +176,55 @@ fn opening() -> String {
     "open the folder of runs".to_owned()
 }
 
+fn listing() -> String {
+    "list the folder of runs".to_owned()
+}
+
+/// The bytes of an object as they are stored.
+#[derive(Clone)]
+pub enum Content {
+    File(Arc<dyn DiskFile>),
+    Remote(Arc<RemoteFile>),
+}
+
+impl Content {
+    fn size(&self) -> io::Result<u64> {
+        match self {
+            Content::File(file) => file.size(),
+            Content::Remote(file) => Ok(file.size()),
+        }
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Content::File(file) => file.read_at(bytes, offset),
+            Content::Remote(file) => file.read_at(bytes, offset),
+        }
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Content::File(file) => file.read_exact_at(bytes, offset),
+            Content::Remote(file) => file.read_exact_at(bytes, offset),
+        }
+    }
+
+    /// Drops what may be damaged of it in a cache; `false` where there is none.
+    fn forget(&self) -> bool {
+        match self {
+            Content::File(_) => false,
+            Content::Remote(file) => {
+                file.forget();
+                true
+            }
+        }
+    }
+}
+
 /// An object that is read, at offsets in bytes of its content.
 #[derive(Clone)]
 pub enum Object {
-    Plain(Arc<dyn DiskFile>),
+    Plain(Content),
     Sealed(Arc<SealedFile>),
 }
 
@@ -127,29 +252,86 @@ impl Object {
             Object::Sealed(file) => file.read_exact_at(bytes, offset),
         }
     }
+
+    /// Drops what is kept of it in a cache, which may be damaged; `false` where there is none.
+    pub fn forget(&self) -> bool {
+        match self {
+            Object::Plain(file) => file.forget(),
+            Object::Sealed(file) => file.forget(),
+        }
+    }
 }
 
 /// An object that is being written.
 pub struct ObjectWriter {
-    disk: Arc<dyn Disk>,
     name: String,
-    unfinished: String,
-    file: BufWriter<Appending>,
+    sink: Sink,
     sealer: Option<Sealer>,
-    is_finished: bool,
+}
+
+enum Sink {
+    File(FileWriter),
+    Parts(PartsWriter),
+}
+
+impl Sink {
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Sink::File(file) => &mut file.file,
+            Sink::Parts(parts) => parts,
+        }
+    }
 }
 
 impl ObjectWriter {
     /// Makes the object durable, then gives it its name; returns its size in bytes.
     pub fn finish(mut self) -> Result<u64> {
-        let finishing = || format!("finish run {}", self.name);
         if let Some(sealer) = self.sealer.take() {
-            sealer.finish(&mut self.file).unavailable(finishing)?;
+            let finishing = || format!("finish run {}", self.name);
+            sealer.finish(&mut self.sink.writer()).unavailable(finishing)?;
         }
+        match self.sink {
+            Sink::File(file) => file.finish(&self.name),
+            Sink::Parts(parts) => parts.finish(),
+        }
+    }
+}
+
+impl Write for ObjectWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.sealer {
+            Some(sealer) => sealer.write(bytes, &mut self.sink.writer()),
+            None => self.sink.writer().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.writer().flush()
+    }
+}
+
+/// A file that gets its name at its end.
+struct FileWriter {
+    disk: Arc<dyn Disk>,
+    unfinished: String,
+    file: BufWriter<Appending>,
+    is_finished: bool,
+}
+
+impl FileWriter {
+    fn create(disk: &Arc<dyn Disk>, name: &str) -> Result<FileWriter> {
+        let unfinished = format!("{name}{UNFINISHED}");
+        let file = disk.create(&unfinished).unavailable(|| format!("create run {name}"))?;
+        let file = BufWriter::with_capacity(BUFFER_BYTES, Appending { file, written: 0 });
+        Ok(FileWriter { disk: disk.clone(), unfinished, file, is_finished: false })
+    }
+
+    fn finish(mut self, name: &str) -> Result<u64> {
+        let finishing = || format!("finish run {name}");
         self.file.flush().unavailable(finishing)?;
         let Appending { file, written } = self.file.get_ref();
         file.sync().unavailable(finishing)?;
-        self.disk.rename(&self.unfinished, &self.name).unavailable(finishing)?;
+        self.disk.rename(&self.unfinished, name).unavailable(finishing)?;
         self.disk.sync().unavailable(finishing)?;
         let written = *written;
         self.is_finished = true;
@@ -157,20 +339,7 @@ impl ObjectWriter {
     }
 }
 
-impl Write for ObjectWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.sealer {
-            Some(sealer) => sealer.write(bytes, &mut self.file),
-            None => self.file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Drop for ObjectWriter {
+impl Drop for FileWriter {
     fn drop(&mut self) {
         if !self.is_finished {
             // A left-over is cleared away at the next start; there is nobody to tell here.

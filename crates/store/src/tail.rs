@@ -9,7 +9,7 @@ use model::record::{Codec, Value};
 use seal::{DataKeys, Opener};
 
 use crate::Arrivals;
-use crate::log::Log;
+use crate::log::{Log, Order};
 use crate::rows::csv_size;
 use crate::sort::Sorter;
 
@@ -40,8 +40,8 @@ pub fn read_tail(
     let mut opener = Opener::new(keys);
     let mut tail = Tail::default();
     let mut raised = Vec::new();
-    for place in log.frames(dataset_id, from, to) {
-        let frame = log.read(&place)?.opened(&mut opener)?;
+    log.scan(dataset_id, (from, to), Order::OldestFirst, &mut |frame| {
+        let frame = frame.opened(&mut opener)?;
         let version = versions.get(frame.schema_version)?;
         for (sequence, record) in (frame.first_sequence..).zip(frame.records()) {
             let (record, csv_bytes) = version.raise(record, &mut raised)?;
@@ -49,7 +49,8 @@ pub fn read_tail(
             tail.csv_bytes += csv_bytes;
             sorter.push(record, Arrivals::once(sequence))?;
         }
-    }
+        Ok(true)
+    })?;
     Ok(tail)
 }
 
@@ -68,17 +69,17 @@ pub fn read_newest(
 ) -> Result<()> {
     let mut versions = Versions { layout, known: HashMap::new() };
     let mut opener = Opener::new(keys);
-    for place in log.frames(dataset_id, from, to).into_iter().rev() {
-        let frame = log.read(&place)?.opened(&mut opener)?;
+    log.scan(dataset_id, (from, to), Order::NewestFirst, &mut |frame| {
+        let frame = frame.opened(&mut opener)?;
         let version = versions.get(frame.schema_version)?;
         let records: Vec<(u64, &[u8])> = (frame.first_sequence..).zip(frame.records()).collect();
         for (sequence, record) in records.into_iter().rev() {
             if !take(&version.values(record)?, sequence) {
-                return Ok(());
+                return Ok(false);
             }
         }
-    }
-    Ok(())
+        Ok(true)
+    })
 }
 
 /// The versions of a schema that were met so far.

@@ -13,7 +13,7 @@ use aws_sdk_s3::config::{
 
 use super::Bucket;
 use super::embedded::{EmbeddedClient, EmbeddedS3};
-use crate::services::{Acting, Certificates, http_client};
+use crate::services::{Acting, Certificates, ServiceKeys, http_client};
 use crate::session::SessionKeys;
 
 /// How long a store may take until its answer begins.
@@ -21,6 +21,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The same where much is to be done before it: to take in a part, or to complete a large upload.
 const LONG_ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same at the server's own bucket, which has small requests alone and is asked again by whoever holds the client.
+const OWN_ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 5;
 /// Between two attempts: a caller waits for all of them, and a job has attempts of its own.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
@@ -84,8 +86,26 @@ impl Bucket {
     }
 }
 
+/// A client for the server's own bucket, which makes each request once, and whether it signs the bodies that it sends.
+pub fn own_client(
+    url: &str,
+    region: &str,
+    keys: &ServiceKeys,
+    certificates: Option<&Certificates>,
+) -> (Client, bool) {
+    let way = Way::to(url, certificates);
+    let config = config(url, region, &way, SharedCredentialsProvider::new(keys.credentials()))
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts(OWN_ANSWER_TIMEOUT));
+    (Client::from_conf(config.build()), way.signs_bodies)
+}
+
 fn client(url: &str, region: &str, way: &Way, credentials: SharedCredentialsProvider) -> Client {
-    let config = Config::builder()
+    Client::from_conf(config(url, region, way, credentials).build())
+}
+
+fn config(url: &str, region: &str, way: &Way, credentials: SharedCredentialsProvider) -> config::Builder {
+    Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(way.http.clone())
         .endpoint_url(url)
@@ -101,8 +121,6 @@ fn client(url: &str, region: &str, way: &Way, credentials: SharedCredentialsProv
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
         .response_checksum_validation(ResponseChecksumValidation::WhenSupported)
-        .build();
-    Client::from_conf(config)
 }
 
 fn timeouts(answer: Duration) -> TimeoutConfig {

@@ -75,7 +75,8 @@ pub async fn describe(api: &Api, call: &Call, arn: &Arn) -> Answer<Dataset> {
     authorize_on(api, call, "personalize:DescribeDataset", arn).await?;
     let unwritten = api.targets.counts.unwritten().await;
     let row = api.catalog.contents(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
-    Ok(show(api, row, &unwritten))
+    let sequence = newest(api).await?;
+    Ok(show(api, row, &unwritten, sequence))
 }
 
 /// Shows the datasets of a group, or all of them; permission is that to list datasets.
@@ -93,7 +94,8 @@ pub async fn list(api: &Api, call: &Call, query: Query) -> Answer<Listed> {
     let unwritten = api.targets.counts.unwritten().await;
     let rows = api.catalog.all_contents(group_arn.as_ref(), &pager.page).await?;
     let (rows, next_token) = pager.cut(rows, |row| (row.created_ms, &row.arn));
-    let datasets = rows.into_iter().map(|row| show(api, row, &unwritten)).collect();
+    let sequence = newest(api).await?;
+    let datasets = rows.into_iter().map(|row| show(api, row, &unwritten, sequence)).collect();
     Ok(Listed { datasets, next_token })
 }
 
@@ -124,8 +126,14 @@ pub fn read_query(text: Option<&str>) -> Result<Query> {
     Ok(query)
 }
 
+// Asked after the rows: brings the log up to now, and tells the number that the next record gets.
+async fn newest(api: &Api) -> Result<u64> {
+    api.log.refresh().await?;
+    api.catalog.next_sequence().await
+}
+
 // The row was read before the log is asked: what is flushed in between counts as waiting, and nothing counts twice.
-fn show(api: &Api, row: ContentsRow, unwritten: &Unwritten<'_>) -> Dataset {
+fn show(api: &Api, row: ContentsRow, unwritten: &Unwritten<'_>, sequence: u64) -> Dataset {
     let waiting = api.log.pending(row.id.cast_unsigned(), row.flushed_position).records;
     let (puts_today, last_put_ms) = puts(&row, unwritten, api.clock.now_ms());
     let Held { records: bulk, rows: distinct_bulk } = row.bulk;
@@ -142,7 +150,7 @@ fn show(api: &Api, row: ContentsRow, unwritten: &Unwritten<'_>) -> Dataset {
         files: row.runs,
         puts_today,
         last_put_at: last_put_ms.map(Seconds),
-        sequence: api.catalog.sequencer().next(),
+        sequence,
         creation_date_time: Seconds(row.created_ms),
     }
 }

@@ -1,6 +1,6 @@
 //! Jobs as they can be watched: how far one is, what became of it, and its end before its time.
 
-use catalog::{JobFilter, JobKind, JobRow, Progress};
+use catalog::{JobFilter, JobKind, JobRow, Progress, TaskRow};
 use model::export::{Asked, Since};
 use model::status::Status;
 use model::{Arn, DatasetType, Error, ErrorKind, Result};
@@ -53,6 +53,9 @@ pub struct Job {
     since: Option<Since>,
     /// The rows that an import found wrong, whether it failed for them or left them out.
     rejects: Option<rejects::Shown>,
+    /// The tasks that the job was cut into, where it was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<Task>,
     /// That nothing is left of what a data deletion job deleted, or what is.
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<Value>,
@@ -81,6 +84,17 @@ pub(super) struct Shown {
     bytes_done: u64,
     bytes_total: Option<u64>,
     eta_seconds: Option<u64>,
+}
+
+/// Who does a part of a job, or did it last.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Task {
+    number: i64,
+    executor: String,
+    state: String,
+    rows_done: u64,
+    bytes_done: u64,
 }
 
 #[derive(Serialize)]
@@ -127,7 +141,8 @@ pub async fn authorize(api: &Api, call: &Call, arn: &Arn) -> Answer<()> {
 async fn shown(api: &Api, arn: &Arn) -> Answer<Job> {
     let job = find(api, arn).await?;
     let rejects = if job.kind == JobKind::Import { rejects::of_job(api, &job).await? } else { None };
-    Ok(Job { rejects, ..show(job)? })
+    let tasks = api.catalog.job_tasks(&job.arn).await?.into_iter().map(task).collect();
+    Ok(Job { rejects, tasks, ..show(job)? })
 }
 
 /// Ends a job before its time; permission is that to create it.
@@ -276,6 +291,7 @@ fn show(job: JobRow) -> Result<Job> {
         options,
         since,
         rejects: None,
+        tasks: Vec::new(),
         evidence: (is_deletion && report.is_object()).then_some(report),
         failure_reason: job.failure_reason,
         cancelled_by: job.cancelled_by,
@@ -289,6 +305,11 @@ fn show(job: JobRow) -> Result<Job> {
         job_name: job.name,
         job_arn: job.arn,
     })
+}
+
+fn task((task, state): (TaskRow, String)) -> Task {
+    let TaskRow { number, executor, rows_done, bytes_done, .. } = task;
+    Task { number, executor, state, rows_done, bytes_done }
 }
 
 /// A job's state in its own words.

@@ -95,7 +95,10 @@ pub async fn open(api: &Api, arn: &Arn, query: Option<&str>) -> Answer<Pieces> {
         Error::new(ErrorKind::NotFound, text)
     };
     let file = rejects.files.get(part).ok_or_else(none)?;
-    let object = api.objects.with_keys(keys(api, &job).await?).open_object(&file.object)?;
+    let objects = api.objects.with_keys(keys(api, &job).await?);
+    let name = file.object.clone();
+    let opened = tokio::task::spawn_blocking(move || objects.open_object(&name)).await;
+    let object = opened.map_err(|cause| Error::internal("open the rows").caused_by(cause))??;
     Ok(Box::pin(futures_util::stream::unfold((object, 0), next_piece)))
 }
 

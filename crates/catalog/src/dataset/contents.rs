@@ -3,7 +3,7 @@
 use model::error::Result;
 use model::status::Status;
 use model::{Arn, DatasetType};
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::{Catalog, Page, failed, page, stored_arn, unknown_word};
@@ -46,15 +46,15 @@ pub struct LastPuts {
 
 impl Catalog {
     pub async fn contents(&self, arn: &Arn) -> Result<Option<ContentsRow>> {
-        let sql = sql("WHERE arn = ?");
+        let sql = sql("WHERE arn = $1");
         let query = sqlx::query(AssertSqlSafe(sql)).bind(arn.as_str());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
     }
 
     /// One page of datasets with what they hold, of one group or of all.
     pub async fn all_contents(&self, group: Option<&Arn>, page: &Page) -> Result<Vec<ContentsRow>> {
-        let sql = sql("WHERE (created_ms < ?1 OR (created_ms = ?1 AND arn > ?2))
-             AND (?4 IS NULL OR group_arn = ?4) ORDER BY created_ms DESC, arn LIMIT ?3");
+        let sql = sql("WHERE (created_ms < $1 OR (created_ms = $1 AND arn > $2))
+             AND ($4 IS NULL OR group_arn = $4) ORDER BY created_ms DESC, arn LIMIT $3");
         let query = sqlx::query(AssertSqlSafe(sql))
             .bind(page.before_ms())
             .bind(page.after_arn())
@@ -67,16 +67,19 @@ impl Catalog {
 // The datasets come first, each then finds its runs by their index. `filter` is text of this file.
 fn sql(filter: &str) -> String {
     let of = |column: &str, origin: &str| {
-        format!("coalesce(sum({column}) FILTER (WHERE origin = '{origin}'), 0) AS {origin}_{column}")
+        format!("CAST(coalesce(sum({column}) FILTER (WHERE origin = '{origin}'), 0) AS BIGINT)")
     };
     format!(
-        "SELECT dataset.*, {}, {}, {}, {}, count(run.id) AS runs, coalesce(sum(size_bytes), 0) AS size_bytes,
+        "SELECT dataset.*, {} AS bulk_records, {} AS bulk_rows, {} AS put_records, {} AS put_rows,
+         count(run.id) AS runs, CAST(coalesce(sum(size_bytes), 0) AS BIGINT) AS size_bytes,
          day, put_day.records AS day_records, last_ms
          FROM (SELECT id, arn, name, group_arn, dataset_type, status, flushed_position, created_ms
              FROM dataset {filter}) AS dataset
          LEFT JOIN run ON run.dataset_id = dataset.id AND listed = 1
          LEFT JOIN put_day ON put_day.dataset_id = dataset.id
-         GROUP BY dataset.id ORDER BY dataset.created_ms DESC, arn",
+         GROUP BY dataset.id, dataset.arn, dataset.name, dataset.group_arn, dataset.dataset_type, dataset.status,
+             dataset.flushed_position, dataset.created_ms, day, put_day.records, last_ms
+         ORDER BY dataset.created_ms DESC, arn",
         of("record_count", "BULK"),
         of("row_count", "BULK"),
         of("record_count", "PUT"),
@@ -84,7 +87,7 @@ fn sql(filter: &str) -> String {
     )
 }
 
-fn read(row: &SqliteRow) -> Result<ContentsRow> {
+fn read(row: &AnyRow) -> Result<ContentsRow> {
     let number = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned).map_err(failed);
     let day: Option<i64> = row.try_get("day").map_err(failed)?;
     let last_puts = |day| -> Result<LastPuts> {
@@ -102,8 +105,8 @@ fn read(row: &SqliteRow) -> Result<ContentsRow> {
             .ok_or_else(|| unknown_word("status"))?,
         created_ms: row.try_get("created_ms").map_err(failed)?,
         flushed_position: number("flushed_position")?,
-        bulk: Held { records: number("BULK_record_count")?, rows: number("BULK_row_count")? },
-        put: Held { records: number("PUT_record_count")?, rows: number("PUT_row_count")? },
+        bulk: Held { records: number("bulk_records")?, rows: number("bulk_rows")? },
+        put: Held { records: number("put_records")?, rows: number("put_rows")? },
         runs: number("runs")?,
         size_bytes: number("size_bytes")?,
         last_puts: day.map(last_puts).transpose()?,

@@ -1,7 +1,7 @@
 //! How many records a dataset had: a point for each change, written by the transaction that changes its runs.
 
 use model::error::Result;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Any, Row, Transaction};
 
 use crate::{Catalog, failed};
 
@@ -31,9 +31,9 @@ pub struct Point {
 impl Catalog {
     /// In ascending order; the older the points, the farther apart they are.
     pub async fn history(&self, dataset_id: i64) -> Result<Vec<Point>> {
-        let query = sqlx::query("SELECT * FROM row_history WHERE dataset_id = ? ORDER BY at_ms");
+        let query = sqlx::query("SELECT * FROM row_history WHERE dataset_id = $1 ORDER BY at_ms");
         let rows = query.bind(dataset_id).fetch_all(self.pool()).await.map_err(failed)?;
-        let point = |row: &sqlx::sqlite::SqliteRow| -> Result<Point> {
+        let point = |row: &sqlx::any::AnyRow| -> Result<Point> {
             let number = |column: &str| row.try_get::<i64, _>(column).map_err(failed);
             let (bulk, put) = (number("bulk")?.cast_unsigned(), number("put")?.cast_unsigned());
             Ok(Point { at_ms: number("at_ms")?, bulk, put })
@@ -43,37 +43,37 @@ impl Catalog {
 }
 
 /// Adds a point after a change of a dataset's runs, at the end of the transaction that changes them.
-pub(crate) async fn note(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64, now_ms: i64) -> Result<()> {
+pub(crate) async fn note(tx: &mut Transaction<'static, Any>, dataset_id: i64, now_ms: i64) -> Result<()> {
     // A clock that was set back does not bring the points out of their order.
     let query = sqlx::query(
-        "INSERT INTO row_history SELECT ?1,
-             max(?2, coalesce((SELECT max(at_ms) FROM row_history WHERE dataset_id = ?1), 0)),
+        "INSERT INTO row_history SELECT $1,
+             max($2, coalesce((SELECT max(at_ms) FROM row_history WHERE dataset_id = $1), 0)),
              coalesce(sum(record_count) FILTER (WHERE origin = 'BULK'), 0),
              coalesce(sum(record_count) FILTER (WHERE origin = 'PUT'), 0)
-         FROM run WHERE dataset_id = ?1 AND listed = 1
-         ON CONFLICT DO UPDATE SET bulk = excluded.bulk, put = excluded.put",
+         FROM run WHERE dataset_id = $1 AND listed = 1
+         ON CONFLICT (dataset_id, at_ms) DO UPDATE SET bulk = excluded.bulk, put = excluded.put",
     );
     query.bind(dataset_id).bind(now_ms).execute(&mut **tx).await.map_err(failed)?;
     thin(tx, dataset_id).await
 }
 
 /// Forgets the points of a dataset that is being deleted.
-pub(crate) async fn forget(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64) -> Result<()> {
-    let query = sqlx::query("DELETE FROM row_history WHERE dataset_id = ?").bind(dataset_id);
+pub(crate) async fn forget(tx: &mut Transaction<'static, Any>, dataset_id: i64) -> Result<()> {
+    let query = sqlx::query("DELETE FROM row_history WHERE dataset_id = $1").bind(dataset_id);
     query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
 // Every other one of the older half goes as soon as there is one too many; the first and the newest stay.
-async fn thin(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64) -> Result<()> {
-    let query = sqlx::query_scalar("SELECT count(*) FROM row_history WHERE dataset_id = ?");
+async fn thin(tx: &mut Transaction<'static, Any>, dataset_id: i64) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT count(*) FROM row_history WHERE dataset_id = $1");
     let count: i64 = query.bind(dataset_id).fetch_one(&mut **tx).await.map_err(failed)?;
     if count <= POINTS_MAX {
         return Ok(());
     }
     let query = sqlx::query(
-        "DELETE FROM row_history WHERE dataset_id = ?1 AND at_ms IN (SELECT at_ms FROM (
-             SELECT at_ms, row_number() OVER (ORDER BY at_ms) AS n FROM row_history WHERE dataset_id = ?1)
-         WHERE n <= ?2 AND n % 2 = 0)",
+        "DELETE FROM row_history WHERE dataset_id = $1 AND at_ms IN (SELECT at_ms FROM (
+             SELECT at_ms, row_number() OVER (ORDER BY at_ms) AS n FROM row_history WHERE dataset_id = $1) AS point
+         WHERE n <= $2 AND n % 2 = 0)",
     );
     query.bind(dataset_id).bind(POINTS_MAX / 2).execute(&mut **tx).await.map_err(failed).map(drop)
 }

@@ -4,8 +4,8 @@ use model::error::{Error, Result};
 use model::status::Status;
 use model::{Arn, Durable};
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use super::{JobKind, JobRow, Lease, NewJob, Progress, Snapshot, claim, insert, read, snapshot, text};
 use crate::{Catalog, DatasetRow, dataset, failed, in_use, not_found};
@@ -58,7 +58,7 @@ impl Catalog {
             return Err(no_dataset(group));
         }
         let query = sqlx::query_scalar(
-            "SELECT count(*) FROM job WHERE kind = 'ANALYSIS' AND subject_arn = ?
+            "SELECT count(*) FROM job WHERE kind = 'ANALYSIS' AND subject_arn = $1
              AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
         );
         let open: i64 = query.bind(group.as_str()).fetch_one(&mut *tx).await.map_err(failed)?;
@@ -75,10 +75,11 @@ impl Catalog {
 
     /// The analysis of a group that was begun last, and the last result.
     pub async fn analysis(&self, group: &Arn) -> Result<(Option<JobRow>, Option<AnalysisRow>)> {
-        let query =
-            sqlx::query("SELECT * FROM job WHERE kind = 'ANALYSIS' AND subject_arn = ? ORDER BY number DESC");
+        let query = sqlx::query(
+            "SELECT * FROM job WHERE kind = 'ANALYSIS' AND subject_arn = $1 ORDER BY number DESC",
+        );
         let job = query.bind(group.as_str()).fetch_optional(self.pool()).await.map_err(failed)?;
-        let query = sqlx::query("SELECT * FROM analysis WHERE group_arn = ?").bind(group.as_str());
+        let query = sqlx::query("SELECT * FROM analysis WHERE group_arn = $1").bind(group.as_str());
         let result = query.fetch_optional(self.pool()).await.map_err(failed)?;
         Ok((job.as_ref().map(read).transpose()?, result.as_ref().map(read_result).transpose()?))
     }
@@ -97,20 +98,20 @@ impl Catalog {
         durable: impl Fn() -> Durable + Send,
     ) -> Result<Vec<PinnedDataset>> {
         let mut tx = self.write().await?;
-        let (durable, now_ms) = (durable(), self.now_ms());
+        let moment = self.moment(&mut tx, durable).await?;
         let mut pinned = Vec::new();
         for dataset in datasets(&mut tx, group).await? {
-            let snapshot = snapshot::take(&mut tx, &dataset, &self.sequencer, durable, now_ms).await?;
+            let snapshot = snapshot::take(&mut tx, &dataset, moment).await?;
             pinned.push(PinnedDataset { dataset, snapshot });
         }
         let log_from = pinned.iter().map(|one| one.snapshot.log_from).min();
         let pin = Pin { log_from: log_from.ok_or_else(|| no_dataset(group))? };
         let query = sqlx::query(
-            "UPDATE job SET snapshot = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+            "UPDATE job SET snapshot = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         );
         let query = query.bind(text(&pin)?).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
-        let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = ?").bind(lease.arn.as_str());
+        let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = $1").bind(lease.arn.as_str());
         query.execute(&mut *tx).await.map_err(failed)?;
         for one in &pinned {
             snapshot::pin_runs(&mut tx, &lease.arn, one.dataset.id).await?;
@@ -133,7 +134,9 @@ impl Catalog {
         let mut tx = self.write().await?;
         claim::tell(&mut tx, lease, progress).await?;
         claim::end(&mut tx, lease, Status::Active.as_str(), None, None, result.finished_ms).await?;
-        sqlx::query("INSERT OR REPLACE INTO analysis VALUES (?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO analysis VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (group_arn) DO UPDATE SET
+             dataset_id = excluded.dataset_id, result = excluded.result, row_count = excluded.row_count,
+             started_ms = excluded.started_ms, taken_ms = excluded.taken_ms, finished_ms = excluded.finished_ms")
             .bind(group.as_str())
             .bind(result.dataset_id)
             .bind(&result.result)
@@ -149,42 +152,42 @@ impl Catalog {
 }
 
 /// Forgets what analyses found in records of a group, some of which go now; one that is open begins again.
-pub(crate) async fn forget(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Result<()> {
-    let query = sqlx::query("DELETE FROM analysis WHERE group_arn = ?").bind(group.as_str());
+pub(crate) async fn forget(tx: &mut Transaction<'static, Any>, group: &Arn) -> Result<()> {
+    let query = sqlx::query("DELETE FROM analysis WHERE group_arn = $1").bind(group.as_str());
     query.execute(&mut **tx).await.map_err(failed)?;
     forget_ended(tx, group).await?;
     unpin(tx, group).await?;
     let query = sqlx::query(
         "UPDATE job SET lease_until_ms = 0, fence = fence + 1, snapshot = NULL
-         WHERE kind = 'ANALYSIS' AND subject_arn = ? AND status = 'CREATE IN_PROGRESS'",
+         WHERE kind = 'ANALYSIS' AND subject_arn = $1 AND status = 'CREATE IN_PROGRESS'",
     );
     query.bind(group.as_str()).execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
 /// Forgets all analyses of a group, which is being deleted.
-pub(crate) async fn forget_group(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Result<()> {
+pub(crate) async fn forget_group(tx: &mut Transaction<'static, Any>, group: &Arn) -> Result<()> {
     forget(tx, group).await?;
-    let query = sqlx::query("DELETE FROM job WHERE kind = 'ANALYSIS' AND subject_arn = ?");
+    let query = sqlx::query("DELETE FROM job WHERE kind = 'ANALYSIS' AND subject_arn = $1");
     query.bind(group.as_str()).execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
-async fn forget_ended(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Result<()> {
+async fn forget_ended(tx: &mut Transaction<'static, Any>, group: &Arn) -> Result<()> {
     let query = sqlx::query(
-        "DELETE FROM job WHERE kind = 'ANALYSIS' AND subject_arn = ?
+        "DELETE FROM job WHERE kind = 'ANALYSIS' AND subject_arn = $1
          AND status NOT IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
     );
     query.bind(group.as_str()).execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
-async fn unpin(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Result<()> {
+async fn unpin(tx: &mut Transaction<'static, Any>, group: &Arn) -> Result<()> {
     let query = sqlx::query(
-        "DELETE FROM run_pin WHERE job_arn IN (SELECT arn FROM job WHERE kind = 'ANALYSIS' AND subject_arn = ?)",
+        "DELETE FROM run_pin WHERE job_arn IN (SELECT arn FROM job WHERE kind = 'ANALYSIS' AND subject_arn = $1)",
     );
     query.bind(group.as_str()).execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
-async fn check_group(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Result<()> {
-    let query = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = ?").bind(group.as_str());
+async fn check_group(tx: &mut Transaction<'static, Any>, group: &Arn) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = $1").bind(group.as_str());
     let status: Option<String> = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     match status.as_deref().and_then(Status::parse) {
         None => Err(not_found("dataset group", group)),
@@ -194,8 +197,8 @@ async fn check_group(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Resu
 }
 
 /// The datasets of a group, interactions first.
-async fn datasets(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Result<Vec<DatasetRow>> {
-    let query = sqlx::query("SELECT * FROM dataset WHERE group_arn = ?").bind(group.as_str());
+async fn datasets(tx: &mut Transaction<'static, Any>, group: &Arn) -> Result<Vec<DatasetRow>> {
+    let query = sqlx::query("SELECT * FROM dataset WHERE group_arn = $1").bind(group.as_str());
     let rows = query.fetch_all(&mut **tx).await.map_err(failed)?;
     let mut datasets: Vec<DatasetRow> = rows.iter().map(dataset::read).collect::<Result<_>>()?;
     datasets.sort_by_key(|dataset| dataset.dataset_type);
@@ -206,7 +209,7 @@ fn no_dataset(group: &Arn) -> Error {
     Error::invalid(format!("The dataset group has no dataset that could be analyzed: {group}"))
 }
 
-fn read_result(row: &SqliteRow) -> Result<AnalysisRow> {
+fn read_result(row: &AnyRow) -> Result<AnalysisRow> {
     Ok(AnalysisRow {
         dataset_id: row.try_get("dataset_id").map_err(failed)?,
         result: row.try_get("result").map_err(failed)?,

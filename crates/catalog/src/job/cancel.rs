@@ -4,7 +4,7 @@
 use model::Arn;
 use model::error::Result;
 use model::status::Status;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::{JobKind, JobRow, read};
 use crate::{Catalog, failed, in_use, not_found};
@@ -20,7 +20,7 @@ impl Catalog {
     pub async fn cancel_job(&self, arn: &Arn, by: &Arn) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        let query = sqlx::query("SELECT * FROM job WHERE arn = ? AND kind <> ?");
+        let query = sqlx::query("SELECT * FROM job WHERE arn = $1 AND kind <> $2");
         let query = query.bind(arn.as_str()).bind(JobKind::Update.as_str());
         let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         let job = read(&row.ok_or_else(|| not_found("job", arn))?)?;
@@ -28,14 +28,15 @@ impl Catalog {
         if job.status == Status::CreatePending {
             end(&mut tx, arn, by, now_ms).await?;
         } else {
-            wish(&mut tx, arn, by, now_ms).await?;
+            let shared_now_ms = self.shared_now_ms(&mut tx).await?;
+            wish(&mut tx, arn, by, shared_now_ms).await?;
         }
         tx.commit().await.map_err(failed)
     }
 
     /// Who wished that a job end.
     pub async fn cancelled_by(&self, arn: &Arn) -> Result<Option<String>> {
-        let query = sqlx::query_scalar("SELECT cancelled_by FROM job WHERE arn = ?").bind(arn.as_str());
+        let query = sqlx::query_scalar("SELECT cancelled_by FROM job WHERE arn = $1").bind(arn.as_str());
         let by: Option<Option<String>> = query.fetch_optional(self.pool()).await.map_err(failed)?;
         Ok(by.flatten())
     }
@@ -64,10 +65,10 @@ fn check(job: &JobRow) -> Result<()> {
 }
 
 // Nobody has worked on it: nothing is left of it anywhere.
-async fn end(tx: &mut Transaction<'static, Sqlite>, arn: &Arn, by: &Arn, now_ms: i64) -> Result<()> {
+async fn end(tx: &mut Transaction<'static, Any>, arn: &Arn, by: &Arn, now_ms: i64) -> Result<()> {
     sqlx::query(
-        "UPDATE job SET status = 'CREATE FAILED', failure_reason = ?, cancelled_by = ?,
-         updated_ms = max(updated_ms, ?) WHERE arn = ?",
+        "UPDATE job SET status = 'CREATE FAILED', failure_reason = $1, cancelled_by = $2,
+         updated_ms = max(updated_ms, $3) WHERE arn = $4",
     )
     .bind(cancellation(by.as_str()))
     .bind(by.as_str())
@@ -76,14 +77,14 @@ async fn end(tx: &mut Transaction<'static, Sqlite>, arn: &Arn, by: &Arn, now_ms:
     .execute(&mut **tx)
     .await
     .map_err(failed)?;
-    let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = ?").bind(arn.as_str());
+    let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = $1").bind(arn.as_str());
     query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
-async fn wish(tx: &mut Transaction<'static, Sqlite>, arn: &Arn, by: &Arn, now_ms: i64) -> Result<()> {
+async fn wish(tx: &mut Transaction<'static, Any>, arn: &Arn, by: &Arn, now_ms: i64) -> Result<()> {
     let query = sqlx::query(
-        "UPDATE job SET cancelled_by = coalesce(cancelled_by, ?), lease_until_ms = min(lease_until_ms, ?)
-         WHERE arn = ?",
+        "UPDATE job SET cancelled_by = coalesce(cancelled_by, $1), lease_until_ms = min(lease_until_ms, $2)
+         WHERE arn = $3",
     );
     let query = query.bind(by.as_str()).bind(now_ms + SILENCE_MS).bind(arn.as_str());
     query.execute(&mut **tx).await.map_err(failed).map(drop)

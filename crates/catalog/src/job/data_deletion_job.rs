@@ -4,14 +4,14 @@ use model::Arn;
 use model::error::{Error, Result};
 use model::status::Status;
 use serde::{Deserialize, Serialize};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::{
     DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, analysis, claim, insert, parse, reject, text,
     within_open,
 };
 use crate::dataset::history;
-use crate::{Catalog, NewRun, RunRow, failed, in_use, not_found, run, stored_arn};
+use crate::{Catalog, NewRun, RunRow, failed, in_use, log_segment, not_found, run, stored_arn};
 
 /// What a data deletion job works on, fixed when it is first begun.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Catalog {
     pub async fn create_data_deletion_job(&self, new: &NewJob<DeletionRequest>) -> Result<()> {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        let status: Option<String> = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = ?")
+        let status: Option<String> = sqlx::query_scalar("SELECT status FROM dataset_group WHERE arn = $1")
             .bind(new.subject_arn.as_str())
             .fetch_optional(&mut *tx)
             .await
@@ -93,10 +93,10 @@ impl Catalog {
     /// `InUse` when the lease was lost.
     pub async fn begin_deletion(&self, lease: &Lease) -> Result<u64> {
         let mut tx = self.write().await?;
-        let start = Start { sequence: self.sequencer.next() };
+        let start = Start { sequence: self.next_in(&mut tx).await? };
         let stored: Option<String> = sqlx::query_scalar(
-            "UPDATE job SET snapshot = coalesce(snapshot, ?)
-             WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS' RETURNING snapshot",
+            "UPDATE job SET snapshot = coalesce(snapshot, $1)
+             WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS' RETURNING snapshot",
         )
         .bind(text(&start)?)
         .bind(lease.arn.as_str())
@@ -117,7 +117,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         hold(&mut tx, lease).await?;
         unpin(&mut tx, lease).await?;
-        sqlx::query("INSERT INTO run_pin SELECT ?, id FROM run WHERE dataset_id = ? AND listed = 1")
+        sqlx::query("INSERT INTO run_pin SELECT $1, id FROM run WHERE dataset_id = $2 AND listed = 1")
             .bind(lease.arn.as_str())
             .bind(dataset_id)
             .execute(&mut *tx)
@@ -144,8 +144,8 @@ impl Catalog {
         claim::not_cancelled(&mut tx, lease).await?;
         let deleted: u64 = replacements.iter().map(|r| r.deleted).sum();
         let counted = sqlx::query(
-            "UPDATE job SET records_deleted = records_deleted + ?
-             WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+            "UPDATE job SET records_deleted = records_deleted + $1
+             WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         )
         .bind(deleted.cast_signed())
         .bind(lease.arn.as_str())
@@ -168,8 +168,11 @@ impl Catalog {
         }
         if deleted > 0 {
             // A number of its own, so that a snapshot comes either before or after it.
-            let sequence = self.sequencer.draw(1).unwrap_or_else(|| self.sequencer.next());
-            let query = sqlx::query("UPDATE dataset SET deleted_sequence = ? WHERE id = ?");
+            let sequence = match self.orders_log {
+                true => log_segment::draw(&mut tx, 1).await?,
+                false => self.sequencer.draw(1).unwrap_or_else(|| self.sequencer.next()),
+            };
+            let query = sqlx::query("UPDATE dataset SET deleted_sequence = $1 WHERE id = $2");
             let query = query.bind(sequence.cast_signed()).bind(dataset_id);
             query.execute(&mut *tx).await.map_err(failed)?;
             history::note(&mut tx, dataset_id, self.now_ms()).await?;
@@ -192,6 +195,9 @@ impl Catalog {
     ) -> Result<DeletionPlan> {
         let mut tx = self.write().await?;
         claim::not_cancelled(&mut tx, lease).await?;
+        if let Some(list) = &list {
+            run::check_attempt(&mut tx, &list.object).await?;
+        }
         unpin(&mut tx, lease).await?;
         forget_rejects(&mut tx, lease).await?;
         forget_analyses(&mut tx, lease).await?;
@@ -205,7 +211,7 @@ impl Catalog {
             scratch,
         };
         let query = sqlx::query(
-            "UPDATE job SET plan = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
+            "UPDATE job SET plan = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
         );
         let query = query.bind(text(&plan)?).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
@@ -218,7 +224,7 @@ impl Catalog {
     pub async fn is_deletion_awaited(&self, group: &Arn, plan: &DeletionPlan) -> Result<bool> {
         let exports: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM job JOIN dataset ON dataset.id = job.dataset_id
-             WHERE kind = 'EXPORT' AND group_arn = ? AND number <= ?
+             WHERE kind = 'EXPORT' AND group_arn = $1 AND number <= $2
              AND job.status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
         )
         .bind(group.as_str())
@@ -237,7 +243,7 @@ impl Catalog {
     pub async fn set_evidence(&self, lease: &Lease, report: &str) -> Result<()> {
         let mut tx = self.write().await?;
         let query = sqlx::query(
-            "UPDATE job SET report = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+            "UPDATE job SET report = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         );
         let query = query.bind(report).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
@@ -255,7 +261,7 @@ impl Catalog {
     /// Whether the runs of a group's datasets have a data deletion job before them: nobody else should merge them.
     pub async fn is_deleting_from(&self, group: &Arn) -> Result<bool> {
         let count: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM job WHERE kind = 'DELETION' AND subject_arn = ? AND plan IS NULL
+            "SELECT count(*) FROM job WHERE kind = 'DELETION' AND subject_arn = $1 AND plan IS NULL
              AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
         )
         .bind(group.as_str())
@@ -270,9 +276,9 @@ impl Catalog {
 ///
 /// # Errors
 /// `InUse`.
-pub(crate) async fn not_deleting(tx: &mut Transaction<'static, Sqlite>, group: &Arn) -> Result<()> {
+pub(crate) async fn not_deleting(tx: &mut Transaction<'static, Any>, group: &Arn) -> Result<()> {
     let jobs: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM job WHERE kind = 'DELETION' AND subject_arn = ?
+        "SELECT count(*) FROM job WHERE kind = 'DELETION' AND subject_arn = $1
          AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
     )
     .bind(group.as_str())
@@ -287,24 +293,24 @@ pub(crate) async fn not_deleting(tx: &mut Transaction<'static, Sqlite>, group: &
     )))
 }
 
-async fn hold(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
+async fn hold(tx: &mut Transaction<'static, Any>, lease: &Lease) -> Result<()> {
     let query = sqlx::query_scalar(
-        "SELECT count(*) FROM job WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+        "SELECT count(*) FROM job WHERE arn = $1 AND fence = $2 AND status = 'CREATE IN_PROGRESS'",
     );
     let query = query.bind(lease.arn.as_str()).bind(lease.fence);
     let found: i64 = query.fetch_one(&mut **tx).await.map_err(failed)?;
     claim::held(found.cast_unsigned())
 }
 
-async fn unpin(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
-    let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = ?").bind(lease.arn.as_str());
+async fn unpin(tx: &mut Transaction<'static, Any>, lease: &Lease) -> Result<()> {
+    let query = sqlx::query("DELETE FROM run_pin WHERE job_arn = $1").bind(lease.arn.as_str());
     query.execute(&mut **tx).await.map_err(failed).map(drop)
 }
 
 // Rows that imports left out can't be told apart by their users: none stay.
-async fn forget_rejects(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
+async fn forget_rejects(tx: &mut Transaction<'static, Any>, lease: &Lease) -> Result<()> {
     let query = sqlx::query_scalar(
-        "SELECT dataset.id FROM dataset JOIN job ON job.subject_arn = group_arn WHERE job.arn = ?",
+        "SELECT dataset.id FROM dataset JOIN job ON job.subject_arn = group_arn WHERE job.arn = $1",
     );
     let datasets: Vec<i64> = query.bind(lease.arn.as_str()).fetch_all(&mut **tx).await.map_err(failed)?;
     for dataset in datasets {
@@ -314,15 +320,16 @@ async fn forget_rejects(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) ->
 }
 
 // What was found in the records may show those that are deleted; an analysis that reads them begins again.
-async fn forget_analyses(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
-    let query = sqlx::query_scalar("SELECT subject_arn FROM job WHERE arn = ?").bind(lease.arn.as_str());
+async fn forget_analyses(tx: &mut Transaction<'static, Any>, lease: &Lease) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT subject_arn FROM job WHERE arn = $1").bind(lease.arn.as_str());
     let group: String = query.fetch_one(&mut **tx).await.map_err(failed)?;
     analysis::forget(tx, &stored_arn(&group)?).await
 }
 
-async fn schema_version(tx: &mut Transaction<'static, Sqlite>, dataset_id: i64) -> Result<Option<i64>> {
-    let query =
-        sqlx::query_scalar("SELECT json_extract(layout, '$.schema_version') FROM dataset WHERE id = ?");
+async fn schema_version(tx: &mut Transaction<'static, Any>, dataset_id: i64) -> Result<Option<i64>> {
+    let query = sqlx::query_scalar(
+        "SELECT CAST(json_extract(layout, '$.schema_version') AS BIGINT) FROM dataset WHERE id = $1",
+    );
     let version: Option<Option<i64>> =
         query.bind(dataset_id).fetch_optional(&mut **tx).await.map_err(failed)?;
     version.ok_or_else(|| Error::internal("a dataset is gone while a data deletion job of its group is open"))

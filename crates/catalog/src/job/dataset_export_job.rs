@@ -4,7 +4,7 @@ use model::error::{Error, Result};
 use model::export::Since;
 use model::status::Status;
 use model::{Durable, IngestionMode, Origin};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::{ExportRequest, JobKind, Lease, NewJob, Progress, claim, insert, snapshot, within_open};
 use crate::{Catalog, failed};
@@ -26,7 +26,8 @@ impl Catalog {
         let now_ms = self.now_ms();
         let mut tx = self.write().await?;
         let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
-        let snapshot = snapshot::take(&mut tx, &dataset, &self.sequencer, durable(), now_ms).await?;
+        let moment = self.moment(&mut tx, durable).await?;
+        let snapshot = snapshot::take(&mut tx, &dataset, moment).await?;
         if let Some(since) = &new.request.since {
             check_kept(&mut tx, dataset.id, since, new.request.ingestion_mode).await?;
         }
@@ -44,7 +45,7 @@ impl Catalog {
         let mut tx = self.write().await?;
         claim::not_cancelled(&mut tx, lease).await?;
         let query = sqlx::query(
-            "UPDATE job SET plan = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
+            "UPDATE job SET plan = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS' AND plan IS NULL",
         );
         let query = query.bind(plan).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
@@ -55,7 +56,7 @@ impl Catalog {
     /// Ends an export whose files are all visible, and lets its snapshot and its uploads go.
     pub async fn finish_export(&self, lease: &Lease, report: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("DELETE FROM upload WHERE job_arn = ?").bind(lease.arn.as_str());
+        let query = sqlx::query("DELETE FROM upload WHERE job_arn = $1").bind(lease.arn.as_str());
         query.execute(&mut *tx).await.map_err(failed)?;
         claim::end(&mut tx, lease, Status::Active.as_str(), None, Some(report), self.now_ms()).await?;
         tx.commit().await.map_err(failed)
@@ -64,7 +65,7 @@ impl Catalog {
     /// The lowest log position that a job still to be done has pinned; `None` when none has.
     pub async fn lowest_pinned_position(&self) -> Result<Option<u64>> {
         let query = sqlx::query_scalar(
-            "SELECT min(json_extract(snapshot, '$.log_from')) FROM job
+            "SELECT min(CAST(json_extract(snapshot, '$.log_from') AS BIGINT)) FROM job
              WHERE status IN ('CREATE PENDING', 'CREATE IN_PROGRESS') AND snapshot IS NOT NULL",
         );
         let position: Option<i64> = query.fetch_one(self.pool()).await.map_err(failed)?;
@@ -74,12 +75,12 @@ impl Catalog {
 
 // What came since an export makes up, with it, the dataset of now only where nothing of it was taken away.
 async fn check_kept(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     dataset_id: i64,
     since: &Since,
     mode: IngestionMode,
 ) -> Result<()> {
-    let query = sqlx::query_as("SELECT replaced_sequence, deleted_sequence FROM dataset WHERE id = ?");
+    let query = sqlx::query_as("SELECT replaced_sequence, deleted_sequence FROM dataset WHERE id = $1");
     let (replaced, deleted): (i64, i64) =
         query.bind(dataset_id).fetch_one(&mut **tx).await.map_err(failed)?;
     let is_since = |sequence: i64| sequence.cast_unsigned() >= since.sequence;

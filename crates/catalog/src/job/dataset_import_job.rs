@@ -6,7 +6,7 @@ use model::{Arn, ImportMode, Origin};
 
 use super::{ImportRequest, JobKind, Lease, NewJob, Progress, claim, insert, within_open};
 use crate::dataset::history;
-use crate::{Catalog, NewRun, failed, in_use, metric_attribution, not_found, run};
+use crate::{Catalog, NewRun, failed, in_use, log_segment, metric_attribution, not_found, run};
 
 impl Catalog {
     /// # Errors
@@ -28,8 +28,8 @@ impl Catalog {
     /// Whether an import job of this dataset has become ACTIVE before.
     pub async fn has_imported(&self, dataset_id: i64) -> Result<bool> {
         let query = sqlx::query_scalar(
-            "SELECT count(*) FROM job WHERE dataset_id = ? AND kind = 'IMPORT' AND status = 'ACTIVE'
-             AND json_extract(request, '$.validate_only') IS NOT 1",
+            "SELECT count(*) FROM job WHERE dataset_id = $1 AND kind = 'IMPORT' AND status = 'ACTIVE'
+             AND coalesce(CAST(json_extract(request, '$.validate_only') AS TEXT), 'false') NOT IN ('1', 'true')",
         );
         let count: i64 = query.bind(dataset_id).fetch_one(self.pool()).await.map_err(failed)?;
         Ok(count > 0)
@@ -65,18 +65,24 @@ impl Catalog {
     ) -> Result<()> {
         let records: u64 = runs.iter().map(|r| r.records).sum();
         loop {
-            self.sequencer.reserve(records).await?;
+            if !self.orders_log {
+                self.sequencer.reserve(records).await?;
+            }
             let mut tx = self.write().await?;
+            let first = match self.orders_log {
+                true => Some(log_segment::draw(&mut tx, records).await?),
+                false => self.sequencer.draw(records),
+            };
             // A burst of puts may have used up the reservation; then it is made again.
-            let Some(first) = self.sequencer.draw(records) else { continue };
+            let Some(first) = first else { continue };
             claim::not_cancelled(&mut tx, lease).await?;
             if mode == ImportMode::Full {
                 let query = sqlx::query(
-                    "UPDATE run SET listed = 0 WHERE dataset_id = ? AND origin = ? AND listed = 1",
+                    "UPDATE run SET listed = 0 WHERE dataset_id = $1 AND origin = $2 AND listed = 1",
                 );
                 let query = query.bind(dataset_id).bind(Origin::Bulk.as_str());
                 if query.execute(&mut *tx).await.map_err(failed)?.rows_affected() > 0 {
-                    let query = sqlx::query("UPDATE dataset SET replaced_sequence = ? WHERE id = ?");
+                    let query = sqlx::query("UPDATE dataset SET replaced_sequence = $1 WHERE id = $2");
                     let query = query.bind(first.cast_signed()).bind(dataset_id);
                     query.execute(&mut *tx).await.map_err(failed)?;
                 }

@@ -4,9 +4,10 @@ use model::error::{Error, Result};
 use model::status::{Status, UpdateStatus};
 use model::{Arn, Layout};
 use serde::{Deserialize, Serialize};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::{JobKind, Lease, NewJob, claim, insert, text};
+use crate::change::{self, Changed};
 use crate::{Catalog, DatasetRow, failed, in_use, not_found};
 
 /// What an update was asked to do.
@@ -46,10 +47,10 @@ impl Catalog {
             created_ms: now_ms,
             updated_ms: now_ms,
         };
-        let query = sqlx::query("UPDATE dataset SET latest_update = ? WHERE id = ?");
+        let query = sqlx::query("UPDATE dataset SET latest_update = $1 WHERE id = $2");
         query.bind(text(&update)?).bind(dataset.id).execute(&mut *tx).await.map_err(failed)?;
         insert(&mut tx, JobKind::Update, new, dataset.id, None, now_ms).await?;
-        tx.commit().await.map_err(failed)
+        self.commit_change(tx, Changed::Dataset).await
     }
 
     /// Notes beside the dataset that work on its update has begun.
@@ -58,18 +59,13 @@ impl Catalog {
     /// `InUse` when the lease was lost.
     pub async fn begin_dataset_update(&self, lease: &Lease) -> Result<()> {
         let mut tx = self.write().await?;
-        let done = sqlx::query(
-            "UPDATE dataset SET latest_update = json_set(latest_update, '$.status', ?, '$.updatedMs', ?)
-             WHERE id = (SELECT dataset_id FROM job WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS')",
-        )
-        .bind(UpdateStatus::InProgress.as_str())
-        .bind(self.now_ms())
-        .bind(lease.arn.as_str())
-        .bind(lease.fence)
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
-        claim::held(done.rows_affected())?;
+        let query = sqlx::query_scalar(
+            "SELECT dataset_id FROM job WHERE arn = $1 AND fence = $2 AND status = 'CREATE IN_PROGRESS'",
+        );
+        let query = query.bind(lease.arn.as_str()).bind(lease.fence);
+        let dataset: Option<i64> = query.fetch_optional(&mut *tx).await.map_err(failed)?;
+        claim::held(u64::from(dataset.is_some()))?;
+        note(&mut tx, dataset, UpdateStatus::InProgress, None, self.now_ms()).await?;
         tx.commit().await.map_err(failed)
     }
 
@@ -88,30 +84,29 @@ impl Catalog {
         let mut tx = self.write().await?;
         claim::end(&mut tx, lease, Status::Active.as_str(), None, None, now_ms).await?;
         sqlx::query(
-            "UPDATE dataset SET schema_arn = ?1, layout = ?2, updated_ms = max(updated_ms, ?3),
-             latest_update = json_set(latest_update, '$.status', ?4, '$.updatedMs', ?3) WHERE id = ?5",
+            "UPDATE dataset SET schema_arn = $1, layout = $2, updated_ms = max(updated_ms, $3) WHERE id = $4",
         )
         .bind(schema_arn.as_str())
         .bind(text(layout)?)
         .bind(now_ms)
-        .bind(UpdateStatus::Active.as_str())
         .bind(dataset_id)
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
+        note(&mut tx, Some(dataset_id), UpdateStatus::Active, None, now_ms).await?;
         tx.commit().await.map_err(failed)
     }
 }
 
-async fn check_schema(tx: &mut Transaction<'static, Sqlite>, arn: &Arn) -> Result<()> {
-    let query = sqlx::query_scalar("SELECT 1 FROM schema WHERE arn = ?").bind(arn.as_str());
+async fn check_schema(tx: &mut Transaction<'static, Any>, arn: &Arn) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT 1 FROM schema WHERE arn = $1").bind(arn.as_str());
     let schema: Option<i64> = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     schema.map(drop).ok_or_else(|| not_found("schema", arn))
 }
 
-async fn check_imports(tx: &mut Transaction<'static, Sqlite>, dataset: &DatasetRow) -> Result<()> {
+async fn check_imports(tx: &mut Transaction<'static, Any>, dataset: &DatasetRow) -> Result<()> {
     let query = sqlx::query_scalar(
-        "SELECT count(*) FROM job WHERE dataset_id = ? AND kind = 'IMPORT'
+        "SELECT count(*) FROM job WHERE dataset_id = $1 AND kind = 'IMPORT'
          AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
     );
     let imports: i64 = query.bind(dataset.id).fetch_one(&mut **tx).await.map_err(failed)?;
@@ -126,24 +121,31 @@ async fn check_imports(tx: &mut Transaction<'static, Sqlite>, dataset: &DatasetR
 
 /// Notes beside the dataset that its update has failed; a job of another kind has no such note.
 pub(super) async fn note_failure(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     job: &Arn,
     reason: &str,
     now_ms: i64,
 ) -> Result<()> {
-    sqlx::query(
-        "UPDATE dataset SET latest_update =
-             json_set(latest_update, '$.status', ?, '$.failureReason', ?, '$.updatedMs', ?)
-         WHERE id = (SELECT dataset_id FROM job WHERE arn = ? AND kind = 'UPDATE')",
-    )
-    .bind(UpdateStatus::Failed.as_str())
-    .bind(reason)
-    .bind(now_ms)
-    .bind(job.as_str())
-    .execute(&mut **tx)
-    .await
-    .map_err(failed)
-    .map(drop)
+    let query = sqlx::query_scalar("SELECT dataset_id FROM job WHERE arn = $1 AND kind = 'UPDATE'");
+    let dataset: Option<i64> = query.bind(job.as_str()).fetch_optional(&mut **tx).await.map_err(failed)?;
+    note(tx, dataset, UpdateStatus::Failed, Some(reason), now_ms).await
+}
+
+async fn note(
+    tx: &mut Transaction<'static, Any>,
+    dataset: Option<i64>,
+    status: UpdateStatus,
+    reason: Option<&str>,
+    now_ms: i64,
+) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT latest_update FROM dataset WHERE id = $1").bind(dataset);
+    let stored: Option<Option<String>> = query.fetch_optional(&mut **tx).await.map_err(failed)?;
+    let Some(update) = read_note(stored.flatten().as_deref())? else { return Ok(()) };
+    let failure_reason = reason.map(str::to_owned).or(update.failure_reason);
+    let update = DatasetUpdate { status, failure_reason, updated_ms: now_ms, ..update };
+    let query = sqlx::query("UPDATE dataset SET latest_update = $1 WHERE id = $2");
+    query.bind(text(&update)?).bind(dataset).execute(&mut **tx).await.map_err(failed)?;
+    change::note(tx, Changed::Dataset).await
 }
 
 /// Reads the note in a dataset's row.

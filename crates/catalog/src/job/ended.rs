@@ -4,7 +4,7 @@ use model::Arn;
 use model::error::Result;
 use model::status::Status;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::JobKind;
 use crate::{Catalog, DatasetRow, failed, stored_arn, unknown_word};
@@ -24,15 +24,15 @@ impl Catalog {
     pub async fn ended_jobs(&self, dataset: &DatasetRow, most: u32) -> Result<Vec<EndedJob>> {
         let query = sqlx::query(
             "SELECT arn, kind, status, created_ms, updated_ms, rows_done FROM job
-             WHERE subject_arn = ? AND kind IN ('IMPORT', 'EXPORT') AND dataset_id = ?
-             AND status NOT IN ('CREATE PENDING', 'CREATE IN_PROGRESS') ORDER BY number DESC LIMIT ?",
+             WHERE subject_arn = $1 AND kind IN ('IMPORT', 'EXPORT') AND dataset_id = $2
+             AND status NOT IN ('CREATE PENDING', 'CREATE IN_PROGRESS') ORDER BY number DESC LIMIT $3",
         );
-        let query = query.bind(dataset.arn.as_str()).bind(dataset.id).bind(most);
+        let query = query.bind(dataset.arn.as_str()).bind(dataset.id).bind(i64::from(most));
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().rev().map(read).collect()
     }
 }
 
-fn read(row: &SqliteRow) -> Result<EndedJob> {
+fn read(row: &AnyRow) -> Result<EndedJob> {
     let status = Status::parse(row.try_get("status").map_err(failed)?);
     Ok(EndedJob {
         arn: stored_arn(row.try_get("arn").map_err(failed)?)?,

@@ -5,14 +5,11 @@ use model::Arn;
 use model::error::Result;
 use model::status::Status;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::JobKind;
 use crate::{Catalog, failed, stored_arn, unknown_word};
 
-// Triggers write the rows, so that no change of a state can be without one. The last 10,000 are kept, whether they were
-// delivered or not. An update of a dataset and an
-// analysis are jobs that nobody sees.
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job_event (
     number INTEGER PRIMARY KEY AUTOINCREMENT, job_arn TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
@@ -22,6 +19,11 @@ CREATE TABLE IF NOT EXISTS job_event (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS job_event_waiting ON job_event (next_ms) WHERE delivery = 'WAITING';
 CREATE TABLE IF NOT EXISTS webhook (first_delivery TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+";
+
+// Triggers write the rows, so that no change of a state can be without one. The last 10,000 are kept, whether they were
+// delivered or not. An update of a dataset and an analysis are jobs that nobody sees.
+pub(crate) const TRIGGERS: &str = "
 CREATE TRIGGER IF NOT EXISTS job_created AFTER INSERT ON job WHEN new.kind NOT IN ('UPDATE', 'ANALYSIS') BEGIN
     INSERT INTO job_event (job_arn, name, kind, subject_arn, status, rows_done, bytes_done, created_ms, delivery)
     VALUES (new.arn, new.name, new.kind, new.subject_arn, new.status, 0, 0, new.created_ms,
@@ -40,6 +42,27 @@ WHEN new.kind NOT IN ('UPDATE', 'ANALYSIS') AND new.status <> old.status BEGIN
         new.updated_ms, (SELECT first_delivery FROM webhook));
     DELETE FROM job_event WHERE number <= (SELECT max(number) FROM job_event) - 10000;
 END;
+";
+
+/// The same for PostgreSQL; of a job that was just made, both times are one.
+pub(crate) const POSTGRES_TRIGGERS: &str = "
+CREATE OR REPLACE FUNCTION note_job_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO job_event (job_arn, name, kind, subject_arn, status, failure_reason, rows_done, bytes_done, ledger,
+        created_ms, delivery)
+    VALUES (new.arn, new.name, new.kind, new.subject_arn, new.status, new.failure_reason, new.rows_done,
+        new.bytes_done, CASE WHEN new.status <> 'ACTIVE' THEN NULL
+            WHEN new.kind = 'EXPORT' THEN json_extract(new.report, '$.ledger')
+            WHEN new.kind = 'DELETION' THEN '{\"recordsDeleted\":' || new.records_deleted || '}'
+            ELSE new.report END,
+        new.updated_ms, (SELECT first_delivery FROM webhook));
+    DELETE FROM job_event WHERE number <= (SELECT max(number) FROM job_event) - 10000;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER job_created AFTER INSERT ON job
+    FOR EACH ROW WHEN (new.kind NOT IN ('UPDATE', 'ANALYSIS')) EXECUTE FUNCTION note_job_event();
+CREATE OR REPLACE TRIGGER job_changed AFTER UPDATE OF status ON job
+    FOR EACH ROW WHEN (new.kind NOT IN ('UPDATE', 'ANALYSIS') AND new.status <> old.status)
+    EXECUTE FUNCTION note_job_event();
 ";
 
 /// How it stands with telling a webhook.
@@ -96,8 +119,11 @@ impl Catalog {
     /// Says whether events from here on are for a webhook; what waits from before goes on waiting.
     pub async fn set_webhook(&self, is_there: bool) -> Result<()> {
         let mut tx = self.write().await?;
-        let sql =
-            if is_there { "INSERT OR IGNORE INTO webhook VALUES ('WAITING')" } else { "DELETE FROM webhook" };
+        let sql = if is_there {
+            "INSERT INTO webhook VALUES ('WAITING') ON CONFLICT DO NOTHING"
+        } else {
+            "DELETE FROM webhook"
+        };
         sqlx::query(sql).execute(&mut *tx).await.map_err(failed)?;
         tx.commit().await.map_err(failed)
     }
@@ -110,24 +136,24 @@ impl Catalog {
 
     /// The next events behind one, oldest first.
     pub async fn events_after(&self, number: i64, most: u32) -> Result<Vec<JobEvent>> {
-        let query = sqlx::query("SELECT * FROM job_event WHERE number > ? ORDER BY number LIMIT ?");
-        let query = query.bind(number).bind(most);
+        let query = sqlx::query("SELECT * FROM job_event WHERE number > $1 ORDER BY number LIMIT $2");
+        let query = query.bind(number).bind(i64::from(most));
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
     /// Events for a webhook before one, newest first.
     pub async fn deliveries(&self, before: i64, most: u32) -> Result<Vec<JobEvent>> {
         let query = sqlx::query(
-            "SELECT * FROM job_event WHERE number < ? AND delivery IS NOT NULL ORDER BY number DESC LIMIT ?",
+            "SELECT * FROM job_event WHERE number < $1 AND delivery IS NOT NULL ORDER BY number DESC LIMIT $2",
         );
-        let query = query.bind(before).bind(most);
+        let query = query.bind(before).bind(i64::from(most));
         query.fetch_all(self.pool()).await.map_err(failed)?.iter().map(read).collect()
     }
 
     /// The event that is to be sent next, of those whose time has come.
     pub async fn due_delivery(&self) -> Result<Option<JobEvent>> {
         let query = sqlx::query(
-            "SELECT * FROM job_event WHERE delivery = 'WAITING' AND next_ms <= ? ORDER BY next_ms, number LIMIT 1",
+            "SELECT * FROM job_event WHERE delivery = 'WAITING' AND next_ms <= $1 ORDER BY next_ms, number LIMIT 1",
         );
         let query = query.bind(self.now_ms());
         query.fetch_optional(self.pool()).await.map_err(failed)?.as_ref().map(read).transpose()
@@ -144,8 +170,8 @@ impl Catalog {
         let mut tx = self.write().await?;
         let delivered_ms = (delivery == Delivery::Delivered).then(|| self.now_ms());
         sqlx::query(
-            "UPDATE job_event SET delivery = ?, answer = ?, next_ms = ?, delivered_ms = ?, attempts = attempts + 1
-             WHERE number = ?",
+            "UPDATE job_event SET delivery = $1, answer = $2, next_ms = $3, delivered_ms = $4, attempts = attempts + 1
+             WHERE number = $5",
         )
         .bind(delivery.as_str())
         .bind(answer)
@@ -159,7 +185,7 @@ impl Catalog {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<JobEvent> {
+fn read(row: &AnyRow) -> Result<JobEvent> {
     let number = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned).map_err(failed);
     let delivery: Option<String> = row.try_get("delivery").map_err(failed)?;
     let delivery = delivery.map(|word| Delivery::parse(&word).ok_or_else(|| unknown_word("delivery")));

@@ -6,6 +6,7 @@ use model::status::Status;
 use sqlx::AssertSqlSafe;
 
 use super::{JobKind, JobRow, read};
+use crate::database::Dialect;
 use crate::{Catalog, Page, failed};
 
 /// Which jobs a list shows.
@@ -40,7 +41,7 @@ impl Catalog {
     }
 
     async fn newest(&self, subject: Option<&Arn>, filter: &JobFilter, page: &Page) -> Result<Vec<JobRow>> {
-        let query = sqlx::query(AssertSqlSafe(newest(subject.is_some(), filter)))
+        let query = sqlx::query(AssertSqlSafe(newest(self.dialect, subject.is_some(), filter)))
             .bind(page.before_ms())
             .bind(page.after_arn())
             .bind(page.rows())
@@ -52,23 +53,24 @@ impl Catalog {
 }
 
 // The index is named: without statistics, SQLite would rather sort all jobs of a kind.
-fn newest(has_subject: bool, filter: &JobFilter) -> String {
+fn newest(dialect: Dialect, has_subject: bool, filter: &JobFilter) -> String {
     let index = match (has_subject, filter) {
+        _ if dialect == Dialect::Postgres => "",
         (_, JobFilter { is_open: true, .. }) => "",
         (false, _) => "INDEXED BY job_newest",
         (true, JobFilter { status: Some(_), .. }) => "INDEXED BY job_status_of",
         (true, JobFilter { kind: Some(_), .. }) => "INDEXED BY job_kind_of",
         (true, _) => "INDEXED BY job_newest_of",
     };
-    let of = if has_subject { "AND subject_arn = ?6" } else { "" };
-    let status = if filter.status.is_some() { "status = ?5" } else { "?5 IS NULL" };
+    let of = if has_subject { "AND subject_arn = $6" } else { "" };
+    let status = if filter.status.is_some() { "status = $5" } else { "$5 IS NULL" };
     let open = if filter.is_open { "AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')" } else { "" };
     let kinds = match filter.kind {
-        Some(_) => "kind = ?4",
-        None => "kind IN ('IMPORT', 'EXPORT', 'DELETION') AND ?4 IS NULL",
+        Some(_) => "kind = $4",
+        None => "kind IN ('IMPORT', 'EXPORT', 'DELETION') AND $4 IS NULL",
     };
     format!(
-        "SELECT * FROM job {index} WHERE created_ms <= ?1 AND NOT (created_ms = ?1 AND arn <= ?2) {of} {open}
-         AND {kinds} AND {status} ORDER BY created_ms DESC, arn LIMIT ?3"
+        "SELECT * FROM job {index} WHERE created_ms <= $1 AND NOT (created_ms = $1 AND arn <= $2) {of} {open}
+         AND {kinds} AND {status} ORDER BY created_ms DESC, arn LIMIT $3"
     )
 }

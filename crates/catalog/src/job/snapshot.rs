@@ -2,10 +2,10 @@
 
 use model::error::Result;
 use model::{Arn, Durable};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Any, Row, Transaction};
 
 use super::{Lease, Snapshot, claim, parse, text};
-use crate::{Catalog, DatasetRow, RunRow, Sequencer, dataset, failed, not_found, run};
+use crate::{Catalog, DatasetRow, RunRow, dataset, failed, log_segment, not_found, run};
 
 impl Catalog {
     /// Pins the state of a dataset for a job that runs; what an earlier attempt pinned stays as it is.
@@ -21,17 +21,18 @@ impl Catalog {
         durable: impl Fn() -> Durable + Send,
     ) -> Result<Snapshot> {
         let mut tx = self.write().await?;
-        let query = sqlx::query_scalar("SELECT snapshot FROM job WHERE arn = ?").bind(lease.arn.as_str());
+        let query = sqlx::query_scalar("SELECT snapshot FROM job WHERE arn = $1").bind(lease.arn.as_str());
         let pinned: Option<Option<String>> = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         if let Some(pinned) = pinned.flatten() {
             return parse(&pinned);
         }
-        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset.id);
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = $1").bind(dataset.id);
         let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         let dataset = dataset::read(&row.ok_or_else(|| not_found("dataset", &dataset.arn))?)?;
-        let snapshot = take(&mut tx, &dataset, &self.sequencer, durable(), self.now_ms()).await?;
+        let moment = self.moment(&mut tx, durable).await?;
+        let snapshot = take(&mut tx, &dataset, moment).await?;
         let query = sqlx::query(
-            "UPDATE job SET snapshot = ? WHERE arn = ? AND fence = ? AND status = 'CREATE IN_PROGRESS'",
+            "UPDATE job SET snapshot = $1 WHERE arn = $2 AND fence = $3 AND status = 'CREATE IN_PROGRESS'",
         );
         let query = query.bind(text(&snapshot)?).bind(lease.arn.as_str()).bind(lease.fence);
         claim::held(query.execute(&mut *tx).await.map_err(failed)?.rows_affected())?;
@@ -50,44 +51,68 @@ impl Catalog {
         durable: impl Fn() -> Durable + Send,
     ) -> Result<(Snapshot, Vec<RunRow>)> {
         let mut tx = self.write().await?;
-        let query = sqlx::query("SELECT * FROM dataset WHERE id = ?").bind(dataset_id);
+        let query = sqlx::query("SELECT * FROM dataset WHERE id = $1").bind(dataset_id);
         let row = query.fetch_optional(&mut *tx).await.map_err(failed)?;
         let gone =
             || model::Error::new(model::ErrorKind::NotFound, "The given dataset does not exist any more.");
         let dataset = dataset::read(&row.ok_or_else(gone)?)?;
-        let snapshot = take(&mut tx, &dataset, &self.sequencer, durable(), self.now_ms()).await?;
-        let query = sqlx::query("SELECT * FROM run WHERE dataset_id = ? AND listed = 1 ORDER BY id");
+        let moment = self.moment(&mut tx, durable).await?;
+        let snapshot = take(&mut tx, &dataset, moment).await?;
+        let query = sqlx::query("SELECT * FROM run WHERE dataset_id = $1 AND listed = 1 ORDER BY id");
         let runs = query.bind(dataset_id).fetch_all(&mut *tx).await.map_err(failed)?;
         Ok((snapshot, runs.iter().map(run::read).collect::<Result<_>>()?))
     }
 }
 
-/// The state of a dataset in this transaction; `durable` is the end of what the log holds.
-pub(super) async fn take(
-    tx: &mut Transaction<'static, Sqlite>,
-    dataset: &DatasetRow,
-    sequencer: &Sequencer,
-    durable: Durable,
+/// How far the log goes when a snapshot is taken, and which numbers were given by then.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    log_end: u64,
+    sequence: u64,
+    put_sequence: u64,
     taken_ms: i64,
+}
+
+impl Catalog {
+    /// The moment of this transaction; `durable` tells how far a log goes whose order is not decided here.
+    pub(super) async fn moment(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        durable: impl Fn() -> Durable + Send,
+    ) -> Result<Moment> {
+        let taken_ms = self.now_ms();
+        if self.orders_log {
+            let (log_end, sequence) = log_segment::end(tx).await?;
+            return Ok(Moment { log_end, sequence, put_sequence: sequence, taken_ms });
+        }
+        let Durable { position: log_end, sequence: durable } = durable();
+        // Asked after the log: what is durable has smaller numbers.
+        let sequence = self.sequencer.next();
+        // What was put before the start was durable at the start.
+        let put_sequence = durable.max(self.sequencer.first());
+        Ok(Moment { log_end, sequence, put_sequence, taken_ms })
+    }
+}
+
+/// The state of a dataset in this transaction.
+pub(super) async fn take(
+    tx: &mut Transaction<'static, Any>,
+    dataset: &DatasetRow,
+    moment: Moment,
 ) -> Result<Snapshot> {
-    // Asked after the log: what is durable has smaller numbers.
-    let sequence = sequencer.next();
-    // What was put before the start was durable at the start.
-    let put_sequence = Some(durable.sequence.max(sequencer.first()));
-    let query = sqlx::query("SELECT document FROM schema WHERE arn = ?").bind(dataset.schema_arn.as_str());
+    let Moment { log_end, sequence, put_sequence, taken_ms } = moment;
+    let query = sqlx::query("SELECT document FROM schema WHERE arn = $1").bind(dataset.schema_arn.as_str());
     let schema: String = query.fetch_one(&mut **tx).await.and_then(|row| row.try_get(0)).map_err(failed)?;
     // A dataset made after the log's last flush starts at the beginning: the log knows which frames are its own.
-    let log_to = durable.position.max(dataset.flushed_position);
+    let log_to = log_end.max(dataset.flushed_position);
     let (layout, log_from) = (dataset.layout.clone(), dataset.flushed_position);
+    let put_sequence = Some(put_sequence);
     Ok(Snapshot { layout, schema, log_from, log_to, sequence, put_sequence, taken_ms })
 }
 
 /// Pins the runs of a dataset: their objects stay until the job ends.
-pub(super) async fn pin_runs(
-    tx: &mut Transaction<'static, Sqlite>,
-    job: &Arn,
-    dataset_id: i64,
-) -> Result<()> {
-    let query = sqlx::query("INSERT INTO run_pin SELECT ?, id FROM run WHERE dataset_id = ? AND listed = 1");
+pub(super) async fn pin_runs(tx: &mut Transaction<'static, Any>, job: &Arn, dataset_id: i64) -> Result<()> {
+    let query =
+        sqlx::query("INSERT INTO run_pin SELECT $1, id FROM run WHERE dataset_id = $2 AND listed = 1");
     query.bind(job.as_str()).bind(dataset_id).execute(&mut **tx).await.map_err(failed).map(drop)
 }

@@ -3,7 +3,7 @@
 use model::error::{Error, Result};
 use model::metric::report_name;
 use model::{Arn, DatasetType, ImportMode};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Any, Row, Transaction};
 
 use super::{MetricAttributionRow, read};
 use crate::{Catalog, DatasetRow, failed, in_use};
@@ -21,7 +21,7 @@ impl Catalog {
     pub async fn promised_report(&self, job: &Arn) -> Result<Option<PromisedReport>> {
         let query = sqlx::query(
             "SELECT metric_attribution.*, location FROM metric_report
-             JOIN metric_attribution ON metric_attribution.arn = attribution_arn WHERE job_arn = ?",
+             JOIN metric_attribution ON metric_attribution.arn = attribution_arn WHERE job_arn = $1",
         );
         let row = query.bind(job.as_str()).fetch_optional(self.pool()).await.map_err(failed)?;
         let promised = |row| {
@@ -37,14 +37,14 @@ impl Catalog {
 /// # Errors
 /// `Invalid` when the dataset holds no interactions, or its group has no metric attribution with a place for reports.
 pub(crate) async fn promise(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     job: &Arn,
     dataset: &DatasetRow,
     mode: ImportMode,
     now_ms: i64,
 ) -> Result<()> {
     let group = &dataset.group_arn;
-    let query = sqlx::query("SELECT * FROM metric_attribution WHERE group_arn = ?").bind(group.as_str());
+    let query = sqlx::query("SELECT * FROM metric_attribution WHERE group_arn = $1").bind(group.as_str());
     let row = query.fetch_optional(&mut **tx).await.map_err(failed)?;
     let attribution = row.as_ref().map(read).transpose()?;
     let path = attribution.as_ref().and_then(|a| a.output.path.as_deref());
@@ -69,22 +69,23 @@ fn location(path: &str, mode: ImportMode, created_s: i64) -> String {
 }
 
 async fn insert(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Transaction<'static, Any>,
     job: &Arn,
     attribution: &Arn,
     location: &str,
 ) -> Result<bool> {
-    let query = sqlx::query("INSERT INTO metric_report VALUES (?, ?, ?) ON CONFLICT (location) DO NOTHING");
+    let query =
+        sqlx::query("INSERT INTO metric_report VALUES ($1, $2, $3) ON CONFLICT (location) DO NOTHING");
     let query = query.bind(job.as_str()).bind(attribution.as_str()).bind(location);
     Ok(query.execute(&mut **tx).await.map_err(failed)?.rows_affected() > 0)
 }
 
 /// # Errors
 /// `InUse` while an import job is to write a report of this attribution.
-pub(super) async fn check_none_open(tx: &mut Transaction<'static, Sqlite>, attribution: &Arn) -> Result<()> {
+pub(super) async fn check_none_open(tx: &mut Transaction<'static, Any>, attribution: &Arn) -> Result<()> {
     let query = sqlx::query_scalar(
         "SELECT job.arn FROM metric_report JOIN job ON job.arn = job_arn
-         WHERE attribution_arn = ? AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
+         WHERE attribution_arn = $1 AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')",
     );
     let open: Option<String> =
         query.bind(attribution.as_str()).fetch_optional(&mut **tx).await.map_err(failed)?;

@@ -79,13 +79,21 @@ async fn one_analysis_of_a_group_is_open_and_the_last_result_stays_while_another
 async fn an_analysis_pins_runs_and_log_until_it_ends() {
     let stage = Stage::set().await;
     let id = stage.id().await;
-    assert!(stage.catalog.finish_flush(id, 0, 10, Some(&new_run(Origin::Put, "one"))).await.unwrap());
+    assert!(
+        stage.catalog.finish_flush(id, 0, 10, Some(&stage.written(Origin::Put, "one").await)).await.unwrap()
+    );
     stage.analyze("a").await.unwrap();
     let lease = stage.begin(30).await;
     assert_eq!(stage.catalog.lowest_pinned_position().await.unwrap(), Some(10));
     let runs = stage.catalog.pinned_runs(&lease.arn).await.unwrap();
     assert_eq!(runs.iter().map(|row| row.run.object.as_str()).collect::<Vec<_>>(), ["one"]);
-    assert!(stage.catalog.finish_compaction(id, &[runs[0].id], &new_run(Origin::Put, "two")).await.unwrap());
+    assert!(
+        stage
+            .catalog
+            .finish_compaction(id, &[runs[0].id], &stage.written(Origin::Put, "two").await)
+            .await
+            .unwrap()
+    );
     assert!(stage.catalog.retired_runs().await.unwrap().is_empty());
     stage.finish(&lease, "done").await.unwrap();
     assert_eq!(stage.catalog.lowest_pinned_position().await.unwrap(), None);
@@ -98,7 +106,7 @@ async fn an_analysis_is_begun_again_after_a_restart() {
     stage.analyze("a").await.unwrap();
     let lost = stage.begin(5).await;
     stage.catalog.close().await;
-    let again = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let again = stage.place.open(stage.clock.clone()).await.unwrap();
     let stage = Stage { catalog: again, ..stage };
     assert_eq!(stage.finish(&lost, "late").await.unwrap_err().kind, ErrorKind::InUse);
     let lease = stage.begin(7).await;

@@ -33,7 +33,7 @@ async fn a_cancelled_import_lists_nothing() {
     let (row, lease) = stage.catalog.claim(30_000).await.unwrap().unwrap();
     cancel(&stage, &row.arn).await.unwrap();
     cancel(&stage, &row.arn).await.unwrap();
-    let runs = [new_run(Origin::Bulk, "one")];
+    let runs = [stage.written(Origin::Bulk, "one").await];
     let progress = Progress::default();
     let done =
         stage.catalog.finish_import(&lease, row.dataset_id, ImportMode::Full, &runs, "{}", progress).await;

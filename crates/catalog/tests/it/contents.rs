@@ -9,7 +9,7 @@ async fn contents_are_those_of_the_listed_runs_by_their_origin() {
     assert_eq!((empty.bulk.records, empty.put.records, empty.runs, empty.size_bytes), (0, 0, 0, 0));
     let id = stage.id().await;
     for (n, object) in (0..).zip(["one", "two"]) {
-        let run = new_run(Origin::Put, object);
+        let run = stage.written(Origin::Put, object).await;
         assert!(stage.catalog.finish_flush(id, n, n + 1, Some(&run)).await.unwrap());
     }
     for (name, object) in [("a", "three"), ("b", "four")] {
@@ -33,7 +33,9 @@ async fn a_list_tells_the_same_as_each_dataset_alone() {
         stage.create_dataset_in(name).await.unwrap();
     }
     let id = stage.id().await;
-    assert!(stage.catalog.finish_flush(id, 0, 1, Some(&new_run(Origin::Put, "one"))).await.unwrap());
+    assert!(
+        stage.catalog.finish_flush(id, 0, 1, Some(&stage.written(Origin::Put, "one").await)).await.unwrap()
+    );
     let told = |rows: Vec<catalog::ContentsRow>| {
         rows.into_iter().map(|row| (row.group_arn.resource_name().to_owned(), row.runs)).collect::<Vec<_>>()
     };

@@ -48,12 +48,14 @@ async fn runs_are_replaced_all_or_none_and_what_went_is_counted() {
     let stage = Stage::set().await;
     let id = stage.id().await;
     for (to, object) in [(10, "one"), (20, "two"), (30, "three")] {
-        let run = new_run(Origin::Put, object);
+        let run = stage.written(Origin::Put, object).await;
         assert!(stage.catalog.finish_flush(id, to - 10, to, Some(&run)).await.unwrap());
     }
     stage.delete_from_group("a").await;
     let (job, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
     let runs = stage.catalog.pin_runs(&lease, id).await.unwrap();
+    stage.begin_attempt("one'").await;
+    stage.begin_attempt("newer").await;
     let rest = |n: usize, object: Option<&str>| Replacement {
         id: runs[n].id,
         rest: object.map(|object| new_run(Origin::Put, object)),

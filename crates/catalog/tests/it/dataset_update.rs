@@ -46,7 +46,7 @@ async fn an_update_survives_a_restart() {
     let (_, lost) = stage.catalog.claim(1_000_000).await.unwrap().unwrap();
     stage.catalog.begin_dataset_update(&lost).await.unwrap();
     stage.catalog.close().await;
-    let again = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let again = stage.place.open(stage.clock.clone()).await.unwrap();
     assert_eq!(again.begin_dataset_update(&lost).await.unwrap_err().kind, ErrorKind::InUse);
     let (job, lease) = again.claim(1000).await.unwrap().unwrap();
     assert_eq!((job.kind, job.attempts), (JobKind::Update, 2));

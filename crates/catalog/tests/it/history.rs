@@ -9,7 +9,7 @@ impl Stage {
     }
 
     async fn flush(&self, n: u64) {
-        let run = new_run(Origin::Put, &format!("put-{n}"));
+        let run = self.written(Origin::Put, &format!("put{n}")).await;
         assert!(self.catalog.finish_flush(self.id().await, n, n + 1, Some(&run)).await.unwrap());
     }
 }
@@ -35,7 +35,13 @@ async fn each_change_of_the_runs_is_a_point() {
     stage.clock.advance_ms(5);
     assert!(stage.catalog.finish_flush(id, 1, 2, None).await.unwrap());
     let inputs: Vec<i64> = stage.catalog.runs(id).await.unwrap().iter().take(1).map(|row| row.id).collect();
-    assert!(stage.catalog.finish_compaction(id, &inputs, &new_run(Origin::Put, "merged")).await.unwrap());
+    assert!(
+        stage
+            .catalog
+            .finish_compaction(id, &inputs, &stage.written(Origin::Put, "merged").await)
+            .await
+            .unwrap()
+    );
     assert_eq!(stage.points().await, wanted);
 }
 
@@ -76,12 +82,8 @@ async fn a_dataset_from_before_there_were_points_begins_with_what_it_has() {
     stage.clock.advance_ms(5);
     stage.flush(1).await;
     stage.catalog.close().await;
-    let file = stage.folder.path().join("c.db");
-    let url = format!("sqlite:{}", file.display());
-    let pool = sqlx::sqlite::SqlitePool::connect(&url).await.unwrap();
-    sqlx::raw_sql("DROP TABLE row_history").execute(&pool).await.unwrap();
-    pool.close().await;
-    let catalog = Catalog::open(&file, stage.clock.clone()).await.unwrap();
+    stage.place.run("DROP TABLE row_history").await;
+    let catalog = stage.place.open(stage.clock.clone()).await.unwrap();
     let stage = Stage { catalog, ..stage };
     assert_eq!(stage.points().await, [(1_000_005, 0, 6)]);
 }

@@ -11,6 +11,8 @@ mod data_deletion_job;
 mod dataset_update;
 mod event;
 mod history;
+mod node;
+pub mod place;
 mod put_count;
 mod reject;
 mod run;
@@ -24,12 +26,13 @@ use catalog::{
 use model::clock::SimulatedClock;
 use model::status::Status;
 use model::{Arn, DatasetType, ErrorKind, ImportMode, IngestionMode, Layout, Origin, Realm, Schema};
+use place::Place;
 
 const ITEMS: &str = r#"{"type":"record","name":"Items","fields":[{"name":"ITEM_ID","type":"string"},
     {"name":"PRICE","type":"float"}]}"#;
 
 struct Stage {
-    folder: tempfile::TempDir,
+    place: Place,
     clock: Arc<SimulatedClock>,
     catalog: Catalog,
     realm: Realm,
@@ -38,9 +41,9 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Stage {
-        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new().await;
         let clock = Arc::new(SimulatedClock::new(1_000_000, 1));
-        let catalog = Catalog::open(&folder.path().join("c.db"), clock.clone()).await.unwrap();
+        let catalog = place.open(clock.clone()).await.unwrap();
         let realm = Realm { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
         let schema_arn = realm.schema("s");
         let new =
@@ -56,7 +59,7 @@ impl Stage {
         };
         catalog.create_dataset_group(&new).await.unwrap();
         let dataset = realm.dataset("g", DatasetType::Items);
-        let stage = Stage { folder, clock, catalog, realm, dataset };
+        let stage = Stage { place, clock, catalog, realm, dataset };
         stage.create_dataset().await.unwrap();
         stage
     }
@@ -135,10 +138,20 @@ impl Stage {
         runs.into_iter().map(|row| row.run.object).collect()
     }
 
+    /// A run that an attempt of the object's name has written.
+    async fn written(&self, origin: Origin, object: &str) -> NewRun {
+        self.begin_attempt(object).await;
+        new_run(origin, object)
+    }
+
+    async fn begin_attempt(&self, attempt: &str) {
+        self.catalog.begin_attempt(attempt).await.unwrap();
+    }
+
     /// Claims the one import that waits and ends it with a run.
     async fn finish_import(&self, mode: ImportMode, object: &str) {
         let (job, lease) = self.catalog.claim(1000).await.unwrap().unwrap();
-        let runs = [new_run(Origin::Bulk, object)];
+        let runs = [self.written(Origin::Bulk, object).await];
         self.catalog
             .finish_import(&lease, job.dataset_id, mode, &runs, "{}", Progress::default())
             .await
@@ -180,7 +193,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     let (again, held) = stage.catalog.claim(1000).await.unwrap().unwrap();
     assert_eq!(again.arn, job.arn);
     let end = async |lease, object| {
-        let runs = [new_run(Origin::Bulk, object)];
+        let runs = [stage.written(Origin::Bulk, object).await];
         stage
             .catalog
             .finish_import(lease, job.dataset_id, ImportMode::Full, &runs, "{}", Progress::default())
@@ -200,7 +213,7 @@ async fn a_job_that_is_completing_goes_forward_after_a_restart() {
     let (_, lease) = stage.catalog.claim(1_000_000).await.unwrap().unwrap();
     stage.catalog.set_completing(&lease, "the plan", Progress::default()).await.unwrap();
     stage.catalog.close().await;
-    let again = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let again = stage.place.open(stage.clock.clone()).await.unwrap();
     let (job, _) = again.claim(1000).await.unwrap().unwrap();
     assert_eq!(job.plan.as_deref(), Some("the plan"));
     assert_eq!(again.finish_export(&lease, "{}").await.unwrap_err().kind, ErrorKind::InUse);
@@ -272,12 +285,12 @@ async fn pages_follow_each_other_newest_first() {
 async fn a_newer_format_is_refused() {
     let stage = Stage::set().await;
     stage.catalog.close().await;
-    let file = stage.folder.path().join("c.db");
-    let mut bytes = std::fs::read(&file).unwrap();
-    // SQLite keeps `user_version` at offset 60, big end first.
-    bytes[60..64].copy_from_slice(&99u32.to_be_bytes());
-    std::fs::write(&file, bytes).unwrap();
-    let refused = Catalog::open(&file, stage.clock.clone()).await.err().unwrap();
+    let newer = match &stage.place {
+        Place::Folder(_) => "PRAGMA user_version = 99",
+        Place::Database(_) => "UPDATE format SET number = 99",
+    };
+    stage.place.run(newer).await;
+    let refused = stage.place.open(stage.clock.clone()).await.err().unwrap();
     assert_eq!(refused.kind, ErrorKind::Corrupt);
     assert!(refused.message().contains("format 99"), "{refused}");
 }

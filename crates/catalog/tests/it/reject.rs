@@ -13,6 +13,7 @@ fn rejects(object: &str) -> Rejects {
 async fn import(stage: &Stage, name: &str) -> Arn {
     stage.import(name).await;
     let (job, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
+    stage.begin_attempt(name).await;
     stage.catalog.keep_rejects(&lease, job.dataset_id, &rejects(name)).await.unwrap();
     stage.catalog.finish_validation(&lease, "{}", Progress::default()).await.unwrap();
     job.arn
@@ -27,6 +28,8 @@ async fn what_an_attempt_found_takes_the_place_of_what_the_one_before_did() {
         let (catalog, lease, id) = (stage.catalog.clone(), lease.clone(), job.dataset_id);
         async move { catalog.keep_rejects(&lease, id, &rejects).await }
     };
+    stage.begin_attempt("one").await;
+    stage.begin_attempt("two").await;
     keep(rejects("one")).await.unwrap();
     keep(rejects("two")).await.unwrap();
     assert_eq!(stage.catalog.rejects(&job.arn).await.unwrap(), Some(rejects("two")));

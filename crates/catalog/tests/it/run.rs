@@ -6,7 +6,9 @@ use super::*;
 async fn a_full_import_replaces_bulk_runs_and_leaves_put_runs() {
     let stage = Stage::set().await;
     let id = stage.id().await;
-    assert!(stage.catalog.finish_flush(id, 0, 100, Some(&new_run(Origin::Put, "put"))).await.unwrap());
+    assert!(
+        stage.catalog.finish_flush(id, 0, 100, Some(&stage.written(Origin::Put, "put").await)).await.unwrap()
+    );
     stage.import("a").await;
     stage.finish_import(ImportMode::Full, "one").await;
     stage.import("b").await;
@@ -34,7 +36,7 @@ async fn numbers_grow_over_a_restart() {
     let stage = Stage::set().await;
     let before = stage.catalog.sequencer().draw_or_reserve(5).await.unwrap();
     stage.catalog.close().await;
-    let again = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    let again = stage.place.open(stage.clock.clone()).await.unwrap();
     assert!(again.sequencer().draw_or_reserve(1).await.unwrap() >= before + 5);
 }
 
@@ -42,8 +44,12 @@ async fn numbers_grow_over_a_restart() {
 async fn a_flush_that_comes_second_changes_nothing() {
     let stage = Stage::set().await;
     let id = stage.id().await;
-    assert!(stage.catalog.finish_flush(id, 0, 50, Some(&new_run(Origin::Put, "one"))).await.unwrap());
-    assert!(!stage.catalog.finish_flush(id, 0, 60, Some(&new_run(Origin::Put, "two"))).await.unwrap());
+    assert!(
+        stage.catalog.finish_flush(id, 0, 50, Some(&stage.written(Origin::Put, "one").await)).await.unwrap()
+    );
+    assert!(
+        !stage.catalog.finish_flush(id, 0, 60, Some(&stage.written(Origin::Put, "two").await)).await.unwrap()
+    );
     assert_eq!(stage.objects().await, ["one"]);
 }
 
@@ -56,7 +62,13 @@ async fn a_compaction_whose_inputs_are_gone_is_abandoned() {
     let inputs = [stage.catalog.runs(id).await.unwrap()[0].id];
     stage.import("b").await;
     stage.finish_import(ImportMode::Full, "two").await;
-    assert!(!stage.catalog.finish_compaction(id, &inputs, &new_run(Origin::Bulk, "merged")).await.unwrap());
+    assert!(
+        !stage
+            .catalog
+            .finish_compaction(id, &inputs, &stage.written(Origin::Bulk, "merged").await)
+            .await
+            .unwrap()
+    );
     assert_eq!(stage.objects().await, ["two"]);
 }
 
@@ -89,14 +101,20 @@ async fn a_state_that_an_import_reads_is_pinned_once_and_until_its_end() {
     let dataset = stage.catalog.dataset(&stage.dataset).await.unwrap().unwrap();
     let pinned = stage.catalog.pin(&lease, &dataset, || at(5)).await.unwrap();
     assert_eq!((pinned.log_from, pinned.log_to), (0, 5));
-    assert!(stage.catalog.finish_flush(dataset.id, 0, 7, Some(&new_run(Origin::Put, "put"))).await.unwrap());
+    assert!(
+        stage
+            .catalog
+            .finish_flush(dataset.id, 0, 7, Some(&stage.written(Origin::Put, "put").await))
+            .await
+            .unwrap()
+    );
     // A later attempt reads what the first one did.
     let again = stage.catalog.pin(&lease, &dataset, || at(9)).await.unwrap();
     assert_eq!((again.log_from, again.log_to), (0, 5));
     let runs = stage.catalog.pinned_runs(&job.arn).await.unwrap();
     assert_eq!(runs.into_iter().map(|row| row.run.object).collect::<Vec<_>>(), ["old"]);
     assert_eq!(stage.catalog.lowest_pinned_position().await.unwrap(), Some(0));
-    let runs = [new_run(Origin::Bulk, "new")];
+    let runs = [stage.written(Origin::Bulk, "new").await];
     stage
         .catalog
         .finish_import(&lease, dataset.id, ImportMode::Full, &runs, "{}", Progress::default())

@@ -17,8 +17,8 @@ use jobs::Jobs;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use s3::Door;
+use store::ScratchFolder;
 use store::log::{Log, LogSettings, Sequencer};
-use store::{Objects, ScratchFolder};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -32,6 +32,7 @@ use super::cors::Cors;
 use super::counting;
 use super::dispatch::{Dispatch, Doors};
 use super::folder::Folder;
+use super::objects;
 use super::webhook::{Target, Webhook};
 use crate::settings::{Settings, WebhookSettings};
 
@@ -43,6 +44,9 @@ const LOOKUPS_MAX: usize = 4;
 
 /// All parts of one server.
 pub struct House {
+    /// What jobs and their tasks work with.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "an executor alone asks for it"))]
+    pub parts: jobs::Parts,
     /// Takes every request.
     pub dispatch: Arc<Dispatch>,
     /// `None`: off.
@@ -70,11 +74,16 @@ pub async fn compose(
     clock: Arc<dyn Clock>,
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
-    let catalog = Catalog::open(&place("catalog.db"), clock.clone()).await?.with_quotas(settings.quotas);
+    let catalog = match &settings.catalog {
+        Some(url) => Catalog::open_postgres(&url.0, clock.clone()).await?,
+        None => Catalog::open(&place("catalog.db"), clock.clone()).await?,
+    };
+    let catalog = catalog.with_quotas(settings.quotas);
     let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
-    let objects = Objects::open(&place("runs"))?;
+    let bucket = objects::bucket(settings, realm, url, &*clock).await?;
     let endpoint = S3Endpoint { url: url.to_owned() };
     let master = master_key(folder, &catalog, &*clock).await?;
+    let objects = objects::open(settings, folder, &catalog, bucket.as_ref()).await?;
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
     let is_plain = settings.is_plain_at_rest;
@@ -117,8 +126,11 @@ pub async fn compose(
     });
     access.embed(embedded(Arc::downgrade(&dispatch)));
     // Before any job changes its state.
-    let telling = tell(settings, &catalog, &clock, realm).await?;
-    let parts = jobs::Parts {
+    let telling = match settings.takes_jobs {
+        true => tell(settings, &catalog, &clock, realm).await?,
+        false => None,
+    };
+    let mut parts = jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
         log: log.clone(),
@@ -128,14 +140,24 @@ pub async fn compose(
         dataset_changed: Arc::new(move || door.forget_datasets()),
         flushing: Arc::default(),
         scratch,
+        runner: None,
+        name: process_name(),
         settings: job_settings(settings),
     };
+    parts.runner = super::engine::runner(settings, &parts);
     api.set_user_reader(user_reader(Arc::new(parts.clone())));
     api.set_record_reader(record_reader(Arc::new(parts.clone())));
-    let jobs = Some(Jobs::start(parts));
+    let jobs = settings.takes_jobs.then(|| Jobs::start(parts.clone()));
     let stop = CancellationToken::new();
     let counting = (stop.clone(), tokio::spawn(counting::run(api.clone(), stop)));
-    Ok(House { dispatch, audit, catalog, log, jobs, api, telling, counting })
+    Ok(House { parts, dispatch, audit, catalog, log, jobs, api, telling, counting })
+}
+
+// What tells processes apart that do tasks of the same jobs.
+fn process_name() -> Arc<str> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "lade" } else { host.trim() };
+    format!("{host}:{}", std::process::id()).into()
 }
 
 fn user_reader(parts: Arc<jobs::Parts>) -> ReadUser {
@@ -364,6 +386,7 @@ fn job_settings(settings: &Settings) -> jobs::Settings {
         job_memory_bytes: bytes(settings.job_memory_bytes),
         jobs_memory_bytes: bytes(settings.jobs_memory_bytes),
         rejects_told_max: settings.rejects_told_max,
+        import_task_bytes: settings.import_task_bytes,
         file_size_bytes_max: settings.file_size_max_bytes,
         flush_after_s: settings.flush_after_s,
         flush_size_bytes: settings.flush_size_bytes,

@@ -52,6 +52,15 @@ pub struct Given {
     #[arg(long, env = "LADE_FILE_SIZE_MAX", value_name = "SIZE")]
     pub file_size_max: Option<Size>,
 
+    /// Size of what one task reads of an import that is cut into tasks [default: 256MiB]
+    #[arg(long, env = "LADE_IMPORT_TASK_SIZE", value_name = "SIZE")]
+    pub import_task_size: Option<Size>,
+
+    /// Cut jobs into tasks where this process does all of them, too: to try out what several machines do
+    #[arg(long, env = "LADE_CUT_JOBS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub cut_jobs: Option<bool>,
+
     /// Seconds after which records put one by one move from the log into sorted runs [default: 300]
     #[arg(long, env = "LADE_FLUSH_AFTER_S", value_name = "SECONDS")]
     pub flush_after_s: Option<u64>,
@@ -159,6 +168,33 @@ pub struct Given {
     #[arg(skip = variable("LADE_SERVICE_SECRET_ACCESS_KEY").map(Secret))]
     pub service_secret_access_key: Option<Secret>,
 
+    /// Where the data of datasets lies: file for the data folder, or s3://BUCKET/PREFIX for a bucket [default: file]
+    #[arg(long, env = "LADE_OBJECTS", value_name = "file|s3://BUCKET/PREFIX")]
+    pub objects: Option<String>,
+
+    /// Address of the S3 that has this bucket [default: that of AWS for the region]
+    #[arg(long, env = "LADE_OBJECTS_ENDPOINT", value_name = "URL")]
+    pub objects_endpoint: Option<String>,
+
+    /// Region that requests to this S3 are signed for [default: the server's]
+    #[arg(long, env = "LADE_OBJECTS_REGION", value_name = "REGION")]
+    pub objects_region: Option<String>,
+
+    /// File that holds the secret key for this bucket and nothing else
+    #[arg(long, env = "LADE_OBJECTS_SECRET_ACCESS_KEY_FILE", value_name = "FILE")]
+    pub objects_secret_access_key_file: Option<PathBuf>,
+
+    /// File and environment only: flags are there for all to see.
+    #[arg(skip = variable("LADE_OBJECTS_ACCESS_KEY_ID"))]
+    pub objects_access_key_id: Option<String>,
+
+    #[arg(skip = variable("LADE_OBJECTS_SECRET_ACCESS_KEY").map(Secret))]
+    pub objects_secret_access_key: Option<Secret>,
+
+    /// Most that the data folder keeps of what was read of this bucket [default: 4GiB]
+    #[arg(long, env = "LADE_CACHE_SIZE", value_name = "SIZE")]
+    pub cache_size: Option<Size>,
+
     /// Address that gets a request for each change of a job's state [default: none]
     #[arg(long, env = "LADE_WEBHOOK_URL", value_name = "URL")]
     pub webhook_url: Option<String>,
@@ -174,6 +210,10 @@ pub struct Given {
     /// File and environment only: flags are there for all to see.
     #[arg(skip = variable("LADE_WEBHOOK_SECRET").map(Secret))]
     pub webhook_secret: Option<Secret>,
+
+    /// `sqlite`, or the address of a database of PostgreSQL, which may hold a password.
+    #[arg(skip = variable("LADE_CATALOG").map(Secret))]
+    pub catalog: Option<Secret>,
 
     #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
     pub root_access_key_id: Option<String>,
@@ -206,6 +246,8 @@ impl Given {
             rejects_told_max: self.rejects_told_max.or(below.rejects_told_max),
             job_attempts_max: self.job_attempts_max.or(below.job_attempts_max),
             file_size_max: self.file_size_max.or(below.file_size_max),
+            import_task_size: self.import_task_size.or(below.import_task_size),
+            cut_jobs: self.cut_jobs.or(below.cut_jobs),
             flush_after_s: self.flush_after_s.or(below.flush_after_s),
             flush_size: self.flush_size.or(below.flush_size),
             log_size: self.log_size.or(below.log_size),
@@ -235,10 +277,20 @@ impl Given {
                 .or(below.service_secret_access_key_file),
             service_access_key_id: self.service_access_key_id.or(below.service_access_key_id),
             service_secret_access_key: self.service_secret_access_key.or(below.service_secret_access_key),
+            objects: self.objects.or(below.objects),
+            objects_endpoint: self.objects_endpoint.or(below.objects_endpoint),
+            objects_region: self.objects_region.or(below.objects_region),
+            objects_secret_access_key_file: self
+                .objects_secret_access_key_file
+                .or(below.objects_secret_access_key_file),
+            objects_access_key_id: self.objects_access_key_id.or(below.objects_access_key_id),
+            objects_secret_access_key: self.objects_secret_access_key.or(below.objects_secret_access_key),
+            cache_size: self.cache_size.or(below.cache_size),
             webhook_url: self.webhook_url.or(below.webhook_url),
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             webhook_ca: self.webhook_ca.or(below.webhook_ca),
             webhook_secret: self.webhook_secret.or(below.webhook_secret),
+            catalog: self.catalog.or(below.catalog),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
         }

@@ -51,7 +51,7 @@ impl Given {
         })
     }
 
-    fn endpoint(&self, setting: &str, url: &str) -> Result<String> {
+    pub(super) fn endpoint(&self, setting: &str, url: &str) -> Result<String> {
         let wrong = || {
             let text =
                 format!("the setting {setting} must be an address such as https://HOST:PORT, and is {url}");
@@ -96,7 +96,7 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn secret(file: &Path) -> Result<String> {
+pub(super) fn secret(file: &Path) -> Result<String> {
     let text =
         std::fs::read_to_string(file).unavailable(|| format!("read the secret in {}", file.display()))?;
     match text.trim() {
@@ -106,7 +106,7 @@ fn secret(file: &Path) -> Result<String> {
 }
 
 // All are read here once: whoever takes them up later can't refuse them.
-fn certificates(file: &Path) -> Result<Certificates> {
+pub(super) fn certificates(file: &Path) -> Result<Certificates> {
     let pem = std::fs::read(file).unavailable(|| format!("read {}", file.display()))?;
     let wrong =
         || Error::invalid(format!("{} holds no certificates in PEM that can be used", file.display()));

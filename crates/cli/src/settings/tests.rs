@@ -7,7 +7,7 @@ fn settle(file: &str, given: Given) -> Result<Settings> {
     given.settle(Some(&path))
 }
 
-fn text(outcome: Result<Settings>) -> String {
+fn text<T: std::fmt::Debug>(outcome: Result<T>) -> String {
     outcome.unwrap_err().chain()
 }
 
@@ -51,6 +51,7 @@ fn settings_that_make_no_sense_are_named() {
         ("account_id = '1'", "account_id"),
         ("jobs_concurrent = 0", "jobs_concurrent"),
         ("quotas = 'some'", "quotas"),
+        ("catalog = 'mysql://host/database'", "catalog must be sqlite"),
         ("at_rest = 'open'", "at_rest must be sealed or plain"),
         ("cors_origins = ['https://shop.example/']", "cors_origins"),
         ("cors_origins = ['shop.example']", "cors_origins"),
@@ -70,6 +71,17 @@ fn settings_that_make_no_sense_are_named() {
         let text = text(settle(file, Given::default()));
         assert!(text.contains(name), "{file}: {text}");
     }
+}
+
+#[test]
+fn the_address_of_the_catalog_is_a_secret() {
+    let place = |text: &str| {
+        settle(&format!("catalog = '{text}'\ndata_dir = '/data'"), Given::default()).map(|s| s.catalog)
+    };
+    assert!(place("sqlite").unwrap().is_none());
+    let shown = format!("{:?}", place("postgres://lade:hidden@db/lade").unwrap().unwrap());
+    assert!(!shown.contains("hidden"), "{shown}");
+    assert!(!text(place("hidden").map(drop)).contains("hidden"));
 }
 
 #[test]

@@ -32,9 +32,14 @@ struct Body {
 type Emit<'a> = &'a mut dyn FnMut(Piece) -> Result<()>;
 
 impl<'f> FileWriter<'f> {
-    /// Begins the first file.
-    pub fn begin(form: &'f FileForm, part_size_bytes: usize, emit: Emit<'_>) -> Result<FileWriter<'f>> {
-        FileWriter::of(0, form, part_size_bytes, Space::default(), emit)
+    /// Begins a file.
+    pub fn begin(
+        number: usize,
+        form: &'f FileForm,
+        part_size_bytes: usize,
+        emit: Emit<'_>,
+    ) -> Result<FileWriter<'f>> {
+        FileWriter::of(number, form, part_size_bytes, Space::default(), emit)
     }
 
     fn of(
@@ -179,7 +184,7 @@ mod tests {
         };
         let options = ExportOptions { has_sha256: true, ..ExportOptions::default() };
         let form = Form::new(&layout(), IngestionMode::All, &options, None).file(&layout());
-        let mut writer = FileWriter::begin(&form, part_size_bytes, &mut emit).unwrap();
+        let mut writer = FileWriter::begin(0, &form, part_size_bytes, &mut emit).unwrap();
         for (file, text) in chunks {
             writer.go_to(*file, &mut emit).unwrap();
             writer.write(text.as_bytes(), &mut emit).unwrap();

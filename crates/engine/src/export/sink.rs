@@ -1,9 +1,10 @@
 //! Where a unit's chosen records go: filtered and encoded; or, where what is left out is asked for, the others.
 
-use std::ops::Range;
+use std::ops::{Add, Range};
 use std::sync::Arc;
 
 use model::error::Result;
+use serde::{Deserialize, Serialize};
 use store::Rows;
 use store::merge::Mark;
 
@@ -36,11 +37,23 @@ pub struct Lines<'o> {
 }
 
 /// How many records were left out, by rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     pub exact_duplicates: u64,
     pub superseded: u64,
     pub filtered: u64,
+}
+
+impl Add for Left {
+    type Output = Left;
+
+    fn add(self, other: Left) -> Left {
+        Left {
+            exact_duplicates: self.exact_duplicates + other.exact_duplicates,
+            superseded: self.superseded + other.superseded,
+            filtered: self.filtered + other.filtered,
+        }
+    }
 }
 
 pub struct Sink<'o> {

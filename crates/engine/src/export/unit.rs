@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use model::error::Result;
 use model::{IngestionMode, Layout};
+use serde::{Deserialize, Serialize};
 use store::merge::{Batches, Mark, Merge};
 use store::{Piece, ScratchFolder};
 
@@ -38,7 +39,7 @@ pub struct Unit<'a> {
 }
 
 /// What became of a unit's records.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Records of all runs.
     pub read: u64,
@@ -55,9 +56,7 @@ impl Tally {
         self.read += other.read;
         self.distinct += other.distinct;
         self.written += other.written;
-        self.left.exact_duplicates += other.left.exact_duplicates;
-        self.left.superseded += other.left.superseded;
-        self.left.filtered += other.left.filtered;
+        self.left = self.left + other.left;
         self.earlier += other.earlier;
     }
 }

@@ -1,4 +1,4 @@
-//! Gathering: all files are read, by one thread or by several, and sorted.
+//! Gathering: all pieces of files are read, by one thread or by several, and sorted.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -9,30 +9,31 @@ use store::sort::Closed;
 use store::{Sorter, Sources};
 
 use super::chunk::{Chunk, Cutter};
+use super::piece::SourcePiece;
 use super::read::{Numbering, Reader};
 use super::rejects::{Collector, Rejects};
-use super::{Matching, SourceFile, Target};
+use super::{Matching, Target};
 use crate::Progress;
 use crate::metrics::Aggregator;
 
 /// What one thread has read.
 type Part = (Closed, Vec<(usize, u64)>);
 
-/// Reads all files; records come out sorted, and are numbered in the order of files and rows.
+/// Reads all pieces; records come out sorted, and are numbered in their order, then in that of rows.
 ///
 /// # Errors
 /// The first one in that order, whoever comes upon it; beside it what rows are wrong.
-pub fn gather(
+pub fn gather<'a>(
     layout: &Layout,
     matching: Matching,
-    files: impl IntoIterator<Item = Result<SourceFile>>,
+    pieces: impl IntoIterator<Item = Result<SourcePiece<'a>>>,
     target: &Target<'_>,
     metrics: Option<&mut Aggregator>,
     progress: &Progress,
 ) -> (Rejects, Result<(Sources, Numbering)>) {
     let rejects = Collector::new(target.rejecting, target.objects, &target.rejects_object());
     let failure = Failure::default();
-    let parts = read_all(layout, matching, files, target, metrics, (&rejects, &failure), progress);
+    let parts = read_all(layout, matching, pieces, target, metrics, (&rejects, &failure), progress);
     let (rejects, outcome) = rejects.finish(failure.into_inner());
     let numbered = |parts: Vec<Part>| {
         let (closed, rows): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
@@ -41,16 +42,16 @@ pub fn gather(
     (rejects, outcome.and(parts).and_then(numbered))
 }
 
-fn read_all(
+fn read_all<'a>(
     layout: &Layout,
     matching: Matching,
-    files: impl IntoIterator<Item = Result<SourceFile>>,
+    pieces: impl IntoIterator<Item = Result<SourcePiece<'a>>>,
     target: &Target<'_>,
     metrics: Option<&mut Aggregator>,
     found: (&Collector<'_>, &Failure),
     progress: &Progress,
 ) -> Result<Vec<Part>> {
-    let mut chunks = chunks(layout, matching, files, target.chunk_bytes, progress).fuse();
+    let mut chunks = chunks(layout, matching, pieces, target.chunk_bytes, progress).fuse();
     // One chunk is not worth a thread.
     let head: Vec<Result<Chunk>> = chunks.by_ref().take(2).collect();
     let is_small = head.len() < 2 || head.iter().any(Result::is_err);
@@ -68,24 +69,24 @@ fn read_all(
     }
 }
 
-// All chunks of all files; ends behind the first error.
-fn chunks(
+// All chunks of all pieces; ends behind the first error.
+fn chunks<'a>(
     layout: &Layout,
     matching: Matching,
-    files: impl IntoIterator<Item = Result<SourceFile>>,
+    pieces: impl IntoIterator<Item = Result<SourcePiece<'a>>>,
     chunk_bytes: usize,
     progress: &Progress,
 ) -> impl Iterator<Item = Result<Chunk>> {
-    let mut files = files.into_iter();
-    let mut cutter: Option<Cutter> = None;
+    let mut pieces = pieces.into_iter();
+    let mut cutter: Option<Cutter<'_>> = None;
     let mut next = move || -> Result<Option<Chunk>> {
         loop {
             progress.check()?;
             if let Some(chunk) = cutter.as_mut().map_or(Ok(None), Cutter::next_chunk)? {
                 return Ok(Some(chunk));
             }
-            let Some(file) = files.next() else { return Ok(None) };
-            cutter = Some(Cutter::open(file?, layout, matching, chunk_bytes)?);
+            let Some(piece) = pieces.next() else { return Ok(None) };
+            cutter = Some(Cutter::open(piece?, layout, matching, chunk_bytes)?);
         }
     };
     let mut has_failed = false;

@@ -207,6 +207,8 @@ impl House {
             bell: Arc::default(),
             dataset_changed: Arc::new(|| {}),
             flushing: Arc::default(),
+            runner: None,
+            name: "here".into(),
             scratch: stage.place("scratch").into(),
             settings: stage.settings,
         });

@@ -109,6 +109,7 @@ impl Story {
             jobs_memory_bytes: 64 << 20,
             threads: 1,
             rejects_told_max: 10,
+            import_task_bytes: 256 << 20,
             file_size_bytes_max: [1 << 30, 60][pick(2) as usize],
             flush_after_s: 300,
             flush_size_bytes: 64 << 20,

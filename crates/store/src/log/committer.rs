@@ -5,11 +5,12 @@ use std::sync::Arc;
 use model::error::{Error, Result};
 use tracing::{error, warn};
 
+use super::folder::Shared;
 use super::frame::Batch;
 use super::index::FrameRef;
 use super::queue::{Rotation, Waiting, lock, stopped};
 use super::segment::{Failure, Segment};
-use super::{Appended, Sequencer, Shared};
+use super::{Appended, Sequencer};
 
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,

@@ -120,6 +120,11 @@ impl Frame {
         Batch { frame: self.bytes, count: self.count, first_sequence: Some(self.first_sequence) }
     }
 
+    /// The same frame with the position and the number that it has in the whole log.
+    pub(super) fn placed(self, position: u64, first_sequence: u64) -> Frame {
+        Frame { position, first_sequence, ..self }
+    }
+
     /// Reads a whole frame; `None` when a bit of it is not as it was written, or it lay elsewhere.
     pub(super) fn read(bytes: Vec<u8>, position: u64, first: u64) -> Option<Frame> {
         let head = Head::check(&bytes, position, first)?;

@@ -1,6 +1,7 @@
 //! The calls that wait for the committer, bounded in bytes, of which each dataset has its share.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use model::error::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
@@ -26,6 +27,7 @@ pub(super) type Rotation = oneshot::Sender<Result<u64>>;
 
 struct State {
     waiting: Vec<Waiting>,
+    waiting_bytes: usize,
     rotations: Vec<Rotation>,
     /// Of the calls that have no answer yet, those being written included.
     shares: Shares,
@@ -41,7 +43,8 @@ enum Ended {
 impl Queue {
     pub(super) fn new(bytes_max: usize) -> Queue {
         let shares = Shares::new(bytes_max);
-        let state = State { waiting: Vec::new(), rotations: Vec::new(), shares, ended: None };
+        let state =
+            State { waiting: Vec::new(), waiting_bytes: 0, rotations: Vec::new(), shares, ended: None };
         Queue { state: Mutex::new(state), arrived: Condvar::new() }
     }
 
@@ -64,6 +67,7 @@ impl Queue {
             return Err(full());
         }
         state.waiting.push(Waiting { batch, answer });
+        state.waiting_bytes += size;
         drop(state);
         self.arrived.notify_one();
         Ok(receiver)
@@ -94,7 +98,33 @@ impl Queue {
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(&mut state.waiting, group);
+        state.waiting_bytes = 0;
         !group.is_empty() || !state.rotations.is_empty()
+    }
+
+    /// Waits for calls, then on until `not_before` or until there are enough of them, and takes the oldest: about
+    /// `enough_bytes`, one call at least. `None` when nothing will come any more.
+    pub(super) fn take_from(&self, not_before: Option<Instant>, enough_bytes: usize) -> Option<Vec<Waiting>> {
+        let mut state = lock(&self.state);
+        while state.waiting.is_empty() && state.ended.is_none() {
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        while let Some(left) = not_before.and_then(|at| at.checked_duration_since(Instant::now()))
+            && state.waiting_bytes < enough_bytes
+            && state.ended.is_none()
+        {
+            state = self.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let mut bytes = 0;
+        let mut is_more = |call: &Waiting| {
+            bytes += call.batch.size_bytes();
+            bytes <= enough_bytes
+        };
+        let count = state.waiting.iter().take_while(|call| is_more(call)).count().max(1);
+        let count = count.min(state.waiting.len());
+        let taken: Vec<Waiting> = state.waiting.drain(..count).collect();
+        state.waiting_bytes -= taken.iter().map(|call| call.batch.size_bytes()).sum::<usize>();
+        (!taken.is_empty()).then_some(taken)
     }
 
     /// The rotations that are asked for.
@@ -119,6 +149,7 @@ impl Queue {
         let mut state = lock(&self.state);
         state.ended = Some(Ended::Stopped);
         let waiting = std::mem::take(&mut state.waiting);
+        state.waiting_bytes = 0;
         let rotations = std::mem::take(&mut state.rotations);
         drop(state);
         // A caller that is not there any more needs no answer.

@@ -4,12 +4,13 @@ mod damage;
 mod faults;
 mod tail;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use model::ErrorKind;
 use tempfile::TempDir;
 
+use super::queue::lock;
 use super::*;
 
 /// A sequencer that counts from a number.
@@ -48,9 +49,9 @@ impl Gate {
         let mut answers = Vec::new();
         {
             let _held = lock(&self.closed);
-            answers.push(log.shared.queue.push(batch(1, &[alone])).unwrap());
+            answers.push(queue(log).push(batch(1, &[alone])).unwrap());
             self.asked.recv().unwrap();
-            answers.extend(together.iter().map(|text| log.shared.queue.push(batch(1, &[text])).unwrap()));
+            answers.extend(together.iter().map(|text| queue(log).push(batch(1, &[text])).unwrap()));
         }
         let mut given = Vec::new();
         for answer in answers {
@@ -58,6 +59,13 @@ impl Gate {
         }
         while self.asked.try_recv().is_ok() {}
         given
+    }
+}
+
+fn queue(log: &Log) -> &queue::Queue {
+    match &log.kind {
+        Kind::Folder(log) => &log.shared.queue,
+        Kind::Shared(_) => panic!("these logs are folders"),
     }
 }
 
@@ -71,7 +79,7 @@ fn open(folder: &TempDir, settings: LogSettings) -> (Log, Recovered) {
 
 /// All calls of a dataset as (first sequence, records), read from disk.
 fn calls(log: &Log, dataset_id: u64) -> Vec<(u64, Vec<String>)> {
-    let frames = log.frames(dataset_id, 0, log.durable());
+    let frames = log.frames(dataset_id, 0, log.durable()).unwrap();
     let read = |frame: &FrameRef| {
         let frame = log.read(frame).unwrap();
         let text = |record: &[u8]| String::from_utf8(record.to_vec()).unwrap();
@@ -142,7 +150,7 @@ async fn what_is_written_again_outlives_its_segment_and_comes_once() {
     }
     let border = log.rotate().await.unwrap();
     let expected = calls(&log, 7);
-    let old = log.frames(7, 0, border);
+    let old = log.frames(7, 0, border).unwrap();
     // The first attempt is cut short.
     log.write_again(old[..2].to_vec()).await.unwrap();
     assert_eq!(log.append(batch(7, &["d"])).await.unwrap().first_sequence, 7);
@@ -189,7 +197,7 @@ async fn forgotten_segments_are_gone_and_the_rest_stays() {
     for _ in 0..10 {
         positions.push(log.append(batch(1, &[&long])).await.unwrap().position);
     }
-    let old = log.frames(1, 0, u64::MAX)[0];
+    let old = log.frames(1, 0, u64::MAX).unwrap()[0];
     let (before, files) = (log.total_bytes(), segments_in(&folder));
 
     log.forget_before(positions[0]).unwrap();
@@ -197,7 +205,7 @@ async fn forgotten_segments_are_gone_and_the_rest_stays() {
     log.forget_before(positions[5]).unwrap();
     assert_eq!(segments_in(&folder), files - 2);
     assert!(log.total_bytes() < before);
-    assert_eq!(log.frames(1, 0, u64::MAX).len(), 6);
+    assert_eq!(log.frames(1, 0, u64::MAX).unwrap().len(), 6);
     assert_eq!(log.read(&old).unwrap_err().kind, ErrorKind::Internal);
     log.forget_before(u64::MAX).unwrap();
     assert_eq!(segments_in(&folder), 1);
@@ -217,13 +225,13 @@ async fn what_was_put_before_a_rotation_can_be_forgotten() {
     log.append(batch(1, &["before"])).await.unwrap();
     let border = log.rotate().await.unwrap();
     assert_eq!((log.rotate().await.unwrap(), segments_in(&folder)), (border, 2));
-    assert!(log.frames(1, 0, border).len() == 1 && log.durable() >= border);
+    assert!(log.frames(1, 0, border).unwrap().len() == 1 && log.durable() >= border);
     let after = log.append(batch(1, &["after"])).await.unwrap();
     assert!(after.position >= border);
     drop(log);
 
     let log = open(&folder, small()).0;
-    assert_eq!(log.frames(1, 0, u64::MAX).len(), 2);
+    assert_eq!(log.frames(1, 0, u64::MAX).unwrap().len(), 2);
     log.forget_before(border).unwrap();
     assert_eq!((log.start(), segments_in(&folder)), (border, 1));
     let bytes = std::fs::read(folder.path().join(segment::name(border))).unwrap();
@@ -242,7 +250,7 @@ async fn a_segment_that_was_closed_empty_of_later_calls_is_whole_after_a_restart
     drop(log);
     let (log, recovered) = open(&folder, small());
     assert_eq!((recovered.durable, recovered.dropped_bytes), (border + 32, 0));
-    assert_eq!(log.frames(1, 0, u64::MAX)[0].position, first.position);
+    assert_eq!(log.frames(1, 0, u64::MAX).unwrap()[0].position, first.position);
     assert_eq!(log.rotate().await.unwrap(), border);
     assert_eq!(log.append(batch(1, &["b"])).await.unwrap().position, border + 32);
 }
@@ -254,9 +262,9 @@ async fn a_rotation_comes_behind_the_calls_that_have_their_numbers() {
     let log = Arc::new(Log::open(folder.path(), small(), sequencer).unwrap().0);
     let (being_written, rotation) = {
         let _held = lock(&gate.closed);
-        let call = log.shared.queue.push(batch(1, &["being written"])).unwrap();
+        let call = queue(&log).push(batch(1, &["being written"])).unwrap();
         gate.asked.recv().unwrap();
-        (call, log.shared.queue.push_rotation().unwrap())
+        (call, queue(&log).push_rotation().unwrap())
     };
     let written = being_written.await.unwrap().unwrap();
     assert!(written.position < rotation.await.unwrap().unwrap());
@@ -277,9 +285,9 @@ async fn what_is_pending_counts_from_a_position() {
         let left = 9 - n as u64;
         assert_eq!((pending.frames, pending.records, pending.oldest), (left, 2 * left, Some(since)));
         assert_eq!(pending.bytes, left * (40 + 4 + 150 + 4 + 1));
-        assert_eq!(log.frames(1, since, log.durable()).len() as u64, left);
+        assert_eq!(log.frames(1, since, log.durable()).unwrap().len() as u64, left);
     }
-    assert_eq!(log.frames(1, positions[2], positions[4]).len(), 2);
+    assert_eq!(log.frames(1, positions[2], positions[4]).unwrap().len(), 2);
     assert_eq!(log.pending(1, log.durable()), Pending::default());
     log.forget_dataset(1);
     assert_eq!(log.pending(1, 0), Pending::default());
@@ -295,13 +303,13 @@ async fn too_much_at_once_is_throttled_and_the_rest_goes_on() {
     let held = lock(&gate.closed);
     let mut waiting = Vec::new();
     let refused = loop {
-        match log.shared.queue.push(batch(1, &["x"])) {
+        match queue(&log).push(batch(1, &["x"])) {
             Ok(answer) => waiting.push(answer),
             Err(refused) => break refused,
         }
     };
     assert_eq!((refused.kind, waiting.len()), (ErrorKind::Throttled, 375 / 45));
-    waiting.push(log.shared.queue.push(batch(2, &["of another dataset"])).unwrap());
+    waiting.push(queue(&log).push(batch(2, &["of another dataset"])).unwrap());
     drop(held);
     for answer in waiting {
         answer.await.unwrap().unwrap();

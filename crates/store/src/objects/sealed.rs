@@ -1,13 +1,13 @@
 //! A sealed object (docs/format.md): which key opens it, then its content in chunks that are read one by one.
 
 use std::io::{self, ErrorKind, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use model::Clock;
 use seal::cipher::{CHUNK, TAG, chunks, position};
 use seal::{Cipher, DataKeys, KeyId, SealingKey};
 
-use crate::disk::DiskFile;
+use super::Content;
 
 /// No Parquet file begins like this.
 const MAGIC: &[u8; 8] = b"LADESEAL";
@@ -19,6 +19,8 @@ const CHUNK_BYTES: usize = CHUNK as usize;
 const SEALED_BYTES: usize = (CHUNK + TAG) as usize;
 /// Whole chunks that are read with one call.
 const CHUNKS_AT_ONCE: u64 = 8;
+/// How often chunks are read that don't open.
+const TRIES: usize = 3;
 
 // A name may be taken more than once, by a second attempt; the salt keeps their keys apart.
 fn cipher(key: &SealingKey, name: &str, salt: &[u8]) -> Cipher {
@@ -80,7 +82,7 @@ impl Sealer {
 
 /// A sealed object, open for reading by one reader at a time.
 pub struct SealedFile {
-    file: Arc<dyn DiskFile>,
+    file: Content,
     cipher: Cipher,
     /// Of the content.
     size: u64,
@@ -100,11 +102,7 @@ impl SealedFile {
     ///
     /// # Errors
     /// `InvalidData` when it is of a later version, under a key that is not here, or cut off.
-    pub(super) fn open(
-        file: Arc<dyn DiskFile>,
-        name: &str,
-        keys: &DataKeys,
-    ) -> io::Result<Option<SealedFile>> {
+    pub(super) fn open(file: Content, name: &str, keys: &DataKeys) -> io::Result<Option<SealedFile>> {
         let mut header = [0; HEADER];
         let size = file.size()?;
         if size < HEADER as u64 {
@@ -120,6 +118,10 @@ impl SealedFile {
         let size = size_of(size - HEADER as u64).ok_or_else(|| damaged("it is cut off"))?;
         let buffers = Mutex::default();
         Ok(Some(SealedFile { file, cipher: cipher(key, name, &rest[16..]), size, buffers }))
+    }
+
+    pub(super) fn forget(&self) -> bool {
+        self.file.forget()
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -170,12 +172,28 @@ impl SealedFile {
         let count = whole.min(CHUNKS_AT_ONCE);
         let plain: usize = (first..first + count).map(|number| self.length(number)).sum();
         sealed.resize(plain + count as usize * TAG as usize, 0);
-        self.file.read_exact_at(sealed, HEADER as u64 + position(first))?;
-        let parts = sealed.chunks(SEALED_BYTES).zip(out[..plain].chunks_mut(CHUNK_BYTES));
+        let mut tries = TRIES;
+        loop {
+            self.file.read_exact_at(sealed, HEADER as u64 + position(first))?;
+            match self.open_chunks(first, sealed, &mut out[..plain]) {
+                Ok(()) => return Ok(plain),
+                Err(cause) => {
+                    tries -= 1;
+                    // What lies in a cache, or came over a network, may be damaged on its way.
+                    if tries == 0 || !self.file.forget() {
+                        return Err(cause);
+                    }
+                }
+            }
+        }
+    }
+
+    fn open_chunks(&self, first: u64, sealed: &mut [u8], out: &mut [u8]) -> io::Result<()> {
+        let parts = sealed.chunks_mut(SEALED_BYTES).zip(out.chunks_mut(CHUNK_BYTES));
         for (number, (sealed, out)) in (first..).zip(parts) {
             self.cipher.open_into(number, number + 1 == chunks(self.size), sealed, out)?;
         }
-        Ok(plain)
+        Ok(())
     }
 
     fn length(&self, number: u64) -> usize {

@@ -6,10 +6,12 @@ mod group;
 mod reader;
 
 use std::ops::{Range, RangeInclusive};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use model::Layout;
-use model::error::{Context, Error, Result};
+use model::error::{Context, Error, ErrorKind, Result};
 use model::schema::Storage;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::ParquetMetaDataReader;
@@ -40,7 +42,12 @@ pub struct OpenRun {
     pages: Arc<Pages>,
     /// For each row group that was once entered in its midst, where its hashes lie.
     marks: Arc<[OnceLock<Vec<u64>>]>,
+    /// Whether the store of the objects has failed to answer one of its readers.
+    outage: Arc<AtomicBool>,
 }
+
+/// How often a run is opened whose end its checksum does not confirm.
+const TRIES: usize = 3;
 
 impl OpenRun {
     /// Opens a run to be read under `layout`; `sequence_base` is added to its sequence numbers.
@@ -50,8 +57,7 @@ impl OpenRun {
     /// schema than `layout`, which would lose columns: the caller tries again with the dataset's layout of now.
     pub fn open(objects: &Objects, object: &str, layout: &Layout, sequence_base: u64) -> Result<OpenRun> {
         let damaged = || format!("run {object} can't be read");
-        let file = objects.open_object(object)?;
-        let (footer, pages_end) = read_footer(object, &file)?;
+        let (footer, pages_end) = footer_of(objects, object)?;
         let metadata = ParquetMetaDataReader::decode_metadata(&footer).corrupt(damaged)?;
         let metadata =
             ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).corrupt(damaged)?;
@@ -65,6 +71,7 @@ impl OpenRun {
             borders: Arc::default(),
             pages: Arc::default(),
             marks: Arc::default(),
+            outage: Arc::default(),
         };
         run.check_format()?;
         run.check_version(layout)?;
@@ -109,11 +116,20 @@ impl OpenRun {
     }
 
     fn file(&self) -> Result<ObjectFile> {
-        Ok(ObjectFile::new(self.objects.open_object(&self.object)?, self.pages.clone()))
+        Ok(ObjectFile::new(self.objects.open_object(&self.object)?, self.pages.clone(), self.outage.clone()))
     }
 
     fn rows_of(&self, group: usize) -> usize {
         usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0)
+    }
+
+    /// What it means that Parquet can't read on.
+    fn unreadable(&self, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+        let object = &self.object;
+        match self.outage.load(Ordering::Relaxed) {
+            true => Error::unavailable(format!("run {object} can't be read now")).caused_by(cause),
+            false => Error::corrupt(format!("run {object} is damaged")).caused_by(cause),
+        }
     }
 
     fn damaged(&self, what: &str) -> Error {
@@ -156,5 +172,18 @@ impl OpenRun {
     fn read_pages(&self, end: u64) -> Result<Arc<Pages>> {
         let pages = self.footer(PAGES).and_then(Pages::parse).filter(|pages| pages.end() == end);
         pages.map(Arc::new).ok_or_else(|| self.damaged("does not say where its pages lie"))
+    }
+}
+
+/// As `read_footer`; what lies in a cache may be damaged, and is fetched again.
+fn footer_of(objects: &Objects, object: &str) -> Result<(Bytes, u64)> {
+    let mut tries = TRIES;
+    loop {
+        let read = objects.open_object(object).and_then(|file| read_footer(object, &file));
+        tries -= 1;
+        match read {
+            Err(cause) if cause.kind == ErrorKind::Corrupt && tries > 0 && objects.forget(object) => {}
+            read => return read,
+        }
     }
 }

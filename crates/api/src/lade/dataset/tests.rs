@@ -28,7 +28,7 @@ async fn told(f: &Fixture, dataset: &str) -> Value {
 }
 
 fn run(rows: u64, records: u64) -> NewRun {
-    let object = format!("{rows}.parquet");
+    let object = format!("attempt-{rows}.parquet");
     let (schema_version, sequence_base, csv_bytes, size_bytes) = (1, 0, 10, 100 * rows);
     NewRun {
         origin: Origin::Put,
@@ -64,6 +64,7 @@ async fn what_waits_in_the_log_moves_to_the_runs() {
     put(&f, &dataset, &["a", "a", "b"]).await;
     assert_eq!(told(&f, &dataset).await["rows"], json!({"bulk": 0, "put": 0, "waiting": 3}));
     let id = f.catalog.dataset(&Arn::parse(&dataset).unwrap()).await.unwrap().unwrap().id;
+    f.catalog.begin_attempt("attempt").await.unwrap();
     assert!(f.catalog.finish_flush(id, 0, f.log.durable(), Some(&run(2, 3))).await.unwrap());
     put(&f, &dataset, &["c"]).await;
     let told = told(&f, &dataset).await;

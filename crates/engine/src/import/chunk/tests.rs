@@ -11,9 +11,16 @@ const MAX: usize = 16 << 20;
 /// A record's bytes and place, or what ends the file.
 type Item = std::result::Result<(Vec<u8>, Position), Violation>;
 
-fn open(source: impl Read + Send + 'static, dialect: Dialect, chunk_bytes: usize) -> Result<Cutter> {
+static BORDERS: Borders = Borders::NONE;
+
+fn open(source: impl Read + Send + 'static, dialect: Dialect, chunk_bytes: usize) -> Result<Cutter<'static>> {
     let file = SourceFile { key: "in/a.csv".to_owned(), dialect, bytes: Box::new(source) };
-    Cutter::open(file, &Layout::of_user_ids(), Header::match_columns, chunk_bytes)
+    Cutter::open(
+        SourcePiece::whole(file, &BORDERS),
+        &Layout::of_user_ids(),
+        Header::match_columns,
+        chunk_bytes,
+    )
 }
 
 fn cut(text: &[u8], dialect: Dialect, chunk_bytes: usize) -> Vec<Chunk> {

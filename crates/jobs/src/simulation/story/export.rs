@@ -78,7 +78,7 @@ async fn read(parts: &Arc<Parts>, job: &JobRow) -> Result<(Vec<Vec<u8>>, Ledger)
     let merging = {
         let (parts, job) = (parts.clone(), job.clone());
         blocking(move || {
-            dataset_export_job::merge(&parts, &job, &snapshot, &runs, &Progress::default(), &pieces)
+            dataset_export_job::merge(&parts, &job, (&snapshot, &runs), None, &Progress::default(), &pieces)
         })
     };
     let gather = async {
@@ -92,7 +92,7 @@ async fn read(parts: &Arc<Parts>, job: &JobRow) -> Result<(Vec<Vec<u8>>, Ledger)
         files
     };
     let (ledger, files) = tokio::join!(merging, gather);
-    Ok((files, ledger?.ledger))
+    Ok((files, engine::export::Outcome::of(&[ledger?])?.ledger))
 }
 
 /// Whether an export says what the model says.

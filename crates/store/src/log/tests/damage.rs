@@ -186,7 +186,7 @@ async fn damage_that_came_later_is_seen_when_a_frame_is_read() {
     let log = on(&disk).unwrap().0;
     let file = disk.open(FIRST).unwrap();
     file.write_all_at(b"?", borders[1] as u64 + 50).unwrap();
-    let frames = log.frames(1, 0, log.durable());
+    let frames = log.frames(1, 0, log.durable()).unwrap();
     assert!(log.read(&frames[0]).is_ok());
     let refused = log.read(&frames[1]).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Corrupt);

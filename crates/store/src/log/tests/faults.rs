@@ -183,7 +183,7 @@ async fn a_full_disk_refuses_a_rotation_and_the_log_goes_on() {
     );
     put(&log, "between").await.unwrap();
     let border = log.rotate().await.unwrap();
-    assert_eq!(log.frames(1, 0, border).len(), 2);
+    assert_eq!(log.frames(1, 0, border).unwrap().len(), 2);
     disk.fail(fault(Op::SyncFolder, Failing::Eio, 0, 1));
     put(&log, "after").await.unwrap();
     assert_eq!(log.rotate().await.unwrap_err().kind, ErrorKind::Unavailable);

@@ -26,7 +26,7 @@ async fn write(bytes: usize) -> Written {
     let starts: Vec<u64> = files.iter().map(|(name, _)| segment::start_of(name).unwrap()).collect();
     let ends = starts[1..].iter().copied().chain([durable]);
     let of_segment = |(start, end): (&u64, u64)| {
-        let frames = log.frames(1, *start, end).into_iter().map(|frame| frame.position);
+        let frames = log.frames(1, *start, end).unwrap().into_iter().map(|frame| frame.position);
         frames.chain([end]).map(|position| (position - start) as usize).collect()
     };
     Written { borders: starts.iter().zip(ends).map(of_segment).collect(), files }

@@ -1,5 +1,7 @@
 //! What a sealed object promises: its content, and nothing else, at any place of it.
 
+use std::sync::Arc;
+
 use model::ErrorKind;
 use model::clock::SystemClock;
 use proptest::prelude::*;

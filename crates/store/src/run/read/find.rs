@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use model::error::{Context, Error, Result};
+use model::error::{Error, Result};
 
 use super::super::{SEQUENCE, SPAN};
 use super::OpenRun;
@@ -31,7 +31,7 @@ impl OpenRun {
         let Ok(root) = self.metadata.schema().index_of(name) else { return Ok(Vec::new()) };
         let (mut found, mut before, mut known) = (Vec::new(), 0, None);
         for batch in self.read_group(self.file()?, group, 0..self.rows_of(group), &[root])? {
-            let batch = batch.corrupt(|| format!("run {} is damaged", self.object))?;
+            let batch = batch.map_err(|cause| self.unreadable(cause))?;
             let last = known.as_ref().map(|(dictionary, _)| dictionary);
             let column = values(batch.column(0), *storage, last).ok_or_else(|| self.another_type())?;
             let Some(matches) = matches(&column, text, &mut known) else { break };
@@ -55,7 +55,7 @@ impl OpenRun {
             let mut row = 0;
             let (sequence, span) = (self.root_of(SEQUENCE)?, self.root_of(SPAN)?);
             for batch in self.read_group(self.file()?, group, 0..self.rows_of(group), &[sequence, span])? {
-                let batch = batch.corrupt(|| format!("run {} is damaged", self.object))?;
+                let batch = batch.map_err(|cause| self.unreadable(cause))?;
                 let numbers = |n: usize| {
                     batch.column(n).as_primitive_opt::<UInt64Type>().ok_or_else(|| self.another_type())
                 };

@@ -33,7 +33,7 @@ impl OpenRun {
     ) -> Result<ParquetRecordBatchReader> {
         let builder = self.begin_group(file, group, roots)?;
         let builder = builder.with_offset(rows.start).with_limit(rows.len());
-        builder.build().corrupt(|| format!("run {} can't be read", self.object))
+        builder.build().map_err(|cause| self.unreadable(cause))
     }
 
     /// As `read_group`, of single rows in ascending order.
@@ -47,7 +47,7 @@ impl OpenRun {
         let each = rows.iter().map(|&row| row..row + 1);
         let selection = RowSelection::from_consecutive_ranges(each, self.rows_of(group));
         let builder = self.begin_group(file, group, roots)?.with_row_selection(selection);
-        builder.build().corrupt(|| format!("run {} can't be read", self.object))
+        builder.build().map_err(|cause| self.unreadable(cause))
     }
 
     fn begin_group(
@@ -106,7 +106,7 @@ impl OpenRun {
         let mut marks = Vec::with_capacity(rows.div_ceil(MARK_ROWS));
         let file = self.file()?;
         for batch in self.read_group(file, group, 0..rows, &[id])? {
-            let batch = batch.corrupt(|| format!("run {} is damaged", self.object))?;
+            let batch = batch.map_err(|cause| self.unreadable(cause))?;
             let first = hashes(&batch.column(0).slice(0, batch.num_rows().min(1)));
             marks.extend(first.ok_or_else(|| self.damaged("holds a column of another type"))?);
         }

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch};
 use model::Layout;
-use model::error::{Context, Result};
+use model::error::Result;
 use model::schema::Storage;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
@@ -85,7 +85,7 @@ impl RunReader {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(batch) = self.batches.as_mut().and_then(Iterator::next) {
-                return batch.map(Some).corrupt(|| format!("run {} is damaged", self.run.object));
+                return batch.map(Some).map_err(|cause| self.run.unreadable(cause));
             }
             let Some(group) = self.groups.next() else { return Ok(None) };
             let rows = self.run.rows_in(group, &self.range)?;

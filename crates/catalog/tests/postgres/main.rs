@@ -1,0 +1,123 @@
+//! The catalog on PostgreSQL: all that is promised on a file, and what only a server can do to it.
+
+// A test that can't set its stage has failed.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../it/main.rs"]
+mod it;
+
+use std::sync::Arc;
+
+use catalog::{NewDatasetGroup, NewSchema};
+use it::place::Place;
+use model::clock::SimulatedClock;
+use model::{ErrorKind, Quotas, Realm};
+
+fn clock(seed: u64) -> Arc<SimulatedClock> {
+    Arc::new(SimulatedClock::new(1_000_000, seed))
+}
+
+fn realm() -> Realm {
+    Realm { region: "us-east-1".to_owned(), account: "000000000000".to_owned() }
+}
+
+fn schema(name: &str) -> NewSchema {
+    NewSchema { arn: realm().schema(name), name: name.to_owned(), document: "{}".to_owned(), domain: None }
+}
+
+#[tokio::test]
+async fn many_processes_may_begin_at_once() {
+    let place = Arc::new(Place::new().await);
+    let open = |seed| {
+        let place = place.clone();
+        tokio::spawn(async move { place.open(clock(seed)).await.map(drop) })
+    };
+    for opened in (0..6).map(open).collect::<Vec<_>>() {
+        opened.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_checked_holds_until_the_commit_whoever_else_writes() {
+    let place = Place::new().await;
+    let quotas = Quotas { dataset_groups: Some(3), ..Quotas::OPEN };
+    let one = place.open(clock(1)).await.unwrap().with_quotas(quotas.clone());
+    let other = place.open(clock(2)).await.unwrap().with_quotas(quotas);
+    let create = |number: usize| {
+        let catalog = if number.is_multiple_of(2) { one.clone() } else { other.clone() };
+        let name = format!("g{number}");
+        let arn = realm().dataset_group(&name);
+        let new = NewDatasetGroup { arn, name, domain: None, key: None, tags: vec![] };
+        tokio::spawn(async move { catalog.create_dataset_group(&new).await })
+    };
+    let mut made = 0;
+    for created in (0..12).map(create).collect::<Vec<_>>() {
+        match created.await.unwrap() {
+            Ok(()) => made += 1,
+            Err(refused) => assert_eq!(refused.kind, ErrorKind::LimitExceeded, "{}", refused.chain()),
+        }
+    }
+    assert_eq!(made, 3);
+}
+
+#[tokio::test]
+async fn texts_sort_by_their_bytes() {
+    let place = Place::new().await;
+    let catalog = place.open(clock(1)).await.unwrap();
+    for name in ["b", "B", "a-b", "aa", "_"] {
+        catalog.create_schema(&schema(name)).await.unwrap();
+    }
+    let rows = catalog.schemas(&catalog::Page::first(9)).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["B", "_", "a-b", "aa", "b"]);
+}
+
+#[tokio::test]
+async fn connections_that_were_cut_are_made_again() {
+    let place = Place::new().await;
+    let catalog = place.open(clock(1)).await.unwrap();
+    catalog.create_schema(&schema("before")).await.unwrap();
+    place
+        .run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await;
+    // One call finds out, for all connections.
+    let refused = catalog.create_schema(&schema("lost")).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Unavailable, "{}", refused.chain());
+    catalog.create_schema(&schema("after")).await.unwrap();
+    assert_eq!(catalog.schemas(&catalog::Page::first(9)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn tables_may_be_brought_forward_while_others_read_them() {
+    let place = Place::new().await;
+    let catalog = place.open(clock(1)).await.unwrap();
+    catalog.create_schema(&schema("s")).await.unwrap();
+    let arn = realm().schema("s");
+    for _ in 0..20 {
+        catalog.schema(&arn).await.unwrap();
+    }
+    place.run("ALTER TABLE schema ADD COLUMN later TEXT").await;
+    let refused = catalog.schema(&arn).await.err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+    for _ in 0..20 {
+        catalog.schema(&arn).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_the_server_can_not_keep_is_refused_as_such() {
+    let place = Place::new().await;
+    let catalog = place.open(clock(1)).await.unwrap();
+    let refused = catalog.tracked("nul\0").await.err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Invalid, "{}", refused.chain());
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_without_its_address() {
+    let opened = catalog::Catalog::open_postgres("postgres://me:hidden@127.0.0.1:1/lade", clock(1)).await;
+    let refused = opened.err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Unavailable);
+    assert!(!refused.chain().contains("hidden"), "{}", refused.chain());
+}

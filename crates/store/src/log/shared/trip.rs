@@ -1,0 +1,143 @@
+//! What a segment needs until it counts: its object put, and its place given; each is tried for as long as calls may wait.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use model::ErrorKind;
+use model::error::{Error, Result};
+use model::segment::{NewSegment, Place, Segment};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::object::Parsed;
+use super::{Inner, Later};
+use crate::log::queue::lock;
+
+/// Between two attempts: at first, and at most.
+const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Since when store or catalog don't answer: whoever comes later waits no longer than whoever was first.
+pub(super) struct Outage {
+    patience: Duration,
+    since: Mutex<Option<Instant>>,
+}
+
+impl Outage {
+    pub(super) fn new(patience: Duration) -> Outage {
+        Outage { patience, since: Mutex::default() }
+    }
+
+    fn is_over(&self) {
+        if let Some(since) = lock(&self.since).take()
+            && since.elapsed() > self.patience
+        {
+            info!(duration_ms = since.elapsed().as_millis(), "the log takes records again");
+        }
+    }
+
+    /// Whether another attempt is worth it.
+    fn goes_on(&self, cause: &Error) -> bool {
+        let mut since = lock(&self.since);
+        let is_new = since.is_none();
+        let since = *since.get_or_insert_with(Instant::now);
+        if is_new {
+            warn!(error = %cause.chain(), "records wait for the store of the log, or for the catalog");
+        }
+        since.elapsed() < self.patience
+    }
+}
+
+impl Inner {
+    /// Puts a segment and has it placed; when this returns, it counts, or never will, or nobody knows yet.
+    pub(super) async fn write(self: &Arc<Self>, number: u64, new: NewSegment, bytes: Bytes) -> Result<Place> {
+        let put = self.patiently(|| self.store.put_new(&new.object, bytes.clone())).await;
+        let placed = match put {
+            Ok(()) => self.place(number, &new).await,
+            Err(cause) => {
+                self.settle(number);
+                Err(refused("the store of the log takes no records; try again").caused_by(cause))
+            }
+        };
+        if let Ok(place) = placed {
+            self.count(new, place, bytes);
+        }
+        placed
+    }
+
+    async fn place(&self, number: u64, new: &NewSegment) -> Result<Place> {
+        let added = self.patiently(|| self.register.add(new)).await;
+        let cause = match added {
+            Ok(Some(place)) => {
+                self.settle(number);
+                return Ok(place);
+            }
+            Ok(None) => {
+                self.settle(number);
+                return Err(refused("this node was taken for dead and begins anew; try again"));
+            }
+            // What the catalog refuses for good, it has not done.
+            Err(cause) if !may_pass(&cause) => {
+                self.settle(number);
+                return Err(cause);
+            }
+            Err(cause) => cause,
+        };
+        // The last attempt may have succeeded all the same.
+        let unanswered = || refused("the catalog does not answer; try again").caused_by(cause);
+        match timeout(PAUSE_MAX, self.register.withdraw(&new.object)).await {
+            Ok(Ok(placed)) => {
+                self.settle(number);
+                placed.ok_or_else(unanswered)
+            }
+            _ => {
+                lock(&self.numbers).left.push((number, new.object.clone()));
+                Err(unanswered())
+            }
+        }
+    }
+
+    pub(super) fn settle(&self, number: u64) {
+        lock(&self.numbers).open.remove(&number);
+    }
+
+    // Known before it is answered: whoever has an answer finds the records.
+    fn count(&self, new: NewSegment, place: Place, bytes: Bytes) {
+        let is_again = new.numbers == 0;
+        let NewSegment { object, size_bytes, holds, .. } = new;
+        let segment = Segment { object, place, size_bytes, is_again, holds };
+        if let Ok(parsed) = Parsed::read(&segment, bytes) {
+            lock(&self.cache).keep(&segment.object, Arc::new(parsed));
+        }
+        lock(&self.known).add(segment);
+    }
+
+    async fn patiently<'a, T>(&self, attempt: impl Fn() -> Later<'a, T>) -> Result<T> {
+        let mut pause = PAUSE;
+        loop {
+            let silent = |_| Err(Error::unavailable("there was no answer in time"));
+            let cause = match timeout(self.settings.patience, attempt()).await.unwrap_or_else(silent) {
+                Ok(done) => {
+                    self.outage.is_over();
+                    return Ok(done);
+                }
+                Err(cause) if !may_pass(&cause) => return Err(cause),
+                Err(cause) => cause,
+            };
+            if !self.outage.goes_on(&cause) {
+                return Err(cause);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+fn may_pass(cause: &Error) -> bool {
+    matches!(cause.kind, ErrorKind::Unavailable | ErrorKind::Throttled)
+}
+
+fn refused(text: &str) -> Error {
+    Error::unavailable(text)
+}
