@@ -36,7 +36,7 @@ def main():
     machines, services = trouble.MANY
     if given.executors:
         if not cluster_binary():
-            sys.exit("name a server with the feature `cluster` in LADE_CLUSTER_BIN")
+            sys.exit("there is no server with executors: cargo build --release --features cluster, and name it in LADE_CLUSTER_BIN")
         machines = machines + trouble.OF_EXECUTORS
     print(f"{given.nodes} nodes, {given.executors} executors, {os.cpu_count()} cores, seed {given.seed}, in {folder}", flush=True)
     begun = time.monotonic()

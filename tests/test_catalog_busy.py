@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support.catalog import of_a_file
 from support.load import Load, check, patiently
 from support.schemas import INTERACTIONS
 from support.workshop import Workshop
@@ -14,6 +15,7 @@ PUT_S = 5
 WRITERS = 4
 
 
+@of_a_file
 @pytest.mark.parametrize("held_s", [1, 10])
 def test_a_held_catalog_keeps_no_put_waiting(own_server, note, held_s):
     workshop = Workshop(own_server.endpoint)

@@ -1,12 +1,12 @@
 """The system's clock steps back and forth under a running server: what is newest stays newest, and nothing waits for a clock."""
 
-import sqlite3
 import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from botocore import auth
 
+from support.catalog import rows
 from support.faults import FAIL, FOREVER, Faults
 from support.schemas import ITEMS
 from support.server import Server
@@ -112,11 +112,10 @@ def test_a_job_that_waits_to_be_tried_again_waits_no_longer(server, clock, offse
 
 def wait_for_a_retry(server, arn):
     """Until the job's row says that it is tried again in one or two seconds: its worker has let go."""
-    catalog = sqlite3.connect(f"file:{server.data_dir}/catalog.db?mode=ro", uri=True)
     while True:
-        (until_ms,) = catalog.execute("SELECT lease_until_ms FROM job WHERE arn = ?", (arn,)).fetchone()
-        if 500 < until_ms - time.time() * 1000 < 5000:
-            return catalog.close()
+        [[until_ms]] = rows(server, f"SELECT lease_until_ms FROM job WHERE arn = '{arn}'")
+        if 500 < int(until_ms) - time.time() * 1000 < 5000:
+            return
         time.sleep(0.01)
 
 

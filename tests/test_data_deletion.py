@@ -5,7 +5,6 @@ import os
 import random
 import re
 import secrets
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from collections import Counter
 import pyarrow.parquet as parquet
 import pytest
 
+from support.catalog import rows
 from support.lade import job as lade_job
 from support.schemas import INTERACTIONS, ITEMS, USERS
 from support.server import Server
@@ -336,10 +336,9 @@ def test_a_job_that_finds_a_listed_user_again_fails_and_says_where(own_server):
     assert is_waiting(workshop, arn)
     own_server.kill()
     # The run that the export still reads comes back to life.
-    with sqlite3.connect(own_server.data_dir / "catalog.db") as catalog:
-        objects = [row[0] for row in catalog.execute("SELECT object FROM run WHERE listed = 0")]
-        assert len(objects) == 1
-        catalog.execute("UPDATE run SET listed = 1")
+    objects = [row[0] for row in rows(own_server, "SELECT object FROM run WHERE listed = 0")]
+    assert len(objects) == 1
+    rows(own_server, "UPDATE run SET listed = 1")
     own_server.start()
     workshop = workshop.at(own_server.endpoint)
     workshop.read_export(export)

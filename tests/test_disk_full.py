@@ -6,7 +6,6 @@ The data folder lies on a small file system of its own; to mount it takes root. 
 """
 
 import os
-import sqlite3
 import subprocess
 import threading
 import time
@@ -15,6 +14,7 @@ from collections import Counter
 import pytest
 from botocore.exceptions import ClientError
 
+from support.catalog import rows
 from support.schemas import INTERACTIONS, ITEMS
 from support.server import Server
 from support.workshop import Workshop, wait
@@ -118,15 +118,12 @@ def soon(call, within_s=AGAIN_S):
 
 def check_no_rubbish(server):
     """Nothing is left of what could not be finished."""
-    catalog = sqlite3.connect(f"file:{server.data_dir}/catalog.db?mode=ro", uri=True)
 
     def is_clean():
-        (attempts,) = catalog.execute("SELECT count(*) FROM attempt").fetchone()
-        named = {name for (name,) in catalog.execute("SELECT object FROM run")}
-        return attempts == 0 and {path.name for path in (server.data_dir / "runs").iterdir()} == named
+        named = {name for [name] in rows(server, "SELECT object FROM run")}
+        return rows(server, "SELECT count(*) FROM attempt") == [["0"]] and {path.name for path in (server.data_dir / "runs").iterdir()} == named
 
     soon(is_clean)
-    catalog.close()
 
 
 def check_all_works(workshop, group, puts, before):

@@ -3,8 +3,12 @@
 import atexit
 import os
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from support.postgres import Postgres, require
 
@@ -15,6 +19,20 @@ def is_on_postgres():
     return os.environ.get("LADE_TEST_CATALOG") == "postgres"
 
 
+# For what only a file can be looked at for, or have done to it.
+of_a_file = pytest.mark.skipif(is_on_postgres(), reason="the catalog is in PostgreSQL, and this is of a file")
+
+
+def rows(server, text):
+    """What a statement answers, or changes, in a server's catalog: rows of texts."""
+    if is_on_postgres():
+        return shared().query(server.env["LADE_CATALOG"], text)
+    mode = "ro" if text.startswith("SELECT") else "rw"
+    file = sqlite3.connect(f"file:{server.data_dir}/catalog.db?mode={mode}", uri=True)
+    with closing(file), file:
+        return [[str(value) for value in row] for row in file.execute(text)]
+
+
 def environment(folder):
     """What a server has to be given; one that is started again on a folder finds its database again."""
     if not is_on_postgres():
@@ -22,7 +40,11 @@ def environment(folder):
     note = Path(folder) / "catalog"
     if not note.exists():
         note.write_text(shared().database())
-    return {"LADE_CATALOG": note.read_text()}
+    key = Path(folder) / "data" / "master_key"
+    if not key.exists():
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.write_bytes(os.urandom(32))
+    return {"LADE_CATALOG": note.read_text(), "LADE_MASTER_KEY_FILE": str(key)}
 
 
 def shared():

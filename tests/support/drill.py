@@ -30,6 +30,7 @@ SHARED = 5
 EXPORTERS = 2
 JOB_S = 180
 QUIET_S = 90
+PATIENT_JOBS = 20
 HEADERS = {"events": "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP\n", "items": "ITEM_ID,PRICE,CATEGORY_L1\n"}
 
 
@@ -312,6 +313,9 @@ class Drill:
         """Of Lade's own objects, those are there that the catalog names, and no others; nor is an upload open."""
         if self.cluster.is_single:
             return
+        if self.jobs < PATIENT_JOBS:
+            # A node looks for what nobody needs when it starts, and then once a minute.
+            self.cluster.nodes[0].restart()
         deadline = time.monotonic() + QUIET_S
         while (difference := self.differing()) and time.monotonic() < deadline:
             time.sleep(0.5)
@@ -322,8 +326,8 @@ class Drill:
         return sorted((there ^ self.named()) | patiently(self.cluster.open_uploads))[:20]
 
     def named(self):
-        """Every object that the catalog knows of, runs and segments of the log."""
-        return {row[0] for row in self.cluster.query(
+        """Every object that the catalog knows of, runs and segments of the log, and the one that says whose they are."""
+        return {"owner"} | {row[0] for row in self.cluster.query(
             "select 'runs/' || object from run union all select object from log_segment where is_cleared = 0")}
 
     def summary(self, seconds):

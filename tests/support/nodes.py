@@ -41,8 +41,9 @@ IMPATIENT = Config(retries={"total_max_attempts": 1}, proxies={}, connect_timeou
 
 
 def cluster_binary():
-    """The server with the feature `cluster`; none where nobody named one."""
-    return os.environ.get("LADE_CLUSTER_BIN")
+    """The server with the feature `cluster`; none where there is none."""
+    program = os.environ.get("LADE_CLUSTER_BIN")
+    return program if program and os.access(program, os.X_OK) else None
 
 
 class Part:

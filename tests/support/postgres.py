@@ -134,7 +134,10 @@ class Postgres:
             _signal(pid, signal.SIGCONT)
 
     def _children(self):
-        return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        try:
+            return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        except OSError:
+            return []  # It has ended.
 
     def database(self):
         """The URL of a new, empty database."""

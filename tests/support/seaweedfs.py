@@ -72,8 +72,9 @@ class SeaweedFS:
 
     def _answers(self):
         try:
-            self.s3.put_object(Bucket=self.bucket, Key="ready", Body=b"")
-            self.s3.delete_object(Bucket=self.bucket, Key="ready")
+            for bucket in self.buckets.split(","):
+                self.s3.put_object(Bucket=bucket, Key="ready", Body=b"")
+                self.s3.delete_object(Bucket=bucket, Key="ready")
         except (BotoCoreError, ClientError):
             return False
         return True

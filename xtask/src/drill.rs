@@ -23,8 +23,10 @@ fn module_of(tools: &Tools, venv: &Path, module: &str, arguments: &[String]) -> 
     let mut command = Command::new(venv.join("bin/python"));
     command.args(["-u", "-B", "-m", module]).args(arguments);
     command.current_dir(&tools.root).env("PYTHONPATH", "tests");
-    if std::env::var_os("LADE_BIN").is_none() {
-        command.env("LADE_BIN", tools.lade());
+    for (name, program) in [("LADE_BIN", tools.lade()), ("LADE_CLUSTER_BIN", tools.lade_cluster())] {
+        if std::env::var_os(name).is_none() {
+            command.env(name, program);
+        }
     }
     command
 }

@@ -1,10 +1,11 @@
 //! The access keys of users, in memory: every request looks its key up before anything else is known of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use catalog::Changes;
 use catalog::access_key::{AccessKeyRow, LiveKey, StoredSecret};
 use catalog::user::UserRow;
 use model::{Error, Result};
@@ -22,6 +23,8 @@ const PURPOSE: &[u8] = b"secrets of access keys";
 /// With which a sealed secret begins; no secret has a colon.
 const SEALED: &str = "sealed:";
 
+/// How the ids of users' keys begin.
+const PREFIX: &str = "AKIA";
 /// A key's use is written down at most this often.
 const NOTED_EVERY_MS: i64 = 60_000;
 
@@ -29,8 +32,9 @@ const NOTED_EVERY_MS: i64 = 60_000;
 #[derive(Default)]
 pub(crate) struct AccessKeys {
     live: RwLock<HashMap<String, Live>>,
-    /// Held while a key changes, so that memory sees the changes in the order of the catalog.
-    changing: Mutex<()>,
+    /// Held while a key changes, so that memory sees the changes in the order of the catalog; the catalog's count of
+    /// changes when all of them were read.
+    changing: Mutex<i64>,
 }
 
 struct Live {
@@ -63,8 +67,12 @@ impl AccessKeys {
     fn put(&self, key: LiveKey, secret_access_key: String) {
         let credential = Credential { secret_access_key, session_token: None };
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        let (user, noted) = (Arc::new(User::of(key.user)), std::sync::Mutex::default());
-        live.insert(key.id, Live { credential, user, noted });
+        let noted = live.remove(&key.id).map(|known| known.noted).unwrap_or_default();
+        live.insert(key.id, Live { credential, user: Arc::new(User::of(key.user)), noted });
+    }
+
+    fn retain(&self, ids: &HashSet<String>) {
+        self.live.write().unwrap_or_else(PoisonError::into_inner).retain(|id, _| ids.contains(id));
     }
 
     fn remove(&self, id: &str) {
@@ -79,11 +87,50 @@ impl Access {
     /// # Errors
     /// `Unavailable` or `Corrupt` when the catalog can't be read, or a secret in it can't be opened.
     pub async fn load_access_keys(&self) -> Result<()> {
-        let _changing = self.keys.changing.lock().await;
-        for key in self.catalog.live_keys().await? {
-            self.keep(key)?;
+        let mut as_of = self.keys.changing.lock().await;
+        // Asked before the keys are read: what changes meanwhile is read again.
+        let identity = self.catalog.changes().await?.identity;
+        self.load().await?;
+        *as_of = identity;
+        Ok(())
+    }
+
+    /// Reads the keys again if other nodes may have changed any since; from here on theirs hold, and no others.
+    ///
+    /// # Errors
+    /// As `load_access_keys`.
+    pub async fn follow(&self, changes: Changes) -> Result<()> {
+        let mut as_of = self.keys.changing.lock().await;
+        if *as_of != changes.identity {
+            self.load().await?;
+            *as_of = changes.identity;
         }
         Ok(())
+    }
+
+    /// Looks at once what other nodes have changed, where this one has not looked for a while.
+    pub(crate) async fn catch_up(&self) -> Result<()> {
+        if self.catalog.is_behind() {
+            self.follow(self.catalog.changes().await?).await?;
+        }
+        Ok(())
+    }
+
+    /// A key that another node may just have made.
+    pub(crate) async fn key_made_elsewhere(&self, id: &str) -> Result<Option<(Credential, Principal)>> {
+        if !self.catalog.is_shared() || !id.starts_with(PREFIX) {
+            return Ok(None);
+        }
+        if let Some(key) = self.catalog.live_key(id).await? {
+            self.keep(key)?;
+        }
+        Ok(self.keys.find(id))
+    }
+
+    async fn load(&self) -> Result<()> {
+        let keys = self.catalog.live_keys().await?;
+        self.keys.retain(&keys.iter().map(|key| key.id.clone()).collect());
+        keys.into_iter().try_for_each(|key| self.keep(key))
     }
 
     /// Seals the secrets of a catalog that holds them as they are.
@@ -110,7 +157,7 @@ impl Access {
     /// `NotFound` when there is no such user; `LimitExceeded` when it has two keys.
     pub async fn create_access_key(&self, user: &str) -> Result<(AccessKeyRow, String)> {
         let _changing = self.keys.changing.lock().await;
-        let (id, secret) = (format!("AKIA{}", self.clock.base32(16)), self.clock.base32(40));
+        let (id, secret) = (format!("{PREFIX}{}", self.clock.base32(16)), self.clock.base32(40));
         let seal = |user: &UserRow| self.sealed(&secret, &id, &user.id);
         let (row, key) = self.catalog.create_access_key(user, &id, seal, KEYS_MAX).await?;
         self.keys.put(key, secret.clone());

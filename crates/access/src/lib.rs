@@ -4,6 +4,7 @@ mod access_key;
 mod asking;
 mod assume_role;
 pub mod bucket;
+mod console_session;
 pub mod denial;
 pub mod errand;
 mod identity_policy;
@@ -177,10 +178,16 @@ impl Access {
         access_key_id: &str,
         token: Option<&str>,
     ) -> Result<(Credential, Principal), Unauthenticated> {
-        match (self.standing_credential(access_key_id), token) {
-            (Some(found), _) => Ok(found),
-            (None, Some(token)) => self.bearer(access_key_id, token).await,
-            (None, None) => Err(AuthError::unknown_key().into()),
+        self.catch_up().await?;
+        if let Some(found) = self.standing_credential(access_key_id) {
+            return Ok(found);
+        }
+        match token {
+            Some(token) => self.bearer(access_key_id, token).await,
+            None => {
+                let made = self.key_made_elsewhere(access_key_id).await?;
+                made.ok_or_else(|| AuthError::unknown_key().into())
+            }
         }
     }
 

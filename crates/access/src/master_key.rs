@@ -32,12 +32,15 @@ pub async fn refuse_lost(catalog: &Catalog, file: &str) -> Result<()> {
 pub async fn check(catalog: &Catalog, master: &SealingKey, clock: &dyn Clock) -> Result<()> {
     check_master(catalog, master).await?;
     let key = master.derive(PURPOSE);
+    if catalog.master_key_mark().await?.is_none() {
+        catalog.set_master_key_mark(&key.seal(clock, MARK, PURPOSE)).await?;
+    }
+    // Another node may have been faster.
     match catalog.master_key_mark().await? {
         Some(sealed) if key.open(&sealed, PURPOSE).as_deref() == Some(MARK) => Ok(()),
-        Some(_) => Err(Error::corrupt(
-            "master_key in the data folder is not the key that sealed what lies beside it: \
-             restore master_key and the catalog from the same backup",
+        _ => Err(Error::corrupt(
+            "the master_key of this server is not the key that sealed what the catalog holds: restore master_key and the \
+             catalog from the same backup, or give this node the same master_key_file as the others",
         )),
-        None => catalog.set_master_key_mark(&key.seal(clock, MARK, PURPOSE)).await,
     }
 }

@@ -7,6 +7,7 @@ mod dataset;
 mod delivery;
 pub mod event;
 pub mod job;
+mod node;
 mod query;
 pub mod record;
 mod rejects;
@@ -33,6 +34,7 @@ const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
 const RECORDS: &str = "/lade/v1/records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
+const NODES: &str = "/lade/v1/nodes";
 const ANALYSES: &str = "/lade/v1/analyses";
 
 /// What is answered piece by piece.
@@ -105,6 +107,7 @@ pub enum Asked {
     GetRecords,
     CreateAnalysis,
     DescribeAnalysis,
+    ListNodes,
     Unknown,
 }
 
@@ -122,6 +125,7 @@ impl Asked {
             Asked::GetRecords => "GetRecords",
             Asked::CreateAnalysis => "CreateAnalysis",
             Asked::DescribeAnalysis => "DescribeAnalysis",
+            Asked::ListNodes => "ListNodes",
             Asked::Unknown => "unknown",
         }
     }
@@ -143,6 +147,7 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     match (method, path) {
         (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::GET, NODES) => return Some(Asked::ListNodes),
         (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
         _ => {}
     }
@@ -192,6 +197,7 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::GetRecords => reply::body(&record::read(api, call).await?),
         Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
         Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
+        Asked::ListNodes => reply::body(&node::list(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())

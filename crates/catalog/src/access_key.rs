@@ -186,6 +186,12 @@ impl Catalog {
         self.rewrite().await
     }
 
+    /// The key with this id, if it is active.
+    pub async fn live_key(&self, id: &str) -> Result<Option<LiveKey>> {
+        let mut tx = self.read().await?;
+        Ok(live_keys(&mut tx, Some(id)).await?.pop())
+    }
+
     /// The active keys of all users.
     pub async fn live_keys(&self) -> Result<Vec<LiveKey>> {
         let mut tx = self.read().await?;

@@ -103,19 +103,23 @@ pub(crate) async fn write(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Tran
     Ok(tx)
 }
 
-/// Begins a transaction that writes, and waits only for whoever writes the same rows.
-pub(crate) async fn write_rows(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Transaction<'static, Any>> {
-    match dialect {
-        Dialect::Sqlite => write(dialect, pool).await,
-        Dialect::Postgres => begin(pool, "BEGIN").await,
-    }
-}
-
 /// Begins a transaction that reads one state.
 pub(crate) async fn read(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Transaction<'static, Any>> {
     match dialect {
         Dialect::Sqlite => pool.begin().await,
         Dialect::Postgres => begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
+    }
+}
+
+/// Begins a transaction that writes, and waits for none but those whose rows it changes.
+pub(crate) async fn write_beside(
+    dialect: Dialect,
+    Connections { writer, readers }: Connections,
+) -> sqlx::Result<Transaction<'static, Any>> {
+    match dialect {
+        Dialect::Sqlite => writer.begin_with("BEGIN IMMEDIATE").await,
+        // Those who write one at a time may hold all connections of their own while they wait.
+        Dialect::Postgres => begin(&readers, "BEGIN").await,
     }
 }
 

@@ -5,18 +5,20 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 
 use crate::database::{self, Dialect};
 use crate::{
-    access_key, change, dataset, dataset_group, duty, event_tracker, failed, grant, group, identity_policy,
-    job, key, log_segment, master_key, metric_attribution, node, policy, policy_version, postgres, put_count,
-    role, run, schema, sequencer, tag, user,
+    access_key, change, console_session, dataset, dataset_group, duty, event_tracker, failed, grant, group,
+    identity_policy, job, key, log_segment, master_key, metric_attribution, node, policy, policy_version,
+    postgres, put_count, realm, role, run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 30] = [
+const TABLES: [&str; 32] = [
     sequencer::TABLES,
     log_segment::TABLES,
     change::TABLES,
     node::TABLES,
     duty::TABLES,
+    realm::TABLES,
+    console_session::TABLES,
     schema::TABLES,
     dataset_group::TABLES,
     dataset::TABLES,

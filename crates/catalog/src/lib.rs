@@ -2,6 +2,7 @@
 
 pub mod access_key;
 mod change;
+pub mod console_session;
 mod database;
 pub mod dataset;
 pub mod dataset_group;
@@ -23,6 +24,7 @@ pub mod policy;
 pub mod policy_version;
 mod postgres;
 pub mod put_count;
+mod realm;
 pub mod role;
 pub mod run;
 pub mod schema;
@@ -90,6 +92,8 @@ pub struct Catalog {
     /// Whether the log's order is decided here, for all nodes.
     orders_log: bool,
     session: node::Session,
+    /// Whether the clock of this process is asked, where otherwise that of the database is.
+    has_own_time: bool,
     gate: Option<Gate>,
 }
 
@@ -115,7 +119,7 @@ impl Catalog {
 
     /// Opens the catalog in the database of PostgreSQL at `url`, making its tables where there are none.
     ///
-    /// Several processes may do so at the same time: each of them is a node.
+    /// Several processes may do so at the same time, each of which is a node of its own.
     ///
     /// # Errors
     /// `Unavailable` when it can't be connected to; `Invalid` when the URL is none, or the database not fit; `Corrupt`
@@ -133,7 +137,6 @@ impl Catalog {
         let Connections { writer, readers } = connections;
         format::settle(dialect, &writer).await?;
         let sequencer = Arc::new(Sequencer::new(writer.clone()));
-        let quotas = Quotas::OPEN;
         let (identity_generation, identity_seen, looked_ms, session) = Default::default();
         let catalog = Catalog {
             dialect,
@@ -141,13 +144,14 @@ impl Catalog {
             readers,
             clock,
             sequencer,
-            quotas,
+            quotas: Quotas::OPEN,
             identity_generation,
             identity_seen,
             looked_ms,
             is_shared,
             orders_log: false,
             session,
+            has_own_time: dialect == Dialect::Sqlite,
             gate: None,
         };
         catalog.begin_session().await?;
@@ -160,6 +164,12 @@ impl Catalog {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Catalog {
         Catalog { quotas, ..self }
+    }
+
+    /// The same catalog, going by the clock of this process alone, also on a server of PostgreSQL; for whoever moves it.
+    #[must_use]
+    pub fn by_own_clock(self) -> Catalog {
+        Catalog { has_own_time: true, ..self }
     }
 
     /// The same catalog, deciding the order of a log that nodes share.
@@ -224,10 +234,11 @@ impl Catalog {
         database::read(self.dialect, &self.readers).await.map_err(failed)
     }
 
-    /// Begins a transaction that writes and that is put in order by the rows it locks.
-    pub(crate) async fn begin_short(&self) -> Result<Transaction<'static, Any>> {
+    /// Begins a transaction that writes and that only the rows which it locks put in order with others.
+    pub(crate) async fn write_beside(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
-        database::write_rows(self.dialect, &self.writer).await.map_err(failed)
+        let connections = Connections { writer: self.writer.clone(), readers: self.readers.clone() };
+        database::write_beside(self.dialect, connections).await.map_err(failed)
     }
 
     /// Commits a change of users, roles or policies.

@@ -67,9 +67,9 @@ impl Catalog {
     /// # Errors
     /// `InUse` when its records were written before, and a data deletion job counts on where they are.
     pub async fn add_log_segment(&self, new: &NewSegment) -> Result<Option<Place>> {
-        let is_again = new.numbers == 0;
         // The counters' rows alone put ordinary segments in order; the others must not meet a job that begins.
-        let mut tx = if is_again { self.write().await? } else { self.begin_short().await? };
+        let is_again = new.again_from.is_some();
+        let mut tx = if is_again { self.write().await? } else { self.write_beside().await? };
         let size = i64::try_from(new.size_bytes).map_err(|_| too_large())?;
         let end = moved(&mut tx, "log", size).await?;
         // Asked behind the lock that a lost commit may still hold.
@@ -82,8 +82,8 @@ impl Catalog {
         if live.rows_affected() == 0 {
             return Ok(None);
         }
-        if is_again && is_deleted_from(&mut tx, &new.holds).await? {
-            return Err(in_use("a data deletion job of the dataset group has begun"));
+        if let Some(from) = new.again_from {
+            check_again(&mut tx, &new.holds, from).await?;
         }
         let sequence_base = match is_again {
             true => 0,
@@ -102,7 +102,7 @@ impl Catalog {
 
     /// Sees to it that a segment which has no place never gets one; gives the place of one that has it.
     pub async fn withdraw_log_segment(&self, object: &str) -> Result<Option<Place>> {
-        let mut tx = self.begin_short().await?;
+        let mut tx = self.write_beside().await?;
         moved(&mut tx, "log", 0).await?;
         if let Some(known) = known(&mut tx, object).await? {
             return Ok(known);
@@ -229,8 +229,15 @@ async fn known(tx: &mut Transaction<'static, Any>, object: &str) -> Result<Optio
     }))
 }
 
-async fn is_deleted_from(tx: &mut Transaction<'static, Any>, holds: &[Held]) -> Result<bool> {
+// Records that a job is about to delete, or that somebody has moved to a run, must not show up behind that.
+async fn check_again(tx: &mut Transaction<'static, Any>, holds: &[Held], from: u64) -> Result<()> {
     for held in holds {
+        let query = sqlx::query_scalar("SELECT flushed_position FROM dataset WHERE id = $1");
+        let query = query.bind(held.dataset_id.cast_signed());
+        let flushed: Option<i64> = query.fetch_optional(&mut **tx).await.map_err(failed)?;
+        if flushed.is_none_or(|flushed| flushed.cast_unsigned() > from) {
+            return Err(in_use("the records were moved to a run meanwhile"));
+        }
         let query = sqlx::query_scalar(
             "SELECT count(*) FROM job JOIN dataset ON dataset.group_arn = job.subject_arn
              WHERE dataset.id = $1 AND job.kind = 'DELETION' AND job.plan IS NULL
@@ -239,10 +246,30 @@ async fn is_deleted_from(tx: &mut Transaction<'static, Any>, holds: &[Held]) -> 
         let query = query.bind(held.dataset_id.cast_signed());
         let count: i64 = query.fetch_one(&mut **tx).await.map_err(failed)?;
         if count > 0 {
-            return Ok(true);
+            return Err(in_use("a data deletion job of the dataset group has begun"));
         }
     }
-    Ok(false)
+    Ok(())
+}
+
+/// Refuses to flush a dataset up to a position behind which some of the same records lie once more.
+///
+/// # Errors
+/// `InUse`: a flush up to the log's end takes both for one.
+pub(crate) async fn check_not_again(
+    tx: &mut Transaction<'static, Any>,
+    dataset_id: i64,
+    to: u64,
+) -> Result<()> {
+    let query = sqlx::query(
+        "SELECT * FROM log_segment WHERE is_again = 1 AND forgotten_ms IS NULL AND start_position >= $1",
+    );
+    for row in query.bind(to.cast_signed()).fetch_all(&mut **tx).await.map_err(failed)? {
+        if read(&row)?.holds.iter().any(|held| held.dataset_id == dataset_id.cast_unsigned()) {
+            return Err(in_use("records of the dataset are just being written again"));
+        }
+    }
+    Ok(())
 }
 
 fn read(row: &AnyRow) -> Result<Segment> {

@@ -143,6 +143,13 @@ impl Catalog {
         Ok(Pulse { is_anew, ended })
     }
 
+    /// Whether the session of this node lives.
+    pub async fn is_alive(&self) -> Result<bool> {
+        let query = sqlx::query_scalar("SELECT count(*) FROM node WHERE id = $1 AND ended_ms IS NULL");
+        let live: i64 = query.bind(self.node()).fetch_one(self.pool()).await.map_err(failed)?;
+        Ok(live > 0)
+    }
+
     /// Ends the session of this node: others take its jobs over at once.
     pub async fn end_session(&self) -> Result<()> {
         let mut tx = self.write().await?;
@@ -181,9 +188,14 @@ impl Catalog {
         }
     }
 
-    /// The time by which nodes, leases and duties are held against each other.
-    pub(crate) async fn shared_now_ms(&self, _tx: &mut Transaction<'static, Any>) -> Result<i64> {
-        Ok(self.now_ms())
+    /// The time by which nodes, leases and duties are held against each other: on a server of PostgreSQL its own, as the
+    /// clocks of nodes differ.
+    pub(crate) async fn shared_now_ms(&self, tx: &mut Transaction<'static, Any>) -> Result<i64> {
+        if self.has_own_time {
+            return Ok(self.now_ms());
+        }
+        let query = sqlx::query_scalar("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)");
+        query.fetch_one(&mut **tx).await.map_err(failed)
     }
 
     /// The session of this node, which has not ended in this transaction.

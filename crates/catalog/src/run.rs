@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use crate::dataset::history;
-use crate::{Catalog, failed, in_use, unknown_word};
+use crate::{Catalog, failed, in_use, log_segment, unknown_word};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS run (
@@ -97,7 +97,7 @@ impl Catalog {
     /// Returns false, and changes nothing, when the position is no longer `from` or the dataset is gone.
     ///
     /// # Errors
-    /// `InUse` when the attempt that wrote the run has been ended.
+    /// `InUse` when the attempt that wrote the run has been ended, or some of its records lie in the log once more.
     pub async fn finish_flush(
         &self,
         dataset_id: i64,
@@ -118,6 +118,7 @@ impl Catalog {
             return Ok(false);
         }
         if let Some(run) = run {
+            log_segment::check_not_again(&mut tx, dataset_id, to).await?;
             insert(&mut tx, dataset_id, run, self.now_ms()).await?;
             history::note(&mut tx, dataset_id, self.now_ms()).await?;
         }

@@ -69,9 +69,13 @@ fn work(args: Args) -> Result<()> {
             let parts = parts.clone();
             Box::pin(async move { jobs::task::run(&parts, task).await })
         });
-        let worked = cluster::executor::serve(executor, work, stop).await;
+        let expelled = server.expelled().clone();
+        let worked = cluster::executor::serve(executor, work, either(stop, expelled.clone())).await;
         server.stop().await;
-        worked
+        match expelled.is_cancelled() {
+            true => Err(model::Error::unavailable("other nodes have taken the catalog over")),
+            false => worked,
+        }
     })
 }
 
@@ -94,6 +98,21 @@ fn settle(
     };
     (settings.takes_jobs, settings.cuts_jobs, settings.tls) = (false, false, None);
     Ok((settings, scheduler, listen))
+}
+
+/// Cancelled with the first of two.
+#[cfg(feature = "cluster")]
+fn either(
+    one: tokio_util::sync::CancellationToken,
+    other: tokio_util::sync::CancellationToken,
+) -> tokio_util::sync::CancellationToken {
+    let both = one.child_token();
+    let first = both.clone();
+    tokio::spawn(async move {
+        other.cancelled().await;
+        first.cancel();
+    });
+    both
 }
 
 #[cfg(feature = "cluster")]

@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod insights;
 mod job;
+mod nodes;
 mod records;
 mod scheduler;
 mod serve;
@@ -61,6 +62,8 @@ enum Command {
     Records(records::Args),
     /// Analyze the data of a dataset group and tell what to mend.
     Insights(insights::Args),
+    /// Show the servers that work on one catalog.
+    Nodes(nodes::Args),
     /// End a job before its work is done.
     Cancel(cancel::Args),
     /// Prove that the files of an export are those that its manifest describes.
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Datasets(args) => datasets::run(&args),
         Command::Records(args) => records::run(&args),
         Command::Insights(args) => insights::run(&args),
+        Command::Nodes(args) => nodes::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),

@@ -11,8 +11,11 @@ mod dispatch;
 mod engine;
 pub mod folder;
 mod front;
+mod log;
+mod node;
 mod objects;
 mod patience;
+mod ready;
 mod slots;
 pub mod tls;
 mod unsigned;
@@ -25,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::RootKey;
+use catalog::Catalog;
 use model::clock::SystemClock;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
@@ -94,7 +98,25 @@ pub struct Server {
 pub async fn start(settings: &Settings) -> Result<Server> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = Folder::open(&settings.data_dir)?;
-    let realm = folder.realm(settings.region.as_deref(), settings.account_id.as_deref())?;
+    settings.check_shared()?;
+    let catalog = compose::open_catalog(settings, &folder, &clock).await?;
+    let started = start_on(settings, folder, catalog.clone(), clock).await;
+    // Whoever starts in its place need not wait until it is given up.
+    if started.is_err()
+        && let Err(cause) = catalog.end_session().await
+    {
+        tracing::warn!("the session of this node was not ended: {}", cause.chain());
+    }
+    started
+}
+
+async fn start_on(
+    settings: &Settings,
+    folder: Folder,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+) -> Result<Server> {
+    let realm = realm(settings, &folder, &catalog).await?;
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
     let root = folder.root_key(given, &*clock)?;
     let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
@@ -102,7 +124,7 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
     // Jobs take a shorter way than this address, on which nothing needs to be encrypted.
     let url = format!("http://{}", reachable(address));
-    let house = compose::compose(settings, &folder, &realm, &root, &url, clock).await?;
+    let house = compose::compose(settings, &folder, catalog, (&realm, &root, &url), clock).await?;
     let stopping = CancellationToken::new();
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(stopping.clone()));
@@ -120,6 +142,16 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     Ok(Server { address, root, realm, folder, house, stopping, accepting, tls })
 }
 
+// What the catalog says holds for a new data folder too.
+async fn realm(settings: &Settings, folder: &Folder, catalog: &Catalog) -> Result<Realm> {
+    let known = catalog.realm().await?;
+    let region = settings.region.as_deref().or(known.as_ref().map(|known| known.region.as_str()));
+    let account = settings.account_id.as_deref().or(known.as_ref().map(|known| known.account.as_str()));
+    let realm = folder.realm(region, account)?;
+    catalog.settle_realm(&realm).await?;
+    Ok(realm)
+}
+
 impl Server {
     /// What tasks work with, of which so many are done at once.
     #[cfg(feature = "cluster")]
@@ -129,6 +161,11 @@ impl Server {
         let job_memory_bytes = parts.settings.job_memory_bytes.min(memory);
         let settings = jobs::Settings { threads: 1, job_memory_bytes, ..parts.settings };
         Arc::new(jobs::Parts { settings, ..parts.clone() })
+    }
+
+    /// Cancelled when the server can't go on beside others that share its catalog.
+    pub fn expelled(&self) -> &CancellationToken {
+        &self.house.expelled
     }
 
     /// Where clients on this machine find the server, `http://HOST:PORT` or `https://HOST:PORT`.
@@ -167,15 +204,17 @@ async fn serve(args: Args) -> Result<()> {
     greet(&server);
     loop {
         tokio::select! {
+            () = server.expelled().cancelled() => break,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => server.reload(),
         }
     }
     info!("stopping: requests that were accepted are finished first");
+    let is_expelled = server.expelled().is_cancelled();
     server.stop().await;
     info!("stopped");
-    Ok(())
+    if is_expelled { Err(Error::unavailable("other nodes have taken the catalog over")) } else { Ok(()) }
 }
 
 /// Cancelled by SIGTERM or SIGINT.

@@ -42,6 +42,8 @@ pub struct Settings {
     pub account_id: Option<String>,
     /// The address of a database of PostgreSQL; `None`: a file in the data folder.
     pub catalog: Option<Secret>,
+    /// `None`: in the data folder.
+    pub master_key_file: Option<PathBuf>,
     /// `None`: a pair made at the first start.
     pub root_key: Option<(String, Secret)>,
     pub job_memory_bytes: u64,
@@ -57,6 +59,7 @@ pub struct Settings {
     pub flush_size_bytes: u64,
     pub log_size_bytes: u64,
     pub put_queue_bytes: u64,
+    pub log_group: Duration,
     /// A file, or `off`; `None`: in the data folder.
     pub audit_log: Option<PathBuf>,
     pub audit_log_size_max_bytes: u64,
@@ -84,6 +87,28 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Checks that what all nodes on a catalog need is given.
+    ///
+    /// # Errors
+    /// `Invalid` with what to set.
+    pub fn check_shared(&self) -> Result<()> {
+        if self.catalog.is_none() {
+            return Ok(());
+        }
+        let missing = match (&self.root_key, &self.master_key_file) {
+            (None, _) => {
+                "the root key must be the same on all nodes of a catalog in PostgreSQL: set root_access_key_id and \
+                 root_secret_access_key, or LADE_ROOT_ACCESS_KEY_ID and LADE_ROOT_SECRET_ACCESS_KEY"
+            }
+            (_, None) => {
+                "the master key must be the same on all nodes of a catalog in PostgreSQL: set master_key_file, or \
+                 LADE_MASTER_KEY_FILE, to a file of 32 random bytes, made once with head -c 32 /dev/urandom"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(missing))
+    }
+
     /// Where the audit log of the server on a data folder goes; `None` when there is none.
     pub fn audit(&self, data_dir: &Path) -> Option<AuditSettings> {
         let path = self.audit_log.clone().unwrap_or_else(|| data_dir.join("audit.log"));
@@ -106,8 +131,8 @@ impl Given {
         let root_key = given.root_key()?;
         let (tls, webhook) = (given.tls()?, given.webhook()?);
         let services = given.services()?;
-        let engine = given.engine()?;
         let objects = given.objects()?;
+        let engine = given.engine()?;
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -127,6 +152,7 @@ impl Given {
             region: given.region,
             account_id: given.account_id,
             catalog: given.catalog.filter(|place| place.0 != "sqlite"),
+            master_key_file: given.master_key_file,
             root_key,
             job_memory_bytes,
             jobs_memory_bytes,
@@ -140,6 +166,7 @@ impl Given {
             flush_size_bytes: given.flush_size.map_or(64 << 20, |size| size.bytes),
             log_size_bytes: given.log_size.map_or(512 << 20, |size| size.bytes),
             put_queue_bytes: given.put_queue.map_or(32 << 20, |size| size.bytes),
+            log_group: Duration::from_millis(given.log_group_ms.unwrap_or(100)),
             audit_log: given.audit_log,
             audit_log_size_max_bytes: given.audit_log_size_max.map_or(128 << 20, |size| size.bytes),
             connections_max: given.connections_max,
@@ -199,6 +226,7 @@ impl Given {
                 wrong("rejects_told_max", "from 1 to 10000")
             }
             Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
+            Given { log_group_ms: Some(ms), .. } if *ms > 10_000 => wrong("log_group_ms", "at most 10000"),
             Given { audit_log_size_max: Some(m), .. } if m.bytes < 64 << 10 => {
                 wrong("audit_log_size_max", "at least 64KiB")
             }

@@ -26,6 +26,7 @@ mod xml;
 
 use std::sync::Arc;
 
+use access::Access;
 use access::bucket::{Arriving, EmbeddedS3, Leaving};
 use model::{Clock, Realm};
 
@@ -43,8 +44,9 @@ pub struct Console {
 }
 
 impl Console {
-    pub fn new(server: EmbeddedS3, realm: Realm, clock: Arc<dyn Clock>, is_secure: bool) -> Console {
-        Console { server: Arc::new(server), realm, clock, sessions: Sessions::default(), is_secure }
+    pub fn new(server: EmbeddedS3, access: Arc<Access>, clock: Arc<dyn Clock>, is_secure: bool) -> Console {
+        let (realm, sessions) = (access.realm.clone(), Sessions::new(access));
+        Console { server: Arc::new(server), realm, clock, sessions, is_secure }
     }
 
     /// Whether a request without a signature is for the console.

@@ -31,6 +31,8 @@ pub mod upload;
 use access::bucket::Leaving;
 use askama::Template;
 use http::StatusCode;
+use model::Error;
+use tracing::warn;
 
 use crate::assets::{SCRIPT, STYLE};
 use crate::client::Refusal;
@@ -149,6 +151,13 @@ pub fn stale(visit: &Visit<'_>) -> Leaving {
 pub fn foreign() -> Leaving {
     let text = "The form came from another site. Load its page here, and send it once more.";
     notice(StatusCode::FORBIDDEN, "Nothing was done", text)
+}
+
+/// What is shown when nobody can tell who is signed in.
+pub fn unavailable(cause: &Error) -> Leaving {
+    warn!(error = %cause.chain(), "a page could not be shown");
+    let text = "The server could not look up who is signed in. Try again in a moment.";
+    notice(StatusCode::SERVICE_UNAVAILABLE, "Not now", text)
 }
 
 fn notice(status: StatusCode, title: &str, text: &str) -> Leaving {

@@ -47,14 +47,16 @@ async fn settle(console: &Console, request: Arriving) -> Leaving {
     if parts.method == Method::POST && is_of_another_site(&parts) {
         return page::foreign();
     }
-    let now_ms = console.clock.now_ms();
     let id = cookie(&parts.headers, reply::COOKIE).unwrap_or_default().to_owned();
-    let session = console.sessions.find(&id, now_ms);
+    let session = match console.sessions.find(&id).await {
+        Ok(session) => session,
+        Err(cause) => return page::unavailable(&cause),
+    };
     // An upload is read piece by piece by whoever takes it.
     let is_upload = is_multipart(&parts);
     if is_upload && let (Some(session), ["buckets", bucket, "upload"]) = (&session, &path[..]) {
         let visit = visit(console, session.clone(), id, peer, &parts, Form::default());
-        return finish(&visit, page::upload::take(&visit, bucket, &parts.headers, body).await);
+        return finish(&visit, page::upload::take(&visit, bucket, &parts.headers, body).await).await;
     }
     let form = match parts.method {
         Method::POST => match Limited::new(body, FORM_BYTES_MAX).collect().await {
@@ -71,15 +73,17 @@ async fn settle(console: &Console, request: Arriving) -> Leaving {
     }
     let visit = visit(console, session, id, peer, &parts, form);
     let shown = pages(&visit, &path).await;
-    finish(&visit, shown)
+    finish(&visit, shown).await
 }
 
-fn finish(visit: &Visit<'_>, shown: Shown) -> Leaving {
+async fn finish(visit: &Visit<'_>, shown: Shown) -> Leaving {
     match shown {
         Ok(answer) => answer,
         // Keys that were deleted or switched off meanwhile.
         Err(refusal) if refusal.is_of_keys() => {
-            visit.console.sessions.end(&visit.session_id);
+            if let Err(cause) = visit.console.sessions.end(&visit.session_id).await {
+                return page::unavailable(&cause);
+            }
             let answer = reply::to("/console/sign-in?ended");
             reply::with_session(answer, None, visit.console.is_secure)
         }
@@ -109,7 +113,7 @@ async fn pages(visit: &Visit<'_>, path: &[&str]) -> Shown {
     };
     match *path {
         [] | ["sign-in"] => Ok(reply::to(HOME)),
-        ["sign-out"] if visit.is_post() => Ok(sign_in::end(visit)),
+        ["sign-out"] if visit.is_post() => Ok(sign_in::end(visit).await),
         ["groups"] => dataset_group::list(visit).await,
         ["groups", "create"] => dataset_group::create(visit).await,
         ["groups", group] => dataset_group::show(visit, group).await,

@@ -1,16 +1,14 @@
-//! Who is signed in: sessions live in memory, end after a while, and at once when somebody signs out.
+//! Who is signed in: what a session holds lies sealed in the catalog; failed attempts to sign in are counted here.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::Clock;
+use access::Access;
+use model::{Clock, Result};
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-/// A session that is not used for so long has ended.
-const IDLE_MS: i64 = 8 * 3600 * 1000;
-const LIFE_MS: i64 = 24 * 3600 * 1000;
-const SESSIONS_MAX: usize = 10_000;
 /// So many failed attempts to sign in from one address, and in all, are answered in a minute.
 const ATTEMPTS_MAX: u32 = 10;
 const ALL_ATTEMPTS_MAX: u32 = 200;
@@ -32,13 +30,10 @@ pub struct Session {
     pub arn: String,
     /// Comes back with each form, which no other site can know.
     pub form_token: String,
-    began_ms: i64,
-    used_ms: i64,
 }
 
-#[derive(Default)]
 pub struct Sessions {
-    live: Mutex<HashMap<String, Session>>,
+    access: Arc<Access>,
     failures: Mutex<Failures>,
 }
 
@@ -50,52 +45,56 @@ struct Failures {
 }
 
 impl Sessions {
+    pub fn new(access: Arc<Access>) -> Sessions {
+        Sessions { access, failures: Mutex::default() }
+    }
+
     /// Begins a session; gives the word by which its browser is known.
-    pub fn begin(&self, keys: Keys, arn: String, clock: &Arc<dyn Clock>) -> String {
-        let (id, now_ms) = (clock.hex(64), clock.now_ms());
-        let session = Session { keys, arn, form_token: clock.hex(32), began_ms: now_ms, used_ms: now_ms };
-        let mut live = lock(&self.live);
-        live.retain(|_, session| session.is_live(now_ms));
-        if live.len() >= SESSIONS_MAX
-            && let Some(oldest) = live.iter().min_by_key(|(_, s)| s.used_ms).map(|(id, _)| id.clone())
-        {
-            live.remove(&oldest);
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be kept.
+    pub async fn begin(&self, keys: Keys, arn: String, clock: &dyn Clock) -> Result<String> {
+        let session = Session { keys, arn, form_token: clock.hex(32) };
+        self.access.begin_console_session(session.text().as_bytes()).await
+    }
+
+    /// # Errors
+    /// `Unavailable` when nobody can tell who is signed in.
+    pub async fn find(&self, word: &str) -> Result<Option<Session>> {
+        if word.is_empty() {
+            return Ok(None);
         }
-        live.insert(id.clone(), session);
-        id
+        Ok(self.access.console_session(word).await?.and_then(|held| Session::read(&held)))
     }
 
-    pub fn find(&self, id: &str, now_ms: i64) -> Option<Session> {
-        let mut live = lock(&self.live);
-        let session = live.get_mut(id).filter(|session| session.is_live(now_ms))?;
-        session.used_ms = now_ms;
-        Some(session.clone())
-    }
-
-    pub fn end(&self, id: &str) {
-        lock(&self.live).remove(id);
+    /// # Errors
+    /// `Unavailable` when it can't be ended.
+    pub async fn end(&self, word: &str) -> Result<()> {
+        self.access.end_console_session(word).await
     }
 
     /// Whether somebody at this address may try to sign in now.
     pub fn may_try(&self, address: Option<IpAddr>, now_ms: i64) -> bool {
-        let mut failures = lock(&self.failures);
-        failures.begin(now_ms);
-        failures.all < ALL_ATTEMPTS_MAX
-            && failures.by_address.get(&address).is_none_or(|count| *count < ATTEMPTS_MAX)
+        lock(&self.failures).may_try(address, now_ms)
     }
 
     pub fn note_failure(&self, address: Option<IpAddr>, now_ms: i64) {
-        let mut failures = lock(&self.failures);
-        failures.begin(now_ms);
-        failures.all += 1;
-        *failures.by_address.entry(address).or_default() += 1;
+        lock(&self.failures).note(address, now_ms);
     }
 }
 
 impl Session {
-    // A clock that was set back ends no session and prolongs none beyond its life.
-    fn is_live(&self, now_ms: i64) -> bool {
-        (now_ms - self.used_ms).abs() < IDLE_MS && (now_ms - self.began_ms).abs() < LIFE_MS
+    fn text(&self) -> String {
+        let Keys { access_key_id, secret_access_key, session_token } = &self.keys;
+        let held = json!([access_key_id, secret_access_key, session_token, self.arn, self.form_token]);
+        held.to_string()
+    }
+
+    fn read(held: &[u8]) -> Option<Session> {
+        let held: Value = serde_json::from_slice(held).ok()?;
+        let text = |n: usize| held.get(n)?.as_str().map(str::to_owned);
+        let keys = Keys { access_key_id: text(0)?, secret_access_key: text(1)?, session_token: text(2) };
+        Some(Session { keys, arn: text(3)?, form_token: text(4)? })
     }
 
     pub fn is_form_token(&self, given: &str) -> bool {
@@ -104,6 +103,17 @@ impl Session {
 }
 
 impl Failures {
+    fn may_try(&mut self, address: Option<IpAddr>, now_ms: i64) -> bool {
+        self.begin(now_ms);
+        self.all < ALL_ATTEMPTS_MAX && self.by_address.get(&address).is_none_or(|count| *count < ATTEMPTS_MAX)
+    }
+
+    fn note(&mut self, address: Option<IpAddr>, now_ms: i64) {
+        self.begin(now_ms);
+        self.all += 1;
+        *self.by_address.entry(address).or_default() += 1;
+    }
+
     fn begin(&mut self, now_ms: i64) {
         if (now_ms - self.since_ms).abs() >= WINDOW_MS {
             *self = Failures { since_ms: now_ms, ..Failures::default() };
@@ -117,36 +127,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use model::clock::SimulatedClock;
-
     use super::*;
 
-    fn keys() -> Keys {
-        Keys { access_key_id: "a".into(), secret_access_key: "s".into(), session_token: None }
-    }
-
     #[test]
-    fn a_session_ends_when_it_is_not_used_and_when_it_is_ended() {
-        let (sessions, clock) =
-            (Sessions::default(), Arc::new(SimulatedClock::new(1_000, 1)) as Arc<dyn Clock>);
-        let id = sessions.begin(keys(), "arn".into(), &clock);
-        assert!(sessions.find(&id, 1_000 + IDLE_MS - 1).is_some());
-        assert!(sessions.find(&id, 1_000 + 2 * IDLE_MS - 2).is_some(), "use prolongs it");
-        assert!(sessions.find(&id, 1_000 + LIFE_MS).is_none(), "not beyond its life");
-        let other = sessions.begin(keys(), "arn".into(), &clock);
-        sessions.end(&other);
-        assert!(sessions.find(&other, 1_000).is_none());
+    fn what_a_session_holds_comes_back_as_it_was() {
+        for session_token in [None, Some("t\"".to_owned())] {
+            let keys = Keys { access_key_id: "a".into(), secret_access_key: "s".into(), session_token };
+            let session = Session { keys, arn: "arn".into(), form_token: "f".into() };
+            let read = Session::read(session.text().as_bytes()).unwrap();
+            assert_eq!(read.keys.session_token, session.keys.session_token);
+            assert_eq!((read.arn, read.form_token), (session.arn, session.form_token));
+        }
     }
 
     #[test]
     fn one_address_that_guesses_does_not_lock_others_out() {
-        let sessions = Sessions::default();
+        let mut failures = Failures::default();
         let (guesser, other) = (Some([10, 0, 0, 1].into()), Some([10, 0, 0, 2].into()));
         for _ in 0..ATTEMPTS_MAX {
-            assert!(sessions.may_try(guesser, 5));
-            sessions.note_failure(guesser, 5);
+            assert!(failures.may_try(guesser, 5));
+            failures.note(guesser, 5);
         }
-        assert!(!sessions.may_try(guesser, 5) && sessions.may_try(other, 5));
-        assert!(sessions.may_try(guesser, 5 + WINDOW_MS));
+        assert!(!failures.may_try(guesser, 5) && failures.may_try(other, 5));
+        assert!(failures.may_try(guesser, 5 + WINDOW_MS));
     }
 }

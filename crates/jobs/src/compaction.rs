@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::budget::Budget;
 use crate::complaint::Complaints;
+use crate::duty::alone;
 use crate::upkeep::input;
 use crate::{Parts, attempt, blocking, new_run};
 
@@ -89,7 +90,9 @@ impl Compactor {
             return Ok(false);
         }
         let chosen: Vec<RunRow> = chosen.into_iter().map(|n| runs[n].clone()).collect();
-        self.compact_runs(dataset, origin, &chosen).await
+        let duty = format!("compact/{}/{}", dataset.id, origin.as_str());
+        let done = alone(&self.parts, &duty, self.compact_runs(dataset, origin, &chosen)).await?;
+        Ok(done.unwrap_or(false))
     }
 
     pub async fn compact_runs(&self, dataset: &DatasetRow, origin: Origin, runs: &[RunRow]) -> Result<bool> {

@@ -152,8 +152,8 @@ impl Reader {
     async fn read_log(&self, progress: &Arc<Progress>, evidence: &mut Evidence) -> Result<()> {
         let (parts, id) = (self.parts.clone(), self.dataset.id.cast_unsigned());
         parts.log.refresh().await?;
-        let frames = blocking(move || parts.log.frames(id, parts.log.start(), parts.log.durable())).await?;
-        let older: Vec<_> = frames.iter().filter(|f| f.first_sequence < self.doomed.before).collect();
+        let before = self.doomed.before;
+        let older = blocking(move || parts.log.older_frames(id, before)).await?;
         let (Some(first), Some(last)) = (older.first(), older.last()) else { return Ok(()) };
         let (from, to) = (first.position, last.position + 1);
         let attempt = self.parts.clock.hex(16);

@@ -9,6 +9,7 @@ mod data_deletion_job;
 mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
+mod duty;
 mod evidence;
 mod lease;
 mod left_over;

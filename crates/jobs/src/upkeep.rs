@@ -14,18 +14,16 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::complaint::Complaints;
+use crate::duty::alone;
 use crate::{Parts, attempt, blocking, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// How often a bucket is looked through for what nobody needs.
 const SWEEP_EVERY_MS: i64 = 60_000;
-/// How often the log's store is searched for what refused calls have left there.
-const ORPHANS_EVERY_MS: i64 = 600_000;
 
 pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
     let (unflushed, uncarried) = Default::default();
-    let (waiting_since_ms, swept_ms, searched_ms) = Default::default();
-    let mut upkeep = Upkeep { parts, waiting_since_ms, unflushed, uncarried, swept_ms, searched_ms };
+    let mut upkeep = Upkeep { parts, waiting_since_ms: HashMap::new(), unflushed, uncarried, swept_ms: None };
     while !*stopped.borrow() {
         if let Err(cause) = upkeep.round().await {
             warn!(error = %cause.chain(), "upkeep is tried again later");
@@ -47,8 +45,6 @@ struct Upkeep {
     uncarried: Complaints<i64>,
     /// When the objects were last looked through.
     swept_ms: Option<i64>,
-    /// When orphans were last looked for.
-    searched_ms: Option<i64>,
 }
 
 impl Upkeep {
@@ -63,8 +59,11 @@ impl Upkeep {
                 continue;
             }
             // One that can't be flushed keeps no other one waiting.
-            match flush(&self.parts, dataset.id, self.parts.log.durable()).await {
-                Ok(()) => self.flushed(dataset),
+            let flushing = flush(&self.parts, dataset.id, self.parts.log.durable());
+            match alone(&self.parts, &format!("flush/{}", dataset.id), flushing).await {
+                Ok(Some(())) => self.flushed(dataset),
+                // The next round sees what came of it.
+                Ok(None) => {}
                 Err(cause) => {
                     let (text, now_ms) = (cause.chain(), self.parts.clock.now_ms());
                     if self.unflushed.is_due(dataset.id, &text, now_ms) {
@@ -74,10 +73,13 @@ impl Upkeep {
                 }
             }
         }
-        trim_log(&self.parts).await?;
-        delete_retired(&self.parts).await?;
-        self.clear_orphans().await?;
-        self.sweep().await
+        let parts = self.parts.clone();
+        let clearing = async {
+            trim_log(&self.parts).await?;
+            delete_retired(&self.parts).await?;
+            self.sweep().await
+        };
+        alone(&parts, "clear", clearing).await.map(drop)
     }
 
     // In a bucket each look costs a request, and there is nothing to be found but after a failure.
@@ -87,19 +89,9 @@ impl Upkeep {
         if is_early && self.parts.objects.are_remote() {
             return Ok(());
         }
+        clear_orphans(&self.parts).await?;
         delete_unnamed(&self.parts).await?;
         self.swept_ms = Some(now_ms);
-        Ok(())
-    }
-
-    async fn clear_orphans(&mut self) -> Result<()> {
-        let now_ms = self.parts.clock.now_ms();
-        // A clock that was set back must not keep them.
-        let is_due = self.searched_ms.is_none_or(|last| (now_ms - last).abs() >= ORPHANS_EVERY_MS);
-        if is_due {
-            clear_orphans(&self.parts).await?;
-            self.searched_ms = Some(now_ms);
-        }
         Ok(())
     }
 

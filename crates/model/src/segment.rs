@@ -22,6 +22,8 @@ pub struct NewSegment {
     pub size_bytes: u64,
     /// How many sequence numbers its records need; none when they were written before and keep theirs.
     pub numbers: u64,
+    /// The lowest position at which its records lay when they were written before.
+    pub again_from: Option<u64>,
     /// By dataset, in ascending order.
     pub holds: Vec<Held>,
 }

@@ -203,6 +203,20 @@ impl Log {
         }
     }
 
+    /// The dataset's frames whose first record has a smaller number, oldest first. Blocks as `frames`.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn older_frames(&self, dataset_id: u64, sequence: u64) -> Result<Vec<FrameRef>> {
+        let range = (self.start(), self.durable());
+        let mut frames = match &self.kind {
+            Folder(log) => log.frames(dataset_id, range.0, range.1),
+            Shared(log) => log.older_frames(dataset_id, range, sequence)?,
+        };
+        frames.retain(|frame| frame.first_sequence < sequence);
+        Ok(frames)
+    }
+
     /// Whether the dataset has frames at these positions; where both are ends of what was durable once, exactly.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ impl Targets {
     /// # Errors
     /// `Invalid` when there is no such tracker, it is not ACTIVE, or its group has no ACTIVE Interactions dataset.
     pub async fn of_tracker(&self, catalog: &Catalog, tracking_id: &str) -> Result<Arc<Target>> {
-        if let Some(target) = self.get(By::Tracker, tracking_id) {
+        if let Some(target) = self.get(catalog, By::Tracker, tracking_id) {
             return Ok(target);
         }
         let generation = self.lock().generation;
@@ -73,7 +73,7 @@ impl Targets {
     /// # Errors
     /// `NotFound` when no dataset of action interactions has the id; `InUse` when it is not ACTIVE.
     pub async fn of_action_interactions(&self, catalog: &Catalog, tracking_id: &str) -> Result<Arc<Target>> {
-        if let Some(target) = self.get(By::ActionInteractions, tracking_id) {
+        if let Some(target) = self.get(catalog, By::ActionInteractions, tracking_id) {
             return Ok(target);
         }
         let generation = self.lock().generation;
@@ -88,7 +88,7 @@ impl Targets {
     /// # Errors
     /// `InUse` when it is not ACTIVE, or is being updated.
     pub async fn of_dataset(&self, catalog: &Catalog, arn: &Arn) -> Result<Option<Arc<Target>>> {
-        if let Some(target) = self.get(By::Dataset, arn.as_str()) {
+        if let Some(target) = self.get(catalog, By::Dataset, arn.as_str()) {
             return Ok(Some(target));
         }
         let generation = self.lock().generation;
@@ -104,7 +104,11 @@ impl Targets {
         known.by = Default::default();
     }
 
-    fn get(&self, by: By, key: &str) -> Option<Arc<Target>> {
+    fn get(&self, catalog: &Catalog, by: By, key: &str) -> Option<Arc<Target>> {
+        // What another node has changed a while ago must not be missed.
+        if catalog.is_behind() {
+            return None;
+        }
         self.lock().by[by as usize].get(key).cloned()
     }
 

@@ -2,7 +2,7 @@
 
 use model::Arn;
 use model::error::Result;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Any, Row, Transaction};
 
 use super::{Lease, claim};
 use crate::{Catalog, failed};
@@ -194,7 +194,7 @@ impl Catalog {
     }
 }
 
-async fn held(tx: &mut Transaction<'static, Sqlite>, lease: &Lease) -> Result<()> {
+async fn held(tx: &mut Transaction<'static, Any>, lease: &Lease) -> Result<()> {
     let query = sqlx::query_scalar(
         "SELECT count(*) FROM job WHERE arn = $1 AND fence = $2 AND status = 'CREATE IN_PROGRESS'",
     );

@@ -105,8 +105,7 @@ async fn an_analysis_is_begun_again_after_a_restart() {
     let stage = Stage::set().await;
     stage.analyze("a").await.unwrap();
     let lost = stage.begin(5).await;
-    stage.catalog.close().await;
-    let again = stage.place.open(stage.clock.clone()).await.unwrap();
+    let again = stage.restart().await;
     let stage = Stage { catalog: again, ..stage };
     assert_eq!(stage.finish(&lost, "late").await.unwrap_err().kind, ErrorKind::InUse);
     let lease = stage.begin(7).await;

@@ -114,8 +114,8 @@ async fn turns_are_kept_over_a_restart_and_shared_by_all_who_claim() {
     exports(&stage, "a", 3).await;
     exports(&stage, "b", 2).await;
     assert_eq!(one_by_one(&stage.catalog, 1).await, ["a0"]);
-    // Another node: it opens the same file and sees the turns that were taken.
-    let other = stage.place.open(stage.clock.clone()).await.unwrap();
+    // Another node sees the turns that were taken.
+    let other = stage.place.join(stage.clock.clone()).await.unwrap();
     assert_eq!(one_by_one(&other, 1).await, ["b0"]);
     assert_eq!(one_by_one(&stage.catalog, 1).await, ["a1"]);
     assert_eq!(one_by_one(&other, 2).await, ["b1", "a2"]);

@@ -45,8 +45,7 @@ async fn an_update_survives_a_restart() {
     stage.update("s").await.unwrap();
     let (_, lost) = stage.catalog.claim(1_000_000).await.unwrap().unwrap();
     stage.catalog.begin_dataset_update(&lost).await.unwrap();
-    stage.catalog.close().await;
-    let again = stage.place.open(stage.clock.clone()).await.unwrap();
+    let again = stage.restart().await;
     assert_eq!(again.begin_dataset_update(&lost).await.unwrap_err().kind, ErrorKind::InUse);
     let (job, lease) = again.claim(1000).await.unwrap().unwrap();
     assert_eq!((job.kind, job.attempts), (JobKind::Update, 2));

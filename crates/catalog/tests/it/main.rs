@@ -11,6 +11,7 @@ mod data_deletion_job;
 mod dataset_update;
 mod event;
 mod history;
+mod log_segment;
 mod node;
 pub mod place;
 mod put_count;
@@ -62,6 +63,13 @@ impl Stage {
         let stage = Stage { place, clock, catalog, realm, dataset };
         stage.create_dataset().await.unwrap();
         stage
+    }
+
+    /// Stops the server and starts it again.
+    async fn restart(&self) -> Catalog {
+        self.catalog.end_session().await.unwrap();
+        self.catalog.close().await;
+        self.place.open(self.clock.clone()).await.unwrap()
     }
 
     async fn create_dataset(&self) -> model::Result<()> {
@@ -212,8 +220,7 @@ async fn a_job_that_is_completing_goes_forward_after_a_restart() {
     stage.export("e", 0).await;
     let (_, lease) = stage.catalog.claim(1_000_000).await.unwrap().unwrap();
     stage.catalog.set_completing(&lease, "the plan", Progress::default()).await.unwrap();
-    stage.catalog.close().await;
-    let again = stage.place.open(stage.clock.clone()).await.unwrap();
+    let again = stage.restart().await;
     let (job, _) = again.claim(1000).await.unwrap().unwrap();
     assert_eq!(job.plan.as_deref(), Some("the plan"));
     assert_eq!(again.finish_export(&lease, "{}").await.unwrap_err().kind, ErrorKind::InUse);

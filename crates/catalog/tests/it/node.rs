@@ -8,7 +8,7 @@ use super::*;
 impl Stage {
     /// Another node; it does not end this one, as it would if it opened the catalog for itself.
     async fn join(&self) -> Catalog {
-        Catalog::join(&self.folder.path().join("c.db"), self.clock.clone()).await.unwrap()
+        self.place.join(self.clock.clone()).await.unwrap()
     }
 
     /// Two nodes, and the stage's own handle, which has not told that it lives.
@@ -127,7 +127,9 @@ async fn a_catalog_that_is_opened_for_oneself_ends_all_who_were_there() {
     let stage = Stage::set().await;
     stage.export("e", 0).await;
     stage.catalog.claim(30_000).await.unwrap().unwrap();
-    let alone = Catalog::open(&stage.folder.path().join("c.db"), stage.clock.clone()).await.unwrap();
+    // There is no such thing on a server.
+    let Place::Folder(_) = &stage.place else { return };
+    let alone = stage.place.open(stage.clock.clone()).await.unwrap();
     assert_eq!(alone.nodes().await.unwrap().len(), 1);
     assert!(alone.claim(30_000).await.unwrap().is_some());
     assert!(is_refused(stage.catalog.begin_attempt("one").await));
@@ -211,4 +213,20 @@ async fn changes_are_seen_by_the_other_nodes() {
     assert!(!b.is_behind());
     stage.clock.advance_ms(1_000);
     assert!(b.is_behind() && !stage.catalog.is_behind());
+}
+
+#[tokio::test]
+async fn region_and_account_are_those_of_the_first_node() {
+    let stage = Stage::set().await;
+    let (a, b) = stage.nodes().await;
+    assert!(a.realm().await.unwrap().is_none());
+    a.settle_realm(&stage.realm).await.unwrap();
+    b.settle_realm(&stage.realm).await.unwrap();
+    assert_eq!(b.realm().await.unwrap(), Some(stage.realm.clone()));
+    let other = Realm { region: "eu-west-1".into(), ..stage.realm.clone() };
+    let refused = b.settle_realm(&other).await.unwrap_err().chain();
+    assert!(
+        refused.contains("us-east-1") && refused.contains("eu-west-1") && refused.contains("region"),
+        "{refused}"
+    );
 }

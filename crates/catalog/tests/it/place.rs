@@ -37,7 +37,15 @@ impl Place {
     pub async fn open(&self, clock: Arc<SimulatedClock>) -> model::Result<Catalog> {
         match self {
             Place::Folder(folder) => Catalog::open(&folder.path().join("c.db"), clock).await,
-            Place::Database(url) => Catalog::open_postgres(url, clock).await,
+            Place::Database(url) => Ok(Catalog::open_postgres(url, clock).await?.by_own_clock()),
+        }
+    }
+
+    /// Opens it as one node among others.
+    pub async fn join(&self, clock: Arc<SimulatedClock>) -> model::Result<Catalog> {
+        match self {
+            Place::Folder(folder) => Catalog::join(&folder.path().join("c.db"), clock).await,
+            Place::Database(_) => self.open(clock).await,
         }
     }
 

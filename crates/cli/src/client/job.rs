@@ -87,7 +87,7 @@ impl Client {
         Ok(())
     }
 
-    pub(super) async fn lade(&self, method: Method, path: &str) -> Result<Value> {
+    pub async fn lade(&self, method: Method, path: &str) -> Result<Value> {
         self.lade_with(method, path, Bytes::new()).await
     }
 

@@ -18,8 +18,7 @@ use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use s3::Door;
 use store::ScratchFolder;
-use store::log::{Log, LogSettings, Sequencer};
-use tokio::runtime::Handle;
+use store::log::Log;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -31,9 +30,11 @@ use super::audit::Audit;
 use super::cors::Cors;
 use super::counting;
 use super::dispatch::{Dispatch, Doors};
-use super::folder::Folder;
-use super::objects;
+use super::folder::{Folder, read_master_key};
+use super::node::{self, Node};
+use super::ready::Ready;
 use super::webhook::{Target, Webhook};
+use super::{log, objects};
 use crate::settings::{Settings, WebhookSettings};
 
 /// How long jobs may take to let go once the server stops.
@@ -57,8 +58,26 @@ pub struct House {
     api: Arc<Api>,
     /// Ends with the server.
     telling: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Cancelled when this server can't go on beside others on its catalog.
+    pub expelled: CancellationToken,
+    /// Cancelled as soon as the server begins to stop.
+    stopping: CancellationToken,
+    /// Tells that this node lives, and follows the others; `None` where there are none.
+    node: Option<(CancellationToken, JoinHandle<()>)>,
     /// Ends when no put comes any more.
     counting: (CancellationToken, JoinHandle<()>),
+}
+
+/// Opens the catalog that the settings name.
+///
+/// # Errors
+/// As `Catalog::open` and `Catalog::open_postgres`.
+pub async fn open_catalog(settings: &Settings, folder: &Folder, clock: &Arc<dyn Clock>) -> Result<Catalog> {
+    let catalog = match &settings.catalog {
+        Some(url) => Catalog::open_postgres(&url.0, clock.clone()).await?,
+        None => Catalog::open(&folder.path().join("catalog.db"), clock.clone()).await?,
+    };
+    Ok(catalog.with_quotas(settings.quotas))
 }
 
 /// Opens what is in the data folder and starts the work on it; `url` is where the dispatcher will be listening.
@@ -68,22 +87,19 @@ pub struct House {
 pub async fn compose(
     settings: &Settings,
     folder: &Folder,
-    realm: &Realm,
-    root: &RootKey,
-    url: &str,
+    catalog: Catalog,
+    (realm, root, url): (&Realm, &RootKey, &str),
     clock: Arc<dyn Clock>,
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
-    let catalog = match &settings.catalog {
-        Some(url) => Catalog::open_postgres(&url.0, clock.clone()).await?,
-        None => Catalog::open(&place("catalog.db"), clock.clone()).await?,
-    };
-    let catalog = catalog.with_quotas(settings.quotas);
-    let log = Arc::new(open_log(&place("log"), &catalog, log_settings(settings)).await?);
+    let catalog = if settings.objects.is_some() { catalog.with_shared_log() } else { catalog };
+    node::introduce(&catalog, url, &objects::place(settings)).await?;
     let bucket = objects::bucket(settings, realm, url, &*clock).await?;
     let endpoint = S3Endpoint { url: url.to_owned() };
-    let master = master_key(folder, &catalog, &*clock).await?;
+    let master = master_key(settings, folder, &catalog, &*clock).await?;
     let objects = objects::open(settings, folder, &catalog, bucket.as_ref()).await?;
+    let ready_bucket = bucket.clone();
+    let log = Arc::new(log::open(settings, folder, &catalog, bucket).await?);
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
     let is_plain = settings.is_plain_at_rest;
@@ -112,19 +128,31 @@ pub async fn compose(
     let kms = Arc::new(Kms::new(catalog.clone(), access.clone(), clock.clone(), realm.clone()));
     let audit = settings.audit(folder.path());
     let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
+    let (expelled, stopping) = (CancellationToken::new(), CancellationToken::new());
+    let ready = Arc::new(Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket));
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
             let is_secure = settings.tls.is_some();
-            Console::new(embedded(dispatch.clone()), realm.clone(), clock.clone(), is_secure)
+            Console::new(embedded(dispatch.clone()), access.clone(), clock.clone(), is_secure)
         }),
         elsewhere: elsewhere(&services),
         realm: realm.clone(),
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
         audit: audit.clone(),
+        ready: Box::new(move || {
+            let ready = ready.clone();
+            Box::pin(async move { ready.reason().await })
+        }),
         client_timeout: settings.client_timeout,
     });
     access.embed(embedded(Arc::downgrade(&dispatch)));
+    let node = catalog.is_shared().then(|| {
+        let (catalog, access, api, bell) = (catalog.clone(), access.clone(), api.clone(), bell.clone());
+        let stop = CancellationToken::new();
+        let node = Node { catalog, access, api, bell, expelled: expelled.clone() };
+        (stop.clone(), tokio::spawn(node.run(stop)))
+    });
     // Before any job changes its state.
     let telling = match settings.takes_jobs {
         true => tell(settings, &catalog, &clock, realm).await?,
@@ -150,7 +178,7 @@ pub async fn compose(
     let jobs = settings.takes_jobs.then(|| Jobs::start(parts.clone()));
     let stop = CancellationToken::new();
     let counting = (stop.clone(), tokio::spawn(counting::run(api.clone(), stop)));
-    Ok(House { parts, dispatch, audit, catalog, log, jobs, api, telling, counting })
+    Ok(House { parts, dispatch, audit, catalog, log, jobs, api, telling, expelled, stopping, node, counting })
 }
 
 // What tells processes apart that do tasks of the same jobs.
@@ -289,6 +317,7 @@ fn embedded(dispatch: Weak<Dispatch>) -> EmbeddedS3 {
 impl House {
     /// Hands jobs back, before anything that they work with is closed; until the front closes, clients see their state.
     pub async fn hand_back(&mut self) {
+        self.stopping.cancel();
         self.api.close_streams();
         let Some(jobs) = self.jobs.take() else { return };
         if timeout(HAND_BACK, jobs.stop()).await.is_err() {
@@ -315,6 +344,15 @@ impl House {
             Ok(Err(cause)) => warn!("the log was not closed in good order: {}", cause.chain()),
             Err(cause) => warn!("the log was not closed in good order: {cause}"),
         }
+        if let Some((stop, node)) = self.node {
+            stop.cancel();
+            if let Err(cause) = node.await {
+                warn!("telling the other nodes did not stop in good order: {cause}");
+            }
+        }
+        if let Err(cause) = self.catalog.end_session().await {
+            warn!("the session of this node was not ended: {}", cause.chain());
+        }
         self.catalog.close().await;
         if let Some(audit) = audit
             && let Err(cause) = tokio::task::spawn_blocking(move || audit.close()).await
@@ -324,48 +362,22 @@ impl House {
     }
 }
 
-async fn master_key(folder: &Folder, catalog: &Catalog, clock: &dyn Clock) -> Result<SealingKey> {
-    let master = match folder.master_key()? {
-        Some(master) => master,
-        None => {
+async fn master_key(
+    settings: &Settings,
+    folder: &Folder,
+    catalog: &Catalog,
+    clock: &dyn Clock,
+) -> Result<SealingKey> {
+    let master = match (&settings.master_key_file, folder.master_key()?) {
+        (Some(file), _) => read_master_key(file)?,
+        (None, Some(master)) => master,
+        (None, None) => {
             master_key::refuse_lost(catalog, &folder.master_key_file().display().to_string()).await?;
             folder.make_master_key(clock)?
         }
     };
     master_key::check(catalog, &master, clock).await?;
     Ok(master)
-}
-
-async fn open_log(folder: &Path, catalog: &Catalog, settings: LogSettings) -> Result<Log> {
-    let numbers = catalog.sequencer();
-    numbers.reserve(0).await?;
-    let runtime = Handle::current();
-    let drawn = numbers.clone();
-    // The log asks on its own thread, where it may wait for the catalog.
-    let sequencer: Sequencer = Arc::new(move |count| match drawn.draw(count) {
-        Some(first) => Ok(first),
-        None => runtime.block_on(drawn.draw_or_reserve(count)),
-    });
-    let (log, recovered) = Log::open(folder, settings, sequencer)?;
-    if recovered.sequence_max.is_some_and(|max| numbers.next() <= max) {
-        return Err(Error::corrupt(
-            "the log holds newer records than the catalog knows of: restore both from the same backup",
-        ));
-    }
-    let flushed = catalog.all_datasets().await?.iter().map(|d| d.flushed_position).max();
-    if flushed.is_some_and(|position| position > recovered.durable) {
-        return Err(Error::corrupt(
-            "the log ends before what the catalog says was read of it: a part of it is missing",
-        ));
-    }
-    let (records, dropped_bytes) = (recovered.records, recovered.dropped_bytes);
-    info!(records, dropped_bytes, "the log holds {records} records that are not yet in a run");
-    Ok(log)
-}
-
-fn log_settings(settings: &Settings) -> LogSettings {
-    let queue_bytes_max = usize::try_from(settings.put_queue_bytes).unwrap_or(usize::MAX);
-    LogSettings { queue_bytes_max, ..LogSettings::default() }
 }
 
 fn job_settings(settings: &Settings) -> jobs::Settings {

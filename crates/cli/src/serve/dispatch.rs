@@ -37,6 +37,9 @@ const SERVED: [&str; 5] = ["personalize", "s3", "iam", "sts", "kms"];
 /// A future that a door answers with.
 pub type Answering<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
 
+/// The one word that says why the server can't do what it is asked; `None` when it can.
+pub type AskReady = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<&'static str>> + Send>> + Send + Sync>;
+
 /// A call of a door that reads bodies whole.
 pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
 
@@ -87,6 +90,7 @@ pub struct Dispatch {
     pub audit: Option<Arc<Audit>>,
     /// For how long a client may keep the server waiting for a body.
     pub client_timeout: Duration,
+    pub ready: AskReady,
 }
 
 /// How a request ended.
@@ -219,6 +223,9 @@ impl Dispatch {
         if unsigned::is_of_console(&parts) {
             let body = Paced::new(body, self.client_timeout).map_err(io::Error::other).boxed();
             return (self.doors.console)(Request::from_parts(parts, body)).await;
+        }
+        if unsigned::asks_ready(&parts) {
+            return whole(unsigned::ready((self.ready)().await));
         }
         whole(unsigned::answer(&parts, id))
     }

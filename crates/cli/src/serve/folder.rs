@@ -142,12 +142,7 @@ impl Folder {
     /// `Unavailable` when the disk refuses; `Corrupt` when the file has another size.
     pub fn master_key(&self) -> Result<Option<SealingKey>> {
         let file = self.master_key_file();
-        let bytes = match fs::read(&file) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.unavailable(|| format!("read {}", file.display()))?,
-        };
-        let damaged = || Error::corrupt(format!("{} does not hold a key of 32 bytes", file.display()));
-        SealingKey::from_slice(&bytes).ok_or_else(damaged).map(Some)
+        if file.exists() { read_master_key(&file).map(Some) } else { Ok(None) }
     }
 
     /// Makes that key: 32 random bytes.
@@ -184,6 +179,16 @@ impl Folder {
             tracing::warn!("the file with the server's address stays behind: {cause}");
         }
     }
+}
+
+/// Reads a master key that lies anywhere.
+///
+/// # Errors
+/// `Unavailable` when the file can't be read; `Corrupt` when it has another size.
+pub fn read_master_key(file: &Path) -> Result<SealingKey> {
+    let bytes = fs::read(file).unavailable(|| format!("read {}", file.display()))?;
+    let damaged = || Error::corrupt(format!("{} does not hold a key of 32 bytes", file.display()));
+    SealingKey::from_slice(&bytes).ok_or_else(damaged)
 }
 
 /// Finds the server that runs on a data folder.

@@ -19,6 +19,19 @@ use crate::settings::objects::ObjectsSettings;
 /// The object that says whose a prefix is.
 const OWNER: &str = "owner";
 
+/// Where objects lie, as the other nodes are told.
+pub fn place(settings: &Settings) -> String {
+    match &settings.objects {
+        Some(objects) => format!("s3://{}/{}", objects.place.bucket, objects.place.prefix),
+        None => "file".to_owned(),
+    }
+}
+
+/// Whether the store answers.
+pub async fn answers(bucket: &OwnBucket) -> bool {
+    bucket.get(OWNER).await.is_ok()
+}
+
 /// The server's own bucket, proven to work; `None` where its data lies in the data folder.
 ///
 /// `url` is where the server will be listening.

@@ -14,12 +14,28 @@ const ABOUT: &str = "This is Lade: a server that speaks the data side of Amazon 
 /// Where it is told whether the server lives.
 pub const LIVE: &str = "/health/live";
 
+/// Where it is told whether the server can do what it is asked.
+pub const READY: &str = "/health/ready";
+
+/// Whether a request asks that.
+pub fn asks_ready(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.path() == READY
+}
+
+/// Says so, or why not, in one word.
+pub fn ready(reason: Option<&'static str>) -> Response<Bytes> {
+    let Some(reason) = reason else { return text("ok\n") };
+    let mut response = text(reason);
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
 /// Answers a request that says nothing of who sends it; none of these reaches a door.
 pub fn answer(parts: &Parts, request_id: &str) -> Response<Bytes> {
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     match parts.uri.path() {
         "/" if is_read && parts.uri.query().is_none() => text(ABOUT),
-        LIVE | "/health/ready" if is_read => text("ok\n"),
+        LIVE if is_read => text("ok\n"),
         _ => protocol(parts).refusal(&AuthError::missing(), request_id),
     }
 }

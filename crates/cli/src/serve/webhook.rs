@@ -22,6 +22,10 @@ pub use target::{Target, TargetUrl};
 /// How often somebody looks whether there is something to send.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// For so long a node sends that was found to be the one.
+const DUTY_MS: i64 = 5_000;
+/// And for so long, which is long enough for one that is being sent, no other one begins.
+const DUTY_LIFE_MS: i64 = 20_000;
 const RETRY_MS_MAX: i64 = 300_000;
 /// Until here an event is sent again and again.
 const GIVE_UP_AFTER_MS: i64 = 24 * 3_600_000;
@@ -37,7 +41,18 @@ pub struct Webhook {
 impl Webhook {
     /// Sends what waits, one event after the other, until `stop`; jobs wait for none of it.
     pub async fn run(self, stop: CancellationToken) {
+        let mut mine_until_ms = i64::MIN;
         while !stop.is_cancelled() {
+            match self.is_mine(&mut mine_until_ms).await {
+                Ok(true) => {}
+                other => {
+                    if let Err(cause) = other {
+                        warn!(error = %cause.chain(), "the webhook is tried again later");
+                    }
+                    stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY * 4)).await;
+                    continue;
+                }
+            }
             let sent = match self.catalog.due_delivery().await {
                 Ok(Some(event)) => stop.run_until_cancelled(self.deliver(&event)).await,
                 Ok(None) => None,
@@ -52,6 +67,19 @@ impl Webhook {
                 None => drop(stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await),
             }
         }
+    }
+
+    // Whether it is this node that sends; asked anew long before another one could take over.
+    async fn is_mine(&self, until_ms: &mut i64) -> Result<bool> {
+        let now_ms = self.clock.now_ms();
+        if (until_ms.saturating_sub(DUTY_MS)..*until_ms).contains(&now_ms) {
+            return Ok(true);
+        }
+        let is_mine = self.catalog.take_duty("webhook", DUTY_LIFE_MS).await?;
+        if is_mine {
+            *until_ms = now_ms + DUTY_MS;
+        }
+        Ok(is_mine)
     }
 
     async fn deliver(&self, sent: &JobEvent) -> Result<()> {

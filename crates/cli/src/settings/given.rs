@@ -76,6 +76,10 @@ pub struct Given {
     #[arg(long, env = "LADE_PUT_QUEUE", value_name = "SIZE")]
     pub put_queue: Option<Size>,
 
+    /// Milliseconds for which put records are gathered into one object, where objects lie in a bucket [default: 100]
+    #[arg(long, env = "LADE_LOG_GROUP_MS", value_name = "MS")]
+    pub log_group_ms: Option<u64>,
+
     /// Connections at the same time [default: 1024, or half of the files that the process may open]
     #[arg(long, env = "LADE_CONNECTIONS_MAX", value_name = "N")]
     pub connections_max: Option<usize>,
@@ -215,6 +219,10 @@ pub struct Given {
     #[arg(skip = variable("LADE_CATALOG").map(Secret))]
     pub catalog: Option<Secret>,
 
+    /// File with the 32 bytes that everything is sealed under [default: master_key in the data folder, made at the first start]
+    #[arg(long, env = "LADE_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
+
     #[arg(skip = variable("LADE_ROOT_ACCESS_KEY_ID"))]
     pub root_access_key_id: Option<String>,
 
@@ -252,6 +260,7 @@ impl Given {
             flush_size: self.flush_size.or(below.flush_size),
             log_size: self.log_size.or(below.log_size),
             put_queue: self.put_queue.or(below.put_queue),
+            log_group_ms: self.log_group_ms.or(below.log_group_ms),
             audit_log: self.audit_log.or(below.audit_log),
             audit_log_size_max: self.audit_log_size_max.or(below.audit_log_size_max),
             connections_max: self.connections_max.or(below.connections_max),
@@ -291,6 +300,7 @@ impl Given {
             webhook_ca: self.webhook_ca.or(below.webhook_ca),
             webhook_secret: self.webhook_secret.or(below.webhook_secret),
             catalog: self.catalog.or(below.catalog),
+            master_key_file: self.master_key_file.or(below.master_key_file),
             root_access_key_id: self.root_access_key_id.or(below.root_access_key_id),
             root_secret_access_key: self.root_secret_access_key.or(below.root_secret_access_key),
         }

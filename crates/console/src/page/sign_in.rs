@@ -14,7 +14,7 @@ use crate::form::Form;
 use crate::route::HOME;
 use crate::session::Keys;
 use crate::visit::Visit;
-use crate::{Console, reply};
+use crate::{Console, page, reply};
 
 const PATH: &str = "/console/sign-in";
 
@@ -62,7 +62,10 @@ pub async fn answer(
     match who(console, peer, &keys).await {
         Ok(arn) => {
             info!(principal = arn, "signed in to the console");
-            let id = console.sessions.begin(keys, arn, &console.clock);
+            let id = match console.sessions.begin(keys, arn, &*console.clock).await {
+                Ok(id) => id,
+                Err(cause) => return page::unavailable(&cause),
+            };
             let next = if is_ours(&next) { next.as_str() } else { HOME };
             reply::with_session(reply::to(next), Some(&id), console.is_secure)
         }
@@ -80,8 +83,10 @@ pub async fn answer(
 }
 
 /// Ends the session on the server; the browser's cookie is of no more use.
-pub fn end(visit: &Visit<'_>) -> Leaving {
-    visit.console.sessions.end(&visit.session_id);
+pub async fn end(visit: &Visit<'_>) -> Leaving {
+    if let Err(cause) = visit.console.sessions.end(&visit.session_id).await {
+        return page::unavailable(&cause);
+    }
     reply::with_session(reply::to(PATH), None, visit.console.is_secure)
 }
 

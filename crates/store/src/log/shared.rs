@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use model::Durable;
 use model::error::{Context, Error, Result};
-use model::segment::{NewSegment, Place, Segments};
+use model::segment::{NewSegment, Place, Segment, Segments};
 use tokio::runtime::Handle;
 
 use super::frame::{Batch, Frame};
@@ -29,7 +29,7 @@ use super::{Appended, Order};
 use flight::Slots;
 use known::Known;
 use reader::Cache;
-use trip::Outage;
+use trip::Outages;
 
 /// What an answer that takes a while is told by.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -109,7 +109,7 @@ struct Inner {
     known: Mutex<Known>,
     cache: Mutex<Cache>,
     slots: Slots,
-    outage: Outage,
+    outages: Outages,
     numbers: Mutex<Numbers>,
 }
 
@@ -132,7 +132,7 @@ impl SharedLog {
         let inner = Arc::new(Inner {
             queue: Queue::new(settings.queue_bytes_max),
             cache: Mutex::new(Cache::new(settings.cache_bytes)),
-            outage: Outage::new(settings.patience),
+            outages: Outages::new(settings.patience),
             settings,
             store,
             register,
@@ -192,7 +192,18 @@ impl SharedLog {
     }
 
     pub(super) fn frames(&self, dataset_id: u64, from: u64, to: u64) -> Result<Vec<FrameRef>> {
-        self.inner.runtime.block_on(self.inner.frames(dataset_id, (from, to)))
+        self.inner.runtime.block_on(self.inner.frames(dataset_id, (from, to), |_| true))
+    }
+
+    /// May give others too.
+    pub(super) fn older_frames(
+        &self,
+        dataset_id: u64,
+        range: (u64, u64),
+        sequence: u64,
+    ) -> Result<Vec<FrameRef>> {
+        let may_hold = |segment: &Segment| segment.is_again || segment.place.sequence_base < sequence;
+        self.inner.runtime.block_on(self.inner.frames(dataset_id, range, may_hold))
     }
 
     pub(super) fn read(&self, frame: &FrameRef) -> Result<Frame> {
@@ -275,3 +286,6 @@ impl Inner {
         self.refresh().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,7 @@ pub fn dispatch() -> Dispatch {
         cors,
         audit: None,
         client_timeout: Duration::from_secs(5),
+        ready: Box::new(|| Box::pin(async { Some("catalog") })),
     }
 }
 
@@ -118,7 +119,7 @@ async fn a_request_without_a_signature_reaches_no_door() {
         ("GET", "/personalize/home", 200, "page /personalize/home"),
         ("GET", "/consoles", 403, "<Code>AccessDenied</Code>"),
         ("GET", "/health/live", 200, "ok"),
-        ("GET", "/health/ready", 200, "ok"),
+        ("GET", "/health/ready", 503, "catalog"),
         ("POST", "/", 403, r#""__type":"MissingAuthenticationTokenException""#),
         ("POST", "/events", 403, r#""__type":"MissingAuthenticationTokenException""#),
         ("GET", "/bucket/key", 403, "<Code>AccessDenied</Code>"),

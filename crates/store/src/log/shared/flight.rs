@@ -64,7 +64,7 @@ pub(super) fn begin(inner: &Arc<Inner>, mut calls: Vec<Waiting>) {
     let room = Room::take(inner, &calls);
     let inner = inner.clone();
     inner.runtime.clone().spawn(async move {
-        let written = inner.write_batches(calls.iter_mut().map(|call| &mut call.batch)).await;
+        let written = inner.write_batches(calls.iter_mut().map(|call| &mut call.batch), None).await;
         // Room comes before answers: whoever has an answer must not find the queue full of what was answered.
         drop(room);
         answer(calls, written);
@@ -93,11 +93,12 @@ impl Inner {
     async fn write_batches(
         self: &Arc<Self>,
         batches: impl Iterator<Item = &mut Batch>,
+        again_from: Option<u64>,
     ) -> Result<(Place, Vec<FrameRef>)> {
         let (node, number) = (self.register.node(), self.number());
         let object = object::name(&node, number);
         let Packed { bytes, holds, numbers, frames } = object::pack(&object, batches);
-        let new = NewSegment { object, node, size_bytes: bytes.len() as u64, numbers, holds };
+        let new = NewSegment { object, node, size_bytes: bytes.len() as u64, numbers, again_from, holds };
         let place = self.write(number, new, bytes).await?;
         Ok((place, frames))
     }
@@ -110,10 +111,11 @@ impl Inner {
         number
     }
 
-    /// Writes frames once more, in objects of their own: they keep their numbers.
+    /// Writes frames once more, oldest first and in objects of their own: they keep their numbers.
     pub(super) async fn write_again(self: &Arc<Self>, frames: Vec<FrameRef>) -> Result<()> {
         let mut frames = frames.into_iter().peekable();
         while frames.peek().is_some() {
+            let again_from = frames.peek().map(|frame| frame.position);
             let (mut batches, mut bytes) = (Vec::new(), 0);
             while let Some(frame) =
                 frames.next_if(|f| bytes == 0 || bytes + f.size_bytes as usize <= object::BYTES_MAX)
@@ -121,7 +123,7 @@ impl Inner {
                 bytes += frame.size_bytes as usize;
                 batches.push(self.read(&frame).await?.again());
             }
-            self.write_batches(batches.iter_mut()).await?;
+            self.write_batches(batches.iter_mut(), again_from).await?;
         }
         Ok(())
     }

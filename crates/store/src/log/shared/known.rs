@@ -161,9 +161,11 @@ impl Dataset {
 
     /// Drops what the oldest segment holds, if it is this one; true when nothing is left.
     fn pop(&mut self, start: u64) -> bool {
-        if self.held.front().is_some_and(|(first, _)| *first == start) {
-            self.held.pop_front();
-            self.sum = sum(self.held.iter());
+        if let Some((_, held)) = self.held.pop_front_if(|(first, _)| *first == start) {
+            self.sum.frames -= held.frames;
+            self.sum.records -= held.records;
+            self.sum.bytes -= held.bytes;
+            self.sum.oldest = self.held.front().map(|(start, held)| start + held.oldest);
         }
         self.held.is_empty()
     }

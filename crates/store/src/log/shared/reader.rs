@@ -62,8 +62,10 @@ impl Inner {
         self: &Arc<Self>,
         dataset_id: u64,
         range: (u64, u64),
+        is_wanted: impl Fn(&Segment) -> bool,
     ) -> Result<Vec<FrameRef>> {
-        let segments = self.segments_of(dataset_id, range).await?;
+        let mut segments = self.segments_of(dataset_id, range).await?;
+        segments.retain(|segment| is_wanted(segment));
         let has_repeats = segments.iter().any(|segment| segment.is_again);
         let (mut frames, mut fetched) = (Vec::new(), Fetched::new(self, segments));
         while let Some((segment, parsed)) = fetched.next().await? {

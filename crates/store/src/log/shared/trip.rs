@@ -18,22 +18,32 @@ use crate::log::queue::lock;
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Since when store or catalog don't answer: whoever comes later waits no longer than whoever was first.
-pub(super) struct Outage {
+/// What may not answer.
+pub(super) struct Outages {
+    store: Outage,
+    register: Outage,
+}
+
+impl Outages {
+    pub(super) fn new(patience: Duration) -> Outages {
+        let of = |what| Outage { what, patience, since: Mutex::default() };
+        Outages { store: of("the log's store"), register: of("the catalog") }
+    }
+}
+
+/// Since when one of them does not answer: whoever comes later waits no longer than whoever was first.
+struct Outage {
+    what: &'static str,
     patience: Duration,
     since: Mutex<Option<Instant>>,
 }
 
 impl Outage {
-    pub(super) fn new(patience: Duration) -> Outage {
-        Outage { patience, since: Mutex::default() }
-    }
-
     fn is_over(&self) {
         if let Some(since) = lock(&self.since).take()
             && since.elapsed() > self.patience
         {
-            info!(duration_ms = since.elapsed().as_millis(), "the log takes records again");
+            info!(duration_ms = since.elapsed().as_millis(), "{} answers again", self.what);
         }
     }
 
@@ -43,7 +53,7 @@ impl Outage {
         let is_new = since.is_none();
         let since = *since.get_or_insert_with(Instant::now);
         if is_new {
-            warn!(error = %cause.chain(), "records wait for the store of the log, or for the catalog");
+            warn!(error = %cause.chain(), "records wait for {}", self.what);
         }
         since.elapsed() < self.patience
     }
@@ -52,7 +62,8 @@ impl Outage {
 impl Inner {
     /// Puts a segment and has it placed; when this returns, it counts, or never will, or nobody knows yet.
     pub(super) async fn write(self: &Arc<Self>, number: u64, new: NewSegment, bytes: Bytes) -> Result<Place> {
-        let put = self.patiently(|| self.store.put_new(&new.object, bytes.clone())).await;
+        let put =
+            self.patiently(&self.outages.store, || self.store.put_new(&new.object, bytes.clone())).await;
         let placed = match put {
             Ok(()) => self.place(number, &new).await,
             Err(cause) => {
@@ -67,7 +78,7 @@ impl Inner {
     }
 
     async fn place(&self, number: u64, new: &NewSegment) -> Result<Place> {
-        let added = self.patiently(|| self.register.add(new)).await;
+        let added = self.patiently(&self.outages.register, || self.register.add(new)).await;
         let cause = match added {
             Ok(Some(place)) => {
                 self.settle(number);
@@ -104,7 +115,7 @@ impl Inner {
 
     // Known before it is answered: whoever has an answer finds the records.
     fn count(&self, new: NewSegment, place: Place, bytes: Bytes) {
-        let is_again = new.numbers == 0;
+        let is_again = new.again_from.is_some();
         let NewSegment { object, size_bytes, holds, .. } = new;
         let segment = Segment { object, place, size_bytes, is_again, holds };
         if let Ok(parsed) = Parsed::read(&segment, bytes) {
@@ -113,19 +124,19 @@ impl Inner {
         lock(&self.known).add(segment);
     }
 
-    async fn patiently<'a, T>(&self, attempt: impl Fn() -> Later<'a, T>) -> Result<T> {
+    async fn patiently<'a, T>(&self, outage: &Outage, attempt: impl Fn() -> Later<'a, T>) -> Result<T> {
         let mut pause = PAUSE;
         loop {
             let silent = |_| Err(Error::unavailable("there was no answer in time"));
             let cause = match timeout(self.settings.patience, attempt()).await.unwrap_or_else(silent) {
                 Ok(done) => {
-                    self.outage.is_over();
+                    outage.is_over();
                     return Ok(done);
                 }
                 Err(cause) if !may_pass(&cause) => return Err(cause),
                 Err(cause) => cause,
             };
-            if !self.outage.goes_on(&cause) {
+            if !outage.goes_on(&cause) {
                 return Err(cause);
             }
             sleep(pause).await;
