@@ -93,6 +93,7 @@ fn settle(
     given.engine = Some("ballista".into());
     let mut settings = given.settle(file)?;
     let listen = listen_in_private(&listen, settings.allows_plain_http)?;
+    settings.check_shared()?;
     let Engine::Ballista { scheduler } = std::mem::replace(&mut settings.engine, Engine::Local) else {
         return Err(model::Error::internal("an executor has a scheduler"));
     };

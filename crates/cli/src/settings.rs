@@ -92,6 +92,13 @@ impl Settings {
     /// # Errors
     /// `Invalid` with what to set.
     pub fn check_shared(&self) -> Result<()> {
+        let is_alone = self.catalog.is_none() || self.objects.is_none();
+        if is_alone && self.engine != Engine::Local {
+            return Err(Error::invalid(
+                "executors see the catalog and the objects of nodes: the setting engine = ballista needs the settings \
+                 catalog (postgres://…) and objects (s3://…)",
+            ));
+        }
         if self.catalog.is_none() {
             return Ok(());
         }
