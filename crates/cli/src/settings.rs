@@ -69,7 +69,7 @@ pub struct Settings {
     pub engine: Engine,
     /// Whether this process takes jobs, and tells of them; an executor does their tasks alone.
     pub takes_jobs: bool,
-    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "an executor alone asks for it"))]
+    #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "an executor alone asks for it"))]
     pub allows_plain_http: bool,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,

@@ -46,7 +46,7 @@ const LOOKUPS_MAX: usize = 4;
 /// All parts of one server.
 pub struct House {
     /// What jobs and their tasks work with.
-    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "an executor alone asks for it"))]
+    #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "an executor alone asks for it"))]
     pub parts: jobs::Parts,
     /// Takes every request.
     pub dispatch: Arc<Dispatch>,
