@@ -97,8 +97,20 @@ fn settle(
     let Engine::Ballista { scheduler } = std::mem::replace(&mut settings.engine, Engine::Local) else {
         return Err(model::Error::internal("an executor has a scheduler"));
     };
+    if listen.ip().is_loopback() && !is_here(&scheduler) {
+        return Err(model::Error::invalid(format!(
+            "the scheduler at {scheduler} can't fetch results from {listen}: give --listen with this machine's address"
+        )));
+    }
     (settings.takes_jobs, settings.cuts_jobs, settings.tls) = (false, false, None);
     Ok((settings, scheduler, listen))
+}
+
+// A name that can't be resolved now may be resolved later.
+#[cfg(feature = "cluster")]
+fn is_here(scheduler: &str) -> bool {
+    use std::net::ToSocketAddrs;
+    scheduler.to_socket_addrs().map_or(true, |mut all| all.all(|address| address.ip().is_loopback()))
 }
 
 /// Cancelled with the first of two.
