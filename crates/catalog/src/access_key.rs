@@ -3,12 +3,12 @@
 use model::ErrorKind;
 use model::error::{Error, Result};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use crate::change::Changed;
 use crate::role::Names;
 use crate::user::{self, UserRow, user_in};
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS access_key (

@@ -4,9 +4,9 @@
 use std::sync::atomic::Ordering;
 
 use model::error::Result;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 pub(crate) const TABLES: &str = "
 INSERT INTO counter (name, value) VALUES ('identity', 1), ('dataset', 1), ('job', 1) ON CONFLICT DO NOTHING;

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use model::error::{Context, Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection};
+use tokio::time::timeout;
+
+use crate::patience::{Transaction, silence, within};
 
 /// What every connection to a file is told: a commit is on the disk when it returns.
 const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -19,7 +22,7 @@ const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PR
 /// What every connection to a server is told: a commit is on the disk when it returns, and nobody holds a lock for long,
 /// not even a process that was stopped in the middle of a transaction.
 const POSTGRES: &str = "SET application_name = 'lade'; SET client_min_messages = warning; SET jit = off;
-    SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s';
+    SET statement_timeout = '20s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s';
     SET default_transaction_isolation = 'read committed';
     SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
@@ -96,7 +99,7 @@ pub(crate) async fn open_server(url: &str) -> Result<Connections> {
 /// Begins a transaction that writes, when all that write are over.
 pub(crate) async fn write(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Transaction<'static, Any>> {
     if dialect == Dialect::Sqlite {
-        return pool.begin_with("BEGIN IMMEDIATE").await;
+        return pool.begin_with("BEGIN IMMEDIATE").await.map(Transaction::from);
     }
     let mut tx = begin(pool, "BEGIN").await?;
     sqlx::raw_sql(LOCK).execute(&mut *tx).await?;
@@ -106,7 +109,7 @@ pub(crate) async fn write(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Tran
 /// Begins a transaction that reads one state.
 pub(crate) async fn read(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Transaction<'static, Any>> {
     match dialect {
-        Dialect::Sqlite => pool.begin().await,
+        Dialect::Sqlite => pool.begin().await.map(Transaction::from),
         Dialect::Postgres => begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
     }
 }
@@ -117,7 +120,7 @@ pub(crate) async fn write_beside(
     Connections { writer, readers }: Connections,
 ) -> sqlx::Result<Transaction<'static, Any>> {
     match dialect {
-        Dialect::Sqlite => writer.begin_with("BEGIN IMMEDIATE").await,
+        Dialect::Sqlite => writer.begin_with("BEGIN IMMEDIATE").await.map(Transaction::from),
         // Those who write one at a time may hold all connections of their own while they wait.
         Dialect::Postgres => begin(&readers, "BEGIN").await,
     }
@@ -127,8 +130,8 @@ pub(crate) async fn write_beside(
 // never end it: so whoever begins one waits.
 async fn begin(pool: &AnyPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Any>> {
     let pool = pool.clone();
-    let begun = tokio::spawn(async move { pool.begin_with(statement).await }).await;
-    begun.map_err(|_| sqlx::Error::WorkerCrashed)?
+    let begin = async move { within(Dialect::Postgres, pool.begin_with(statement)).await };
+    tokio::spawn(begin).await.map_err(|_| sqlx::Error::WorkerCrashed)?.map(Transaction::from)
 }
 
 /// Lets no connection from before now be used again.
@@ -193,6 +196,13 @@ fn postgres(most: u32) -> AnyPoolOptions {
                     connection.ping().await?;
                 }
                 Ok(true)
+            })
+        })
+        // The driver itself would wait without end to be told that a connection is free again.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let answer = timeout(PATIENCE, connection.ping()).await;
+                answer.unwrap_or_else(|_| Err(silence())).map(|()| true)
             })
         })
 }

@@ -1,13 +1,13 @@
 //! The format of the tables: made new, or brought forward from an older version; a newer one is refused.
 
 use model::error::{Error, Result};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
+use sqlx::{Any, AnyPool, AssertSqlSafe};
 
 use crate::database::{self, Dialect};
 use crate::{
-    access_key, change, console_session, dataset, dataset_group, duty, event_tracker, failed, grant, group,
-    identity_policy, job, key, log_segment, master_key, metric_attribution, node, policy, policy_version,
-    postgres, put_count, realm, role, run, schema, sequencer, tag, user,
+    Transaction, access_key, change, console_session, dataset, dataset_group, duty, event_tracker, failed,
+    grant, group, identity_policy, job, key, log_segment, master_key, metric_attribution, node, policy,
+    policy_version, postgres, put_count, realm, role, run, schema, sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.

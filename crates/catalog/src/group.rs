@@ -3,12 +3,12 @@
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use crate::database::Dialect;
 use crate::role::{Names, taken};
 use crate::user::{self, UserRow, user_in};
-use crate::{Catalog, failed, in_use, stored_arn};
+use crate::{Catalog, Transaction, failed, in_use, stored_arn};
 
 // As with roles, two names that differ only in case are one name when a group is made.
 pub(crate) const TABLES: &str = "
@@ -169,7 +169,7 @@ pub(crate) async fn group_in(tx: &mut Transaction<'static, Any>, name: &str) -> 
 
 /// Lets rows name what is renamed in the same transaction.
 pub(crate) async fn defer_references(tx: &mut Transaction<'static, Any>) -> Result<()> {
-    let query = sqlx::raw_sql(match Dialect::of(tx) {
+    let query = sqlx::raw_sql(match tx.dialect() {
         Dialect::Sqlite => "PRAGMA defer_foreign_keys = ON",
         Dialect::Postgres => "SET CONSTRAINTS ALL DEFERRED",
     });

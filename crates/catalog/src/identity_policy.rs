@@ -2,11 +2,11 @@
 
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
-use sqlx::{Any, AssertSqlSafe, Transaction};
+use sqlx::{Any, AssertSqlSafe};
 
 use crate::policy::must_exist;
 use crate::role::Names;
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS user_policy (

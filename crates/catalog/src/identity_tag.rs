@@ -2,9 +2,9 @@
 
 use model::ErrorKind;
 use model::error::{Error, Result};
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 /// What of IAM bears tags.
 #[derive(Clone, Copy, Debug)]

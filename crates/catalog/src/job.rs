@@ -31,10 +31,10 @@ use model::status::Status;
 use model::{Arn, ImportMode, IngestionMode, Layout};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use crate::change::{self, Changed};
-use crate::{Catalog, failed, not_inserted, page, stored_arn, tag, unknown_word, within};
+use crate::{Catalog, Transaction, failed, not_inserted, page, stored_arn, tag, unknown_word, within};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job (

@@ -3,9 +3,9 @@
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
 use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, failed, not_inserted, stored_arn, tag};
+use crate::{Catalog, Transaction, failed, not_inserted, stored_arn, tag};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS kms_key (

@@ -20,6 +20,7 @@ mod master_key;
 pub mod metric_attribution;
 mod node;
 pub mod page;
+mod patience;
 pub mod policy;
 pub mod policy_version;
 mod postgres;
@@ -64,10 +65,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::{Any, AnyPool};
 
 use change::Changed;
 use database::{Connections, Dialect};
+use patience::Pool;
+pub(crate) use patience::Transaction;
 
 /// Asked before each transaction that writes: one that it refuses is not begun.
 pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -77,7 +80,7 @@ pub type Gate = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 pub struct Catalog {
     dialect: Dialect,
     writer: AnyPool,
-    readers: AnyPool,
+    readers: Pool,
     clock: Arc<dyn Clock>,
     sequencer: Arc<Sequencer>,
     quotas: Quotas,
@@ -135,8 +138,9 @@ impl Catalog {
         is_shared: bool,
     ) -> Result<Catalog> {
         let Connections { writer, readers } = connections;
+        let readers = Pool { connections: readers, dialect };
         format::settle(dialect, &writer).await?;
-        let sequencer = Arc::new(Sequencer::new(writer.clone()));
+        let sequencer = Arc::new(Sequencer::new(Pool { connections: writer.clone(), dialect }));
         let (identity_generation, identity_seen, looked_ms, session) = Default::default();
         let catalog = Catalog {
             dialect,
@@ -201,7 +205,7 @@ impl Catalog {
 
     /// Finishes what is running and closes the file.
     pub async fn close(&self) {
-        self.readers.close().await;
+        self.readers.connections.close().await;
         self.writer.close().await;
     }
 
@@ -215,7 +219,7 @@ impl Catalog {
         query.execute(&self.writer).await.map_err(failed).map(drop)
     }
 
-    pub(crate) fn pool(&self) -> &AnyPool {
+    pub(crate) fn pool(&self) -> &Pool {
         &self.readers
     }
 
@@ -231,13 +235,14 @@ impl Catalog {
 
     /// Begins a transaction that reads, and sees what was there when it read first.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>> {
-        database::read(self.dialect, &self.readers).await.map_err(failed)
+        database::read(self.dialect, &self.readers.connections).await.map_err(failed)
     }
 
     /// Begins a transaction that writes and that only the rows which it locks put in order with others.
     pub(crate) async fn write_beside(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
-        let connections = Connections { writer: self.writer.clone(), readers: self.readers.clone() };
+        let connections =
+            Connections { writer: self.writer.clone(), readers: self.readers.connections.clone() };
         database::write_beside(self.dialect, connections).await.map_err(failed)
     }
 

@@ -5,9 +5,9 @@
 use model::error::{Error, Result};
 use model::segment::{Held, NewSegment, Place, Segment, Segments};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, failed, in_use};
+use crate::{Catalog, Transaction, failed, in_use};
 
 /// `forgotten_ms` is null while the segment is part of the log; once it is not, its object goes, then `is_cleared` is 1.
 pub(crate) const TABLES: &str = "

@@ -8,9 +8,11 @@ use model::status::Status;
 use model::{Arn, ErrorKind};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, Page, failed, in_use, not_found, not_inserted, page, stored_arn, unknown_word};
+use crate::{
+    Catalog, Page, Transaction, failed, in_use, not_found, not_inserted, page, stored_arn, unknown_word,
+};
 
 pub(crate) use metric::needed_datasets;
 pub use metric::{MetricRow, NewMetric};

@@ -7,10 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use model::error::Result;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use crate::change::{self, Changed};
-use crate::{Catalog, failed, in_use};
+use crate::{Catalog, Transaction, failed, in_use};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS node (

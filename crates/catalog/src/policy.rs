@@ -3,10 +3,10 @@
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use crate::role::{Names, taken};
-use crate::{Catalog, failed, in_use, policy_version, stored_arn};
+use crate::{Catalog, Transaction, failed, in_use, policy_version, stored_arn};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS policy (

@@ -2,11 +2,11 @@
 
 use model::ErrorKind;
 use model::error::{Error, Result};
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
 use crate::policy::must_exist;
 use crate::role::Names;
-use crate::{Catalog, failed, in_use};
+use crate::{Catalog, Transaction, failed, in_use};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS policy_version (

@@ -1,9 +1,9 @@
 //! How many records were put, by dataset and minute: written in batches by whoever counts, and kept for some days.
 
 use model::error::Result;
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 // `put_day` is the sum of the last day that had puts: so one row tells of a dataset what lists show.
 pub(crate) const TABLES: &str = "

@@ -3,9 +3,9 @@
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, failed, in_use, stored_arn};
+use crate::{Catalog, Transaction, failed, in_use, stored_arn};
 
 // Two names of one kind that differ only in case are one name to IAM when it creates, but not when it looks up.
 pub(crate) const TABLES: &str = "

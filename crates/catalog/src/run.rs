@@ -3,10 +3,10 @@
 use model::Origin;
 use model::error::Result;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use crate::dataset::history;
-use crate::{Catalog, failed, in_use, log_segment, unknown_word};
+use crate::{Catalog, Transaction, failed, in_use, log_segment, unknown_word};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS run (

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::error::{Error, Result};
-use sqlx::AnyPool;
 
 use crate::failed;
+use crate::patience::Pool;
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
@@ -21,14 +21,14 @@ const BLOCK: u64 = 1 << 22;
 ///
 /// A crash skips the rest of a block: numbers have gaps, but none is ever given twice.
 pub struct Sequencer {
-    pool: AnyPool,
+    pool: Pool,
     block: Mutex<Range<u64>>,
     /// The first number that could be given since the start; 0 before any could.
     first: AtomicU64,
 }
 
 impl Sequencer {
-    pub(crate) fn new(pool: AnyPool) -> Sequencer {
+    pub(crate) fn new(pool: Pool) -> Sequencer {
         Sequencer { pool, block: Mutex::new(0..0), first: AtomicU64::new(0) }
     }
 

@@ -2,9 +2,9 @@
 
 use model::Arn;
 use model::error::Result;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS tag (

@@ -3,11 +3,11 @@
 use model::error::{Error, Result};
 use model::{Arn, ErrorKind};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use crate::group::{defer_references, follow};
 use crate::role::{Names, taken};
-use crate::{Catalog, failed, in_use, stored_arn};
+use crate::{Catalog, Transaction, failed, in_use, stored_arn};
 
 // As with roles, two names that differ only in case are one name when a user is made.
 pub(crate) const TABLES: &str = "

@@ -9,6 +9,7 @@ mod house;
 mod machine;
 mod naive;
 mod story;
+mod zombie;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};

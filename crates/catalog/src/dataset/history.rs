@@ -1,9 +1,9 @@
 //! How many records a dataset had: a point for each change, written by the transaction that changes its runs.
 
 use model::error::Result;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 // What was there before there were points begins with the state of the last change.
 pub(crate) const TABLES: &str = "

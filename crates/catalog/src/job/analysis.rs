@@ -5,10 +5,10 @@ use model::status::Status;
 use model::{Arn, Durable};
 use serde::Serialize;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use super::{JobKind, JobRow, Lease, NewJob, Progress, Snapshot, claim, insert, read, snapshot, text};
-use crate::{Catalog, DatasetRow, dataset, failed, in_use, not_found};
+use crate::{Catalog, DatasetRow, Transaction, dataset, failed, in_use, not_found};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS analysis (

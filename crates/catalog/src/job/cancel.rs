@@ -4,10 +4,10 @@
 use model::Arn;
 use model::error::Result;
 use model::status::Status;
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
 use super::{JobKind, JobRow, read};
-use crate::{Catalog, failed, in_use, not_found};
+use crate::{Catalog, Transaction, failed, in_use, not_found};
 
 /// A worker that lives renews its lease within this time; of one that does not, another takes over.
 const SILENCE_MS: i64 = 2_000;

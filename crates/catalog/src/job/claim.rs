@@ -2,11 +2,11 @@
 
 use model::Arn;
 use model::error::{Error, Result};
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
 use super::{JobRow, Lease, Progress, dataset_update, read};
 use crate::change::{self, Changed};
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS turn (subject_arn TEXT PRIMARY KEY, served INTEGER NOT NULL UNIQUE) STRICT, WITHOUT ROWID;

@@ -4,14 +4,14 @@ use model::Arn;
 use model::error::{Error, Result};
 use model::status::Status;
 use serde::{Deserialize, Serialize};
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
 use super::{
     DeletionRequest, JobKind, JobRow, Lease, NewJob, Progress, analysis, claim, insert, parse, reject, text,
     within_open,
 };
 use crate::dataset::history;
-use crate::{Catalog, NewRun, RunRow, failed, in_use, log_segment, not_found, run, stored_arn};
+use crate::{Catalog, NewRun, RunRow, Transaction, failed, in_use, log_segment, not_found, run, stored_arn};
 
 /// What a data deletion job works on, fixed when it is first begun.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

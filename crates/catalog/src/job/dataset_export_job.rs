@@ -4,10 +4,10 @@ use model::error::{Error, Result};
 use model::export::Since;
 use model::status::Status;
 use model::{Durable, IngestionMode, Origin};
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
 use super::{ExportRequest, JobKind, Lease, NewJob, Progress, claim, insert, snapshot, within_open};
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 impl Catalog {
     /// Creates an export job; its transaction pins the dataset's runs and the log up to `durable()`.

@@ -4,11 +4,11 @@ use model::error::{Error, Result};
 use model::status::{Status, UpdateStatus};
 use model::{Arn, Layout};
 use serde::{Deserialize, Serialize};
-use sqlx::{Any, Transaction};
+use sqlx::Any;
 
 use super::{JobKind, Lease, NewJob, claim, insert, text};
 use crate::change::{self, Changed};
-use crate::{Catalog, DatasetRow, failed, in_use, not_found};
+use crate::{Catalog, DatasetRow, Transaction, failed, in_use, not_found};
 
 /// What an update was asked to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 use model::Arn;
 use model::error::Result;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use super::{Lease, claim};
-use crate::{Catalog, failed, run, stored_arn};
+use crate::{Catalog, Transaction, failed, run, stored_arn};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS reject_report (

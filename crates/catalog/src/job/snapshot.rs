@@ -2,10 +2,10 @@
 
 use model::error::Result;
 use model::{Arn, Durable};
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use super::{Lease, Snapshot, claim, parse, text};
-use crate::{Catalog, DatasetRow, RunRow, dataset, failed, log_segment, not_found, run};
+use crate::{Catalog, DatasetRow, RunRow, Transaction, dataset, failed, log_segment, not_found, run};
 
 impl Catalog {
     /// Pins the state of a dataset for a job that runs; what an earlier attempt pinned stays as it is.

@@ -2,10 +2,10 @@
 
 use model::Arn;
 use model::error::Result;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use super::{Lease, claim};
-use crate::{Catalog, failed};
+use crate::{Catalog, Transaction, failed};
 
 pub(crate) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS job_task (

@@ -4,9 +4,9 @@ use model::error::{Error, Result};
 use model::metric::{Expression, METRICS_MAX};
 use model::{Arn, ErrorKind};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
-use crate::{Catalog, Page, failed};
+use crate::{Catalog, Page, Transaction, failed};
 
 /// A metric to be watched.
 #[derive(Clone, Debug, PartialEq, Eq)]

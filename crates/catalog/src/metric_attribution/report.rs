@@ -3,10 +3,10 @@
 use model::error::{Error, Result};
 use model::metric::report_name;
 use model::{Arn, DatasetType, ImportMode};
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Row};
 
 use super::{MetricAttributionRow, read};
-use crate::{Catalog, DatasetRow, failed, in_use};
+use crate::{Catalog, DatasetRow, Transaction, failed, in_use};
 
 /// What a report is of, and where it goes.
 #[derive(Clone, Debug)]

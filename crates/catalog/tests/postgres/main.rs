@@ -121,3 +121,23 @@ async fn a_server_that_is_not_there_is_told_without_its_address() {
     assert_eq!(refused.kind, ErrorKind::Unavailable);
     assert!(!refused.chain().contains("hidden"), "{}", refused.chain());
 }
+
+#[tokio::test]
+async fn secrets_can_be_replaced() {
+    let place = Place::new().await;
+    let catalog = place.open(clock(1)).await.unwrap();
+    let user = catalog::user::UserRow {
+        arn: model::Arn::parse("arn:aws:iam::000000000000:user/u").unwrap(),
+        id: "AIDA".to_owned(),
+        name: "u".to_owned(),
+        path: "/".to_owned(),
+        tags: vec![],
+        created_ms: 0,
+    };
+    catalog.create_user(&user).await.unwrap();
+    catalog.create_access_key("u", "AKIA", |_| "clear".to_owned(), 2).await.unwrap();
+    let mut secrets = catalog.stored_secrets().await.unwrap();
+    "sealed".clone_into(&mut secrets[0].text);
+    catalog.replace_secrets(&secrets).await.unwrap();
+    assert_eq!(catalog.live_keys().await.unwrap()[0].sealed_secret, "sealed");
+}

@@ -154,6 +154,7 @@ impl SharedLog {
     }
 
     pub(super) async fn refresh(&self) -> Result<()> {
+        self.inner.settle_left().await?;
         self.inner.refresh().await
     }
 

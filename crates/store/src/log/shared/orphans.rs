@@ -33,7 +33,7 @@ impl Inner {
     }
 
     /// Asks again what became of segments of which the register did not say it.
-    async fn settle_left(&self) -> Result<()> {
+    pub(super) async fn settle_left(&self) -> Result<()> {
         loop {
             let Some((number, object)) = lock(&self.numbers).left.last().cloned() else { return Ok(()) };
             self.register.withdraw(&object).await?;

@@ -71,10 +71,20 @@ impl Inner {
                 Err(refused("the store of the log takes no records; try again").caused_by(cause))
             }
         };
-        if let Ok(place) = placed {
-            self.count(new, place, bytes);
+        match placed {
+            Ok(place) => self.count(new, place, bytes),
+            Err(_) if !lock(&self.numbers).open.contains(&number) => self.discard(new.object),
+            Err(_) => {}
         }
         placed
+    }
+
+    // What fails here is left for whoever looks for orphans.
+    fn discard(&self, object: String) {
+        let (store, patience) = (self.store.clone(), self.settings.patience);
+        self.runtime.spawn(async move {
+            let _ = timeout(patience, store.delete(&[object])).await;
+        });
     }
 
     async fn place(&self, number: u64, new: &NewSegment) -> Result<Place> {
