@@ -15,6 +15,8 @@ if not os.access(WEED, os.X_OK):
 
 MODES = ("BULK", "PUT", "ALL")
 SETTINGS = {"LADE_FLUSH_AFTER_S": "1", "LADE_FILE_SIZE_MAX": "1MiB"}
+# Smaller than the imported files.
+CUT = {"LADE_IMPORT_TASK_SIZE": "1MiB"}
 ROWS, EXECUTORS = 60_000, 2
 
 
@@ -72,12 +74,21 @@ def alone(tmp_path_factory):
 
 @pytest.mark.parametrize("executors", [0, EXECUTORS], ids=["three nodes", "executors"])
 def test_the_same_data_gives_the_same_bytes_wherever_it_lies_and_whoever_reads_it(alone, tmp_path, executors):
-    store, expected = alone
-    assert len(expected["INTERACTIONS", "BULK"][0]) > 1, "it has to be several files"
     postgresql.require()
     if executors and not cluster_binary():
         pytest.skip("no server with the feature `cluster` is named in LADE_CLUSTER_BIN")
-    cluster = Cluster(tmp_path, nodes=3, executors=executors, env=SETTINGS, store=store)
+    check_same(alone, lambda store: Cluster(tmp_path, nodes=3, executors=executors, env={**SETTINGS, **CUT}, store=store))
+
+
+def test_jobs_that_are_cut_into_tasks_give_the_same_bytes(alone, tmp_path):
+    cut = {**SETTINGS, **CUT, "LADE_CUT_JOBS": "true"}
+    check_same(alone, lambda store: Cluster(tmp_path, nodes=1, single=True, env=cut, store=store))
+
+
+def check_same(alone, make):
+    store, expected = alone
+    assert len(expected["INTERACTIONS", "BULK"][0]) > 1, "it has to be several files"
+    cluster = make(store)
     try:
         found = exports(cluster.start())
         cluster.stop()

@@ -47,7 +47,7 @@ def test_jobs_end_and_are_exact_whatever_dies(cluster, note):
     engine = "ballista" if cluster.executors else "local"
     note(f"test_cluster_chaos, {engine}: LADE_TEST_SEED={SEED}")
     try:
-        said = Drill(cluster, SEED, JOBS, trouble.Trouble(SEED, machines, services)).run()
+        said = Drill(cluster, SEED, JOBS, trouble.Trouble(SEED, machines, services, JOBS >= 20)).run()
     except AssertionError:
         print(cluster.tail())
         raise

@@ -106,7 +106,7 @@ def settings(name, variables, deploy, store, catalog):
         env[key] = re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], value).replace("http://store:8333", store)
     assert env.pop("LADE_CATALOG").startswith("postgres://") and env.pop("LADE_DATA_DIR") and env.pop("LADE_LISTEN")
     # Tasks run here: what the scheduler and the executors do is another suite's.
-    assert (env.pop("LADE_ENGINE"), env.pop("LADE_SCHEDULER")) == ("ballista", "scheduler:50050")
+    assert (env.pop("LADE_ENGINE"), env.pop("LADE_SCHEDULER")) == ("ballista", "scheduler:8081")
     return {**env, "LADE_CATALOG": catalog, "LADE_MASTER_KEY_FILE": str(deploy / "secrets" / "master_key")}
 
 

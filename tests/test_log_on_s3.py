@@ -101,8 +101,7 @@ def test_acknowledged_puts_outlive_the_node_and_its_data_folder(start, tmp_path)
     for writer in writers:
         writer.stop()
 
-    lost = server.data_dir
-    server.data_dir = tmp_path / "another"
+    lost = server.data_dir.rename(tmp_path / "lost")
     server.data_dir.mkdir()
     for name in CATALOG:
         if (lost / name).exists():

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 
+from support.catalog import on_postgres
 from support.load import Load, check, patiently
 from support.postgres import Postgres, require
 from support.schemas import INTERACTIONS, ITEMS
@@ -26,7 +27,7 @@ def own_postgres(tmp_path_factory):
 
 @pytest.fixture
 def server(tmp_path, own_postgres):
-    server = Server(tmp_path / "server", env={"LADE_CATALOG": own_postgres.database()}).start()
+    server = Server(tmp_path / "server", env=on_postgres(own_postgres.database(), tmp_path / "server")).start()
     yield server
     if server.process.poll() is None:
         server.kill()
@@ -84,8 +85,7 @@ def test_puts_and_jobs_go_on_when_postgresql_comes_back(server, own_postgres, no
     assert workshop.wait_export(later.result())["status"] == "ACTIVE"
     note(f"test_postgres: {len(load.acknowledged)} puts, {len(load.refused)} refused, the slowest took {load.slowest_s:.2f} s")
     check(workshop, group, load)
-    server.kill()
-    server.start()
+    server.restart()
     check(workshop.at(server.endpoint), group, load)
     said = server.tail(1_000_000)
     assert "panicked" not in said and own_postgres.password not in said
@@ -94,7 +94,7 @@ def test_puts_and_jobs_go_on_when_postgresql_comes_back(server, own_postgres, no
 def test_a_catalog_that_can_not_be_opened_is_told_without_its_password(tmp_path, own_postgres):
     address = own_postgres.database()
     for wrong in (address.replace(own_postgres.address, "127.0.0.1:1"), address + "_other", address + "?passwd=" + "x" * 9):
-        server = Server(tmp_path / "refused", env={"LADE_CATALOG": wrong}).spawn()
+        server = Server(tmp_path / "refused", env=on_postgres(wrong, tmp_path / "refused")).spawn()
         assert server.process.wait(30) != 0
         said = server.tail(1000)
         assert "catalog" in said, said

@@ -40,11 +40,16 @@ def environment(folder):
     note = Path(folder) / "catalog"
     if not note.exists():
         note.write_text(shared().database())
+    return on_postgres(note.read_text(), folder)
+
+
+def on_postgres(url, folder):
+    """What a server has to be given to keep its catalog at a URL."""
     key = Path(folder) / "data" / "master_key"
     if not key.exists():
         key.parent.mkdir(parents=True, exist_ok=True)
         key.write_bytes(os.urandom(32))
-    return {"LADE_CATALOG": note.read_text(), "LADE_MASTER_KEY_FILE": str(key)}
+    return {"LADE_CATALOG": url, "LADE_MASTER_KEY_FILE": str(key)}
 
 
 def shared():

@@ -60,6 +60,7 @@ class Server:
     def spawn(self):
         """Starts the process without waiting; its output is appended to two files beside the data folder."""
         self.out_start = self._size(self.folder / "stdout")
+        self.err_start = self._size(Path(self.stderr))
         with open(self.folder / "stdout", "ab") as out, open(self.stderr, "ab") as err:
             self.process = subprocess.Popen(
                 [binary(), "serve", "--data-dir", str(self.data_dir), "--listen", self.listen, *self.arguments],
@@ -72,11 +73,23 @@ class Server:
         deadline = time.monotonic() + READY_S
         while not (match := re.search(READY, self.new_output())):
             if self.process.poll() is not None:
+                if self.is_awaiting_the_killed():
+                    time.sleep(0.2)
+                    self.spawn()
+                    continue
                 raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.tail()}")
             assert time.monotonic() < deadline, f"not listening after {READY_S} s:\n{self.tail()}"
             time.sleep(0.005)
         self.endpoint = match.group(1).rstrip("/")
         return self
+
+    def is_awaiting_the_killed(self):
+        """On PostgreSQL nobody knows at once that a node was killed: for some seconds it has the catalog."""
+        if "LADE_CATALOG" not in self.env:
+            return False
+        with open(self.stderr, "rb") as err:
+            err.seek(self.err_start)
+            return b"another node works on this catalog" in err.read()
 
     def stop(self, wait_s=30):
         """SIGTERM; the exit code."""

@@ -12,9 +12,10 @@ BACK_S = 90
 
 
 class Trouble:
-    """Every fault of both decks once, in any order, and then any of them until the drill has its jobs."""
+    """Every fault of both decks once, in any order; then, where it `goes_on`, any of them until the drill has its jobs."""
 
-    def __init__(self, seed, machines, services):
+    def __init__(self, seed, machines, services, goes_on=True):
+        self.goes_on = goes_on
         self.chance = random.Random(seed)
         self.decks = {"machines": list(machines), "services": list(services)}
         self.open = Counter({name: len(deck) for name, deck in self.decks.items()})
@@ -36,7 +37,7 @@ class Trouble:
     def deal(self, name, seed, drill):
         chance, deck = random.Random(seed), self.decks[name]
         first = chance.sample(deck, len(deck))
-        while deck and not drill.is_enough:
+        while deck and (first or self.goes_on) and not drill.is_enough:
             time.sleep(chance.uniform(0.3, 2))
             fault = first.pop() if first else chance.choice(deck)
             fault(drill.cluster, chance)

@@ -122,9 +122,10 @@ async fn upload_all(
     let done = match &parts.runner {
         None => vec![upload_files(parts, job, lease, progress, (bucket, folder), None).await?],
         Some(_) => {
-            let works = cut(parts, job, progress).await?.into_iter().map(Work::Export).collect();
+            let portions = cut(parts, job, progress).await?;
             team::begin(parts, lease).await?;
-            team::run(parts, lease, progress, 0, works).await?
+            let works = (0..).zip(portions.into_iter().map(Work::Export)).collect();
+            team::run(parts, lease, progress, works).await?
         }
     };
     let plan = plan(job, &job.snapshot()?, folder, done)?;

@@ -8,7 +8,7 @@ use access::remedy::READING;
 use access::source::{Depth, Source};
 use access::{Bucket, Errand, S3Location, bucket};
 use bytes::{Buf, Bytes};
-use catalog::{ImportRequest, JobRow, Lease};
+use catalog::{ImportRequest, JobRow, Lease, NewRun};
 use csv::Dialect;
 use engine::Progress;
 use engine::import::{CHUNK_BYTES, Rejecting, Rejects, SourceFile, Target, import};
@@ -18,6 +18,7 @@ use store::RunFile;
 use tokio::runtime::Handle;
 use tracing::info;
 
+use crate::import_range::{self, Imported};
 use crate::metric_attribution::{self, Finished, Report};
 use crate::patience::unless_stopped;
 use crate::{Parts, attempt, blocking, dataset_of, explain_denial, lease, new_run, rejects};
@@ -38,6 +39,20 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     let attempt = parts.clock.hex(16);
     parts.catalog.begin_attempt(&attempt).await?;
     let place_of = (&attempt[..], rejecting(parts, &request));
+    if report.is_none() && may_be_cut(parts, &request) {
+        let tasks = import_range::import_all(parts, lease, &layout, &source, &attempt, progress).await;
+        let listed = match tasks {
+            Ok(Some(imported)) => Some(list_ranges(parts, job, lease, &layout, imported, progress).await),
+            Ok(None) => None,
+            Err(cause) => Some(Err(explain_denial(&place.bucket, READING)(cause))),
+        };
+        if let Some(listed) = listed {
+            attempt::end(parts, &attempt).await;
+            return listed;
+        }
+        info!(job.arn = %job.arn, "the import is done as a whole");
+        progress.begin_again();
+    }
     let read = read_and_sort(parts, place_of, layout.clone(), bucket, source, report, progress).await;
     let kept = match read {
         Ok((found, written)) => {
@@ -54,9 +69,14 @@ pub async fn run(parts: &Arc<Parts>, job: &JobRow, lease: &Lease, progress: &Arc
     listed
 }
 
+// Only an import of the whole tells of wrong rows and leaves them out, and adds up metrics in the order of records.
+fn may_be_cut(parts: &Parts, request: &ImportRequest) -> bool {
+    parts.runner.is_some() && request.tolerance == 0 && !request.validate_only
+}
+
 // Source: "Quotas". Rows that equal each other count once.
-fn enough(layout: &Layout, file: &RunFile, interactions_min: u64) -> Result<()> {
-    if layout.dataset_type.is_keyed() || file.rows >= interactions_min {
+fn enough(layout: &Layout, rows: u64, interactions_min: u64) -> Result<()> {
+    if layout.dataset_type.is_keyed() || rows >= interactions_min {
         return Ok(());
     }
     Err(Error::invalid(format!("Dataset import job has fewer than {interactions_min} interactions.")))
@@ -108,11 +128,40 @@ async fn publish_and_list(
     (file, rejected, report): (RunFile, u64, Option<Finished>),
     progress: &Progress,
 ) -> Result<()> {
-    enough(layout, &file, parts.catalog.quotas().interactions_min)?;
+    enough(layout, file.rows, parts.catalog.quotas().interactions_min)?;
     if let Some(report) = report {
         report.write().await?;
     }
     list_run(parts, job, lease, layout, (file, rejected), progress).await
+}
+
+/// Ends a job that tasks have done: its report is that of an import of the whole.
+async fn list_ranges(
+    parts: &Parts,
+    job: &JobRow,
+    lease: &Lease,
+    layout: &Layout,
+    imported: Imported,
+    progress: &Progress,
+) -> Result<()> {
+    enough(layout, imported.distinct, parts.catalog.quotas().interactions_min)?;
+    // An earlier attempt may have kept a report of wrong rows.
+    rejects::keep(parts, job, lease, &Rejects { is_complete: true, ..Rejects::default() }).await?;
+    let Imported { runs, records, distinct } = imported;
+    info!(job.arn = %job.arn, rows = records, distinct, runs = runs.len(), "imported {records} rows by tasks");
+    let run = |(file, base)| NewRun { sequence_base: base, ..new_run(layout, Origin::Bulk, file) };
+    let runs: Vec<NewRun> = runs.into_iter().map(run).collect();
+    let report = report(records, distinct, 0);
+    progress.expect_rows(progress.rows());
+    let (mode, progress) = (job.import_request()?.import_mode, lease::so_far(progress, None));
+    parts.catalog.finish_import(lease, job.dataset_id, mode, &runs, &report, progress).await
+}
+
+fn report(records: u64, distinct: u64, rejected: u64) -> String {
+    let (read, duplicates) = (records + rejected, records - distinct);
+    let report =
+        serde_json::json!({ "rowsRead": read, "exactDuplicates": duplicates, "rowsRejected": rejected });
+    report.to_string()
 }
 
 /// Ends the job with the run that was written; `rejected` rows were left out of it.
@@ -125,13 +174,11 @@ pub async fn list_run(
     progress: &Progress,
 ) -> Result<()> {
     let request = job.import_request()?;
-    let report = serde_json::json!({
-        "rowsRead": file.records + rejected, "exactDuplicates": file.records - file.rows, "rowsRejected": rejected,
-    });
+    let report = report(file.records, file.rows, rejected);
     if request.validate_only {
         info!(job.arn = %job.arn, rows = file.records, rejected, "checked {} rows, and imported none", file.records);
         progress.expect_rows(progress.rows());
-        let (report, progress) = (report.to_string(), lease::so_far(progress, None));
+        let progress = lease::so_far(progress, None);
         return parts.catalog.finish_validation(lease, &report, progress).await;
     }
     info!(job.arn = %job.arn, rows = file.records, distinct = file.rows, rejected, size_bytes = file.size_bytes, "imported {} rows", file.records);
@@ -139,7 +186,7 @@ pub async fn list_run(
     // A run without records would say nothing; its object is cleared away like any that no row names.
     let runs = if run.rows == 0 { vec![] } else { vec![run] };
     progress.expect_rows(progress.rows());
-    let (mode, report, progress) = (request.import_mode, report.to_string(), lease::so_far(progress, None));
+    let (mode, progress) = (request.import_mode, lease::so_far(progress, None));
     parts.catalog.finish_import(lease, job.dataset_id, mode, &runs, &report, progress).await
 }
 

@@ -5,8 +5,8 @@
 // A test that can't set its stage has failed.
 #![allow(clippy::unwrap_used)]
 
-mod house;
-mod machine;
+pub(crate) mod house;
+pub(crate) mod machine;
 mod naive;
 mod story;
 mod zombie;

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::patience::unless_stopped;
-use crate::{Parts, dataset_export_job, ended};
+use crate::{Parts, dataset_export_job, ended, import_range};
 
 /// How often a task looks whether its lease is still held: a read of one row.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -41,6 +41,8 @@ pub(crate) struct Task {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Work {
     Export(Portion),
+    Import(import_range::Range),
+    Count(import_range::Count),
 }
 
 /// What whoever handed a task out gets back.
@@ -154,6 +156,8 @@ async fn work(
         Work::Export(portion) => {
             told(dataset_export_job::upload_portion(parts, job, lease, progress, *portion).await?)
         }
+        Work::Import(range) => told(import_range::read(parts, job, range, progress).await?),
+        Work::Count(count) => told(import_range::count_part(parts, job, count, progress).await?),
     }
 }
 

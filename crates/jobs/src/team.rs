@@ -23,7 +23,7 @@ pub async fn begin(parts: &Parts, lease: &Lease) -> Result<()> {
     parts.catalog.begin_tasks(lease).await
 }
 
-/// Has all of this done; gives what came of it, in the same order. The numbers of tasks count from `first`.
+/// Has all of this done; gives what came of it, in the order of the numbers.
 ///
 /// What is done is kept: after a passing fault only what is missing is handed out again, which counts as an attempt.
 ///
@@ -34,13 +34,11 @@ pub async fn run<T: DeserializeOwned>(
     parts: &Arc<Parts>,
     lease: &Lease,
     progress: &Progress,
-    first: i64,
-    works: Vec<Work>,
+    works: Vec<(i64, Work)>,
 ) -> Result<Vec<T>> {
     let Some(runner) = &parts.runner else { return Err(Error::internal("nobody does tasks")) };
     let task = |(number, work)| Task { job: lease.arn.to_string(), fence: lease.fence, number, work };
-    let mut missing: BTreeMap<i64, Task> =
-        (first..).zip(works).map(|(number, work)| (number, task((number, work)))).collect();
+    let mut missing: BTreeMap<i64, Task> = works.into_iter().map(|work| (work.0, task(work))).collect();
     let mut done = BTreeMap::new();
     for round in 0_u32.. {
         let fault = hand_out(parts, &**runner, lease, progress, &mut missing, &mut done).await?;
@@ -60,6 +58,8 @@ pub async fn run<T: DeserializeOwned>(
         })
         .await?;
     }
+    let sum = parts.catalog.tasks_done(&lease.arn).await?;
+    progress.tell(sum.rows, sum.bytes, sum.tasks);
     Ok(done.into_values().collect())
 }
 
@@ -138,3 +138,6 @@ async fn add_up(parts: &Parts, lease: &Lease, progress: &Progress) -> Error {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

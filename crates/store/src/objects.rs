@@ -2,11 +2,14 @@
 
 pub mod bucket;
 mod cache;
+#[cfg(test)]
+mod fake;
+mod file;
 mod parts;
 mod remote;
 mod sealed;
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,12 +19,12 @@ use tokio::runtime::Handle;
 
 use crate::disk::{Disk, DiskFile, Folder};
 use bucket::{OpenUpload, OwnBucket};
+use file::FileWriter;
 use parts::PartsWriter;
 use remote::{Remote, RemoteFile};
 use sealed::{SealedFile, Sealer};
 
 const UNFINISHED: &str = ".unfinished";
-const BUFFER_BYTES: usize = 1 << 18;
 
 /// The objects of all runs, flat, by name.
 ///
@@ -277,7 +280,7 @@ enum Sink {
 impl Sink {
     fn writer(&mut self) -> &mut dyn Write {
         match self {
-            Sink::File(file) => &mut file.file,
+            Sink::File(file) => file.writer(),
             Sink::Parts(parts) => parts,
         }
     }
@@ -307,62 +310,6 @@ impl Write for ObjectWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         self.sink.writer().flush()
-    }
-}
-
-/// A file that gets its name at its end.
-struct FileWriter {
-    disk: Arc<dyn Disk>,
-    unfinished: String,
-    file: BufWriter<Appending>,
-    is_finished: bool,
-}
-
-impl FileWriter {
-    fn create(disk: &Arc<dyn Disk>, name: &str) -> Result<FileWriter> {
-        let unfinished = format!("{name}{UNFINISHED}");
-        let file = disk.create(&unfinished).unavailable(|| format!("create run {name}"))?;
-        let file = BufWriter::with_capacity(BUFFER_BYTES, Appending { file, written: 0 });
-        Ok(FileWriter { disk: disk.clone(), unfinished, file, is_finished: false })
-    }
-
-    fn finish(mut self, name: &str) -> Result<u64> {
-        let finishing = || format!("finish run {name}");
-        self.file.flush().unavailable(finishing)?;
-        let Appending { file, written } = self.file.get_ref();
-        file.sync().unavailable(finishing)?;
-        self.disk.rename(&self.unfinished, name).unavailable(finishing)?;
-        self.disk.sync().unavailable(finishing)?;
-        let written = *written;
-        self.is_finished = true;
-        Ok(written)
-    }
-}
-
-impl Drop for FileWriter {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // A left-over is cleared away at the next start; there is nobody to tell here.
-            let _ = self.disk.remove(&self.unfinished);
-        }
-    }
-}
-
-/// A file that grows at its end.
-struct Appending {
-    file: Arc<dyn DiskFile>,
-    written: u64,
-}
-
-impl Write for Appending {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write_at(bytes, self.written)?;
-        self.written += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

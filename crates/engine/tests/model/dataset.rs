@@ -7,8 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use csv::{Dialect, Splitter};
 use engine::Progress;
-use engine::export::{Piece, Settings, Source, SourceRun, export};
-use engine::import::{Rejecting, SourceFile, Target, import};
+use engine::count_distinct;
+use engine::export::{
+    FileSummary, Outcome, Piece, Portion, Settings, Source, SourceRun, export, export_portion, file_count,
+};
+use engine::import::{
+    Begin, Borders, Rejecting, Rest, SourceFile, SourcePiece, Target, import, import_pieces,
+};
 use model::manifest::Ledger;
 use model::record::{Codec, Value};
 use model::{DatasetType, ErrorKind, IngestionMode, Layout, Origin, Schema};
@@ -154,12 +159,85 @@ impl TestDataset {
     }
 
     pub fn import(&mut self, rows: &[Row], is_full: bool) {
-        let file = self.try_import(&self.csv(rows)).unwrap();
+        let text = self.csv(rows);
+        let file = self.try_import(&text).unwrap();
         let base = shared().sequence.fetch_add(file.records, Ordering::SeqCst);
         if is_full {
             self.runs.retain(|(origin, ..)| *origin == Origin::Put);
         }
-        self.runs.push((Origin::Bulk, base, file));
+        // What one import reads as several pieces is no other.
+        let pieces = self.import_pieces(&text, 1 + text.len() as u64 / 3 + text.len() as u64 % 50);
+        self.check_pieces(&file, &pieces);
+        if rows.len() % 2 == 0 {
+            return self.runs.push((Origin::Bulk, base, file));
+        }
+        let (mut before, is_keyed) = (0, self.is_keyed());
+        for piece in pieces {
+            let records = piece.records;
+            self.runs.push((Origin::Bulk, if is_keyed { base + before } else { base }, piece));
+            before += records;
+        }
+    }
+
+    fn check_pieces(&self, file: &RunFile, pieces: &[RunFile]) {
+        let sum = |count: fn(&RunFile) -> u64| pieces.iter().map(count).sum::<u64>();
+        assert_eq!((sum(|p| p.records), sum(|p| p.csv_bytes)), (file.records, file.csv_bytes));
+        let open = |p: &RunFile| OpenRun::open(&self.objects, &p.object, &self.layout, 0).unwrap();
+        let runs: Vec<OpenRun> = pieces.iter().map(open).collect();
+        let (low, high) = (0..=u64::MAX / 2, u64::MAX / 2 + 1..=u64::MAX);
+        let count = |range| count_distinct(&self.layout, &runs, range, &Progress::default()).unwrap();
+        assert_eq!(count(low) + count(high), file.rows);
+    }
+
+    // As several would do it: each takes its range to begin outside quotes, and reads it again where that was wrong.
+    fn import_pieces(&self, text: &str, piece_bytes: u64) -> Vec<RunFile> {
+        let (mut runs, mut border, size) = (Vec::new(), None, text.len() as u64);
+        let mut begin = 0;
+        while begin < size {
+            let end = (begin + piece_bytes).min(size);
+            let (mut run, mut borders) = self.import_piece(text, Begin::Behind(begin), end);
+            if border.is_some_and(|border| border != borders.begin()) {
+                self.objects.delete(&run.object).unwrap();
+                (run, borders) = self.import_piece(text, Begin::Record(border.unwrap()), end);
+            }
+            border = Some(borders.end());
+            runs.push(run);
+            begin = end;
+        }
+        runs
+    }
+
+    fn import_piece(&self, text: &str, begin: Begin, end: u64) -> (RunFile, Borders) {
+        let borders = Borders::default();
+        let from = match begin {
+            Begin::Record(byte) => byte as usize,
+            Begin::Behind(byte) => byte.saturating_sub(1) as usize,
+        };
+        let bytes = |from: usize| Box::new(std::io::Cursor::new(text.as_bytes()[from..].to_vec()));
+        let rest = (begin != Begin::Behind(0)).then(|| Rest { begin, bytes: bytes(from) });
+        let file = SourceFile { key: "in.csv".to_owned(), dialect: Dialect::Rfc4180, bytes: bytes(0) };
+        let piece = SourcePiece { file, rest, end: Some(end), borders: &borders };
+        let target = self.target(1, 16);
+        let run = import_pieces(&self.layout, [Ok(piece)], &target, &Progress::default());
+        // What begins within quotes may break a rule; it is read again from where the one before ends.
+        let run = run.unwrap_or_else(|_| self.no_run());
+        (run, borders)
+    }
+
+    fn no_run(&self) -> RunFile {
+        RunWriter::create(&self.objects, &name(), &self.layout).unwrap().finish().unwrap()
+    }
+
+    fn target(&self, threads: usize, chunk_bytes: usize) -> Target<'_> {
+        Target {
+            objects: &self.objects,
+            object: name(),
+            scratch: scratch().into(),
+            memory_bytes: 256 << 20,
+            threads,
+            chunk_bytes,
+            rejecting: Rejecting::FIRST,
+        }
     }
 
     pub fn import_badly(&mut self, rows: &[Row]) {
@@ -207,15 +285,7 @@ impl TestDataset {
     fn import_with(&self, text: &str, threads: usize, chunk_bytes: usize) -> model::Result<RunFile> {
         let bytes = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
         let file = SourceFile { key: "in.csv".to_owned(), dialect: Dialect::Rfc4180, bytes };
-        let target = Target {
-            objects: &self.objects,
-            object: name(),
-            scratch: scratch().into(),
-            memory_bytes: 256 << 20,
-            threads,
-            chunk_bytes,
-            rejecting: Rejecting::FIRST,
-        };
+        let target = self.target(threads, chunk_bytes);
         import(&self.layout, [Ok(file)], &target, None, &Progress::default()).1
     }
 
@@ -288,16 +358,50 @@ impl TestDataset {
             options,
             since,
         };
+        let mut summaries = Vec::new();
         let mut emit = |piece| {
-            if let Piece::Part { file, bytes, .. } = piece {
-                files.resize(files.len().max(file.number + 1), Vec::new());
-                files[file.number].extend_from_slice(bytes.as_ref());
+            match piece {
+                Piece::Part { file, bytes, .. } => {
+                    files.resize(files.len().max(file.number + 1), Vec::new());
+                    files[file.number].extend_from_slice(bytes.as_ref());
+                }
+                Piece::End(summary) => summaries.push(summary),
             }
             Ok(())
         };
-        let ledger =
-            export(&self.layout, mode, source, &settings, &Progress::default(), &mut emit).unwrap().ledger;
+        let portions = self.export_portions(mode, &source, &settings);
+        let outcome = export(&self.layout, mode, source, &settings, &Progress::default(), &mut emit).unwrap();
+        assert_eq!(portions, (files.clone(), summaries, outcome));
+        let ledger = outcome.ledger;
         (files.iter().flat_map(|file| lines(file)).collect(), ledger)
+    }
+}
+
+impl TestDataset {
+    // Each file by itself, the last one first.
+    fn export_portions(
+        &self,
+        mode: IngestionMode,
+        source: &Source,
+        settings: &Settings,
+    ) -> (Vec<Vec<u8>>, Vec<FileSummary>, Outcome) {
+        let count = file_count(source.csv_bytes, settings);
+        let (mut files, mut summaries, mut written) = (vec![Vec::new(); count], Vec::new(), Vec::new());
+        for portion in Portion::each(count).collect::<Vec<_>>().iter().rev() {
+            let mut emit = |piece| {
+                match piece {
+                    Piece::Part { file, bytes, .. } => files[file.number].extend_from_slice(bytes.as_ref()),
+                    Piece::End(summary) => summaries.push(summary),
+                }
+                Ok(())
+            };
+            let progress = Progress::default();
+            let done =
+                export_portion(&self.layout, mode, source, portion, settings, &progress, &mut emit).unwrap();
+            written.push(done);
+        }
+        summaries.reverse();
+        (files, summaries, Outcome::of(&written).unwrap())
     }
 }
 

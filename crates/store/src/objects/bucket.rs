@@ -305,3 +305,6 @@ async fn body(output: GetObjectOutput, size: Option<i64>) -> Result<Bytes, Fault
         _ => Ok(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::error::{Context, Result};
-use model::{Error, ErrorKind};
 use tokio::task::JoinSet;
 
 use super::bucket::{OpenUpload, PartTag};
@@ -49,7 +48,7 @@ impl PartsWriter {
         match self.upload.clone() {
             None => {
                 let whole = Bytes::from(std::mem::take(&mut self.part));
-                self.remote.runtime.block_on(self.remote.bucket.put(&key(&self.name), whole))?;
+                self.remote.wait(self.remote.bucket.put(&key(&self.name), whole))?;
             }
             Some(upload) => {
                 if !self.part.is_empty() {
@@ -60,7 +59,7 @@ impl PartsWriter {
                 }
                 self.parts.sort_by_key(|part| part.number);
                 let completing = self.remote.bucket.complete(&upload, &self.parts, self.written);
-                self.remote.runtime.block_on(completing)?;
+                self.remote.wait(completing)?;
                 self.upload = None;
             }
         }
@@ -75,8 +74,7 @@ impl PartsWriter {
         let upload = match &self.upload {
             Some(upload) => upload.clone(),
             None => {
-                let begun =
-                    self.remote.runtime.block_on(self.remote.bucket.begin_upload(&key(&self.name)))?;
+                let begun = self.remote.wait(self.remote.bucket.begin_upload(&key(&self.name)))?;
                 self.upload.insert(begun).clone()
             }
         };
@@ -92,10 +90,11 @@ impl PartsWriter {
     }
 
     fn arrive(&mut self) -> Result<()> {
-        if let Some(arrived) = self.remote.runtime.block_on(self.on_the_way.join_next()) {
-            let part = arrived.unavailable(|| "upload a part of an object".to_owned())??;
-            self.parts.push(part);
-        }
+        let uploading = || "upload a part of an object".to_owned();
+        let next = self.on_the_way.join_next();
+        let arrived =
+            self.remote.wait(async { next.await.transpose().unavailable(uploading)?.transpose() })?;
+        self.parts.extend(arrived);
         Ok(())
     }
 }
@@ -106,20 +105,13 @@ impl Write for PartsWriter {
         self.part.extend_from_slice(&bytes[..taken]);
         self.written += taken as u64;
         if self.part.len() == self.part_bytes() {
-            self.send().map_err(|error| io::Error::new(kind(&error), error.chain()))?;
+            self.send().map_err(|error| io::Error::other(error.chain()))?;
         }
         Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-fn kind(error: &Error) -> io::ErrorKind {
-    match error.kind {
-        ErrorKind::Unavailable => io::ErrorKind::TimedOut,
-        _ => io::ErrorKind::Other,
     }
 }
 

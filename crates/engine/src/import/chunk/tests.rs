@@ -4,6 +4,7 @@ use csv::{Dialect, Records, Rule, Violation};
 use proptest::prelude::*;
 
 use super::*;
+use crate::import::Rest;
 
 const HEADER: &str = "USER_ID\n";
 const MAX: usize = 16 << 20;
@@ -148,4 +149,64 @@ proptest! {
         let all: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
         prop_assert!(text.ends_with(&all));
     }
+
+    #[test]
+    fn pieces_hold_the_records_of_the_whole_file(
+        text in text(),
+        piece_bytes in 3..=60_u64,
+        chunk_bytes in 7..=64_usize,
+        dialect in prop_oneof![Just(Dialect::Aws), Just(Dialect::Rfc4180)],
+    ) {
+        let whole: Vec<Item> = in_one(&text, dialect).into_iter().map(without_line).collect();
+        let found = in_pieces(&text, dialect, piece_bytes, chunk_bytes);
+        // Rows that break a rule are not told of by pieces, but found.
+        if whole.iter().all(Result::is_ok) {
+            prop_assert_eq!(found, whole);
+        } else {
+            prop_assert!(found.iter().any(Result::is_err));
+        }
+    }
+}
+
+// Each piece begins where it takes its first record to be; where that is not the end of the one before, it is read again.
+fn in_pieces(text: &[u8], dialect: Dialect, piece_bytes: u64, chunk_bytes: usize) -> Vec<Item> {
+    let (mut items, mut border, size) = (Vec::new(), None, text.len() as u64);
+    for begin in (0..size.max(1)).step_by(usize::try_from(piece_bytes).unwrap()) {
+        let read = |begin: Begin, end| {
+            let borders = Borders::default();
+            let from = match begin {
+                Begin::Record(byte) => byte,
+                Begin::Behind(byte) => byte.saturating_sub(1),
+            };
+            let rest = Box::new(Cursor::new(text[(from as usize).min(text.len())..].to_vec()));
+            let rest = (begin != Begin::Behind(0)).then_some(Rest { begin, bytes: rest });
+            let bytes = Box::new(Cursor::new(text.to_vec()));
+            let file = SourceFile { key: "in/a.csv".to_owned(), dialect, bytes };
+            let piece = SourcePiece { file, rest, end: Some(end), borders: &borders };
+            let layout = Layout::of_user_ids();
+            let mut cutter = Cutter::open(piece, &layout, Header::match_columns, chunk_bytes).unwrap();
+            let chunks: Vec<Chunk> = std::iter::from_fn(|| cutter.next_chunk().unwrap()).collect();
+            (in_chunks(&chunks, dialect), borders.begin(), borders.end())
+        };
+        let end = (begin + piece_bytes).min(size);
+        let mut piece = read(Begin::Behind(begin), end);
+        if let Some(border) = border
+            && piece.1 != border
+        {
+            piece = read(Begin::Record(border), end);
+            assert_eq!(piece.1, border);
+        }
+        border = Some(piece.2);
+        items.extend(piece.0.into_iter().map(without_line));
+        if items.last().is_some_and(Result::is_err) {
+            return items;
+        }
+    }
+    assert_eq!(border, Some(size));
+    items
+}
+
+// Lines are counted from the beginning of a file only.
+fn without_line(item: Item) -> Item {
+    item.map(|(bytes, position)| (bytes, Position { line: 1, ..position }))
 }

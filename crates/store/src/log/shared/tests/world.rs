@@ -60,14 +60,11 @@ impl World {
         lock(&self.state).ended.insert(node.to_owned());
     }
 
-    /// The names of all objects that are part of the log.
-    pub(super) fn placed(&self) -> Vec<String> {
+    /// Objects that nobody will ever delete.
+    pub(super) fn left_over(&self) -> Vec<String> {
         let state = lock(&self.state);
-        let is_placed = |row: &&Row| row.segment.is_some() && !row.is_cleared;
-        let mut names: Vec<String> =
-            state.segments.iter().filter(|(_, row)| is_placed(row)).map(|(name, _)| name.clone()).collect();
-        names.sort();
-        names
+        let is_known = |name: &String| state.segments.get(name).is_some_and(|row| !row.is_cleared);
+        state.objects.keys().filter(|name| !is_known(name)).cloned().collect()
     }
 }
 
