@@ -51,6 +51,13 @@ def test_ballista_needs_the_address_of_a_scheduler(cluster_binary, tmp_path):
     assert code == 1 and "needs the setting scheduler" in text, text
 
 
+def test_ballista_needs_a_catalog_and_objects_that_executors_see(cluster_binary, tmp_path):
+    options = ["--data-dir", tmp_path / "data", "--scheduler", "127.0.0.1:1"]
+    for command in (["serve", "--engine", "ballista"], ["executor"]):
+        code, text = told(cluster_binary, *command, *options)
+        assert code == 1 and "executors see the catalog and the objects of nodes" in text, text
+
+
 def test_a_scheduler_says_where_it_listens_and_ends_when_told(cluster_binary):
     command = [cluster_binary, "scheduler", "--listen", "127.0.0.1:0"]
     scheduler = subprocess.Popen(command, env=bare_environment(), stdout=subprocess.PIPE, text=True)

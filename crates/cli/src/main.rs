@@ -7,6 +7,7 @@ mod datasets;
 mod demo;
 mod diff;
 mod env;
+mod executor;
 mod export;
 mod import;
 mod insights;
@@ -41,6 +42,8 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Run the scheduler that gives the tasks of jobs to executors on other machines.
     Scheduler(scheduler::Args),
+    /// Run an executor that does tasks of jobs for the servers of a scheduler.
+    Executor(Box<executor::Args>),
     /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
     Env(env::Args),
     /// Start a server on a scratch folder and show an import, live events and exports.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Scheduler(args) => scheduler::run(args),
+        Command::Executor(args) => executor::run(*args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),

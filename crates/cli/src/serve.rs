@@ -8,6 +8,7 @@ mod connection;
 mod cors;
 mod counting;
 mod dispatch;
+mod engine;
 pub mod folder;
 mod front;
 mod log;
@@ -152,8 +153,18 @@ async fn realm(settings: &Settings, folder: &Folder, catalog: &Catalog) -> Resul
 }
 
 impl Server {
+    /// What tasks work with, of which so many are done at once.
+    #[cfg(feature = "cluster")]
+    pub fn parts_for_tasks(&self, tasks_concurrent: usize) -> Arc<jobs::Parts> {
+        let parts = &self.house.parts;
+        let memory = parts.settings.jobs_memory_bytes / tasks_concurrent.max(1);
+        let job_memory_bytes = parts.settings.job_memory_bytes.min(memory);
+        let settings = jobs::Settings { threads: 1, job_memory_bytes, ..parts.settings };
+        Arc::new(jobs::Parts { settings, ..parts.clone() })
+    }
+
     /// Cancelled when the server can't go on beside others that share its catalog.
-    fn expelled(&self) -> &CancellationToken {
+    pub fn expelled(&self) -> &CancellationToken {
         &self.house.expelled
     }
 

@@ -67,6 +67,10 @@ pub struct Settings {
     pub connections_max: Option<usize>,
     pub client_timeout: Duration,
     pub engine: Engine,
+    /// Whether this process takes jobs, and tells of them; an executor does their tasks alone.
+    pub takes_jobs: bool,
+    #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "an executor alone asks for it"))]
+    pub allows_plain_http: bool,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
@@ -88,6 +92,13 @@ impl Settings {
     /// # Errors
     /// `Invalid` with what to set.
     pub fn check_shared(&self) -> Result<()> {
+        let is_alone = self.catalog.is_none() || self.objects.is_none();
+        if is_alone && self.engine != Engine::Local {
+            return Err(Error::invalid(
+                "executors see the catalog and the objects of nodes: the setting engine = ballista needs the settings \
+                 catalog (postgres://…) and objects (s3://…)",
+            ));
+        }
         if self.catalog.is_none() {
             return Ok(());
         }
@@ -142,6 +153,8 @@ impl Given {
                 tls.is_some() || given.allow_plain_http == Some(true),
             )?,
             engine,
+            takes_jobs: true,
+            allows_plain_http: given.allow_plain_http == Some(true),
             tls,
             region: given.region,
             account_id: given.account_id,

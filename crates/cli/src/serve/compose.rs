@@ -45,6 +45,9 @@ const LOOKUPS_MAX: usize = 4;
 
 /// All parts of one server.
 pub struct House {
+    /// What jobs and their tasks work with.
+    #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "an executor alone asks for it"))]
+    pub parts: jobs::Parts,
     /// Takes every request.
     pub dispatch: Arc<Dispatch>,
     /// `None`: off.
@@ -151,7 +154,10 @@ pub async fn compose(
         (stop.clone(), tokio::spawn(node.run(stop)))
     });
     // Before any job changes its state.
-    let telling = tell(settings, &catalog, &clock, realm).await?;
+    let telling = match settings.takes_jobs {
+        true => tell(settings, &catalog, &clock, realm).await?,
+        false => None,
+    };
     let mut parts = jobs::Parts {
         catalog: catalog.clone(),
         access: access.clone(),
@@ -166,15 +172,13 @@ pub async fn compose(
         name: process_name(),
         settings: job_settings(settings),
     };
-    if settings.cuts_jobs {
-        parts.runner = Some(Arc::new(jobs::Here::new(&parts)));
-    }
+    parts.runner = super::engine::runner(settings, &parts);
     api.set_user_reader(user_reader(Arc::new(parts.clone())));
     api.set_record_reader(record_reader(Arc::new(parts.clone())));
-    let jobs = Some(Jobs::start(parts));
+    let jobs = settings.takes_jobs.then(|| Jobs::start(parts.clone()));
     let stop = CancellationToken::new();
     let counting = (stop.clone(), tokio::spawn(counting::run(api.clone(), stop)));
-    Ok(House { dispatch, audit, catalog, log, jobs, api, telling, expelled, stopping, node, counting })
+    Ok(House { parts, dispatch, audit, catalog, log, jobs, api, telling, expelled, stopping, node, counting })
 }
 
 // What tells processes apart that do tasks of the same jobs.
