@@ -16,7 +16,9 @@ use model::error::{Context, Result};
 use model::{Error, Quotas};
 
 pub use self::given::{Given, Secret};
-pub use self::machines::{Engine, NO_CLUSTER, listen_in_private};
+#[cfg(not(feature = "cluster"))]
+pub use self::machines::NO_CLUSTER;
+pub use self::machines::{Engine, listen_in_private};
 use self::objects::ObjectsSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
