@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     if options.takes("rust") {
         rust::run(&tools, &mut report);
     }
-    if !options.fast && (options.takes("rust") || options.takes("python")) {
+    if options.cluster && (options.takes("rust") || options.takes("python")) {
         rust::cluster(&tools, &mut report);
     }
     if options.takes("js") || options.takes("python") {
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         javascript::run(&tools, &mut report);
     }
     if options.takes("python") {
-        python::run(&tools, options.fast, &mut report);
+        python::run(&tools, &options, &mut report);
     }
     report.close()
 }

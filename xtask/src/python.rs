@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::javascript;
+use crate::options::Options;
 use crate::report::Report;
 use crate::tools::{self, Tools, answer, is_stale};
 
-/// Installs what the suite needs and runs it; `fast` leaves out what is marked slow.
-pub fn run(tools: &Tools, fast: bool, report: &mut Report) {
+/// Installs what the suite needs and runs it; `--fast` leaves out what is marked slow.
+pub fn run(tools: &Tools, options: &Options, report: &mut Report) {
     if answer("python3", &["--version"]).is_none() {
         return report.not_run("Python suite: no python3", "sudo apt-get install python3 python3-venv");
     }
@@ -18,7 +19,7 @@ pub fn run(tools: &Tools, fast: bool, report: &mut Report) {
         return report.not_run("Python suite: no venv module", "sudo apt-get install python3-venv");
     }
     let venv = tools.installed().join("venv");
-    report.part("Python tools", |_| install(tools, &venv, fast));
+    report.part("Python tools", |_| install(tools, &venv, options.fast));
     // The console's pages are checked by a package of npm; without it their tests say what to do.
     if answer("npm", &["--version"]).is_some() {
         report.part("axe-core", |_| javascript::packages(tools));
@@ -26,7 +27,7 @@ pub fn run(tools: &Tools, fast: bool, report: &mut Report) {
     report.part("cargo deny", |_| tools::run(&mut deny(tools, &venv), |_| {}));
     let python = venv.join("bin/python");
     report.part("boto3 and AWS CLI", |count| {
-        tools::run(&mut suite(tools, &python, fast), |line| count.pytest_line(line))
+        tools::run(&mut suite(tools, &python, options), |line| count.pytest_line(line))
     });
 }
 
@@ -67,20 +68,23 @@ fn deny(tools: &Tools, venv: &Path) -> Command {
     command
 }
 
-fn suite(tools: &Tools, python: &Path, fast: bool) -> Command {
+fn suite(tools: &Tools, python: &Path, options: &Options) -> Command {
     let mut command = Command::new(python);
     command.args(["-u", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-ra", "--durations=10"]);
     // Two processes keep two cores busy; the tests of a file share what they have set up.
     command.args(["-n", "2", "--dist", "loadfile"]);
     command.arg("--basetemp").arg(tools.installed().join("pytest"));
-    if fast {
+    if options.fast {
         command.args(["-m", "not slow"]);
     }
     command.arg("tests").current_dir(&tools.root);
     command.env("LADE_BIN", tools.lade()).env("LADE_RUST_SDK_FLOW", tools.rust_sdk_flow());
     // Without one, the tests of more than one machine say that they are left out.
-    let cluster = tools.lade_cluster();
-    command.env("LADE_CLUSTER_BIN", if fast { Path::new("") } else { &cluster });
-    command.env("LADE_JS", javascript::folder(tools)).env("LADE_TESTS_FAST", if fast { "1" } else { "" });
+    if options.cluster {
+        command.env("LADE_CLUSTER_BIN", tools.lade_cluster());
+    }
+    command
+        .env("LADE_JS", javascript::folder(tools))
+        .env("LADE_TESTS_FAST", if options.fast { "1" } else { "" });
     command
 }
