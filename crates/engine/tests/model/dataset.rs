@@ -165,6 +165,9 @@ impl TestDataset {
         if is_full {
             self.runs.retain(|(origin, ..)| *origin == Origin::Put);
         }
+        if !is_sampled(text.len() as u64) {
+            return self.runs.push((Origin::Bulk, base, file));
+        }
         // What one import reads as several pieces is no other.
         let pieces = self.import_pieces(&text, 1 + text.len() as u64 / 3 + text.len() as u64 % 50);
         self.check_pieces(&file, &pieces);
@@ -369,12 +372,19 @@ impl TestDataset {
             }
             Ok(())
         };
-        let portions = self.export_portions(mode, &source, &settings);
+        let portions = is_sampled(source.csv_bytes).then(|| self.export_portions(mode, &source, &settings));
         let outcome = export(&self.layout, mode, source, &settings, &Progress::default(), &mut emit).unwrap();
-        assert_eq!(portions, (files.clone(), summaries, outcome));
+        if let Some(portions) = portions {
+            assert_eq!(portions, (files.clone(), summaries, outcome));
+        }
         let ledger = outcome.ledger;
         (files.iter().flat_map(|file| lines(file)).collect(), ledger)
     }
+}
+
+// Work in parts takes several times as long: some of the cases are enough, the same ones each time.
+fn is_sampled(bytes: u64) -> bool {
+    bytes.is_multiple_of(8)
 }
 
 impl TestDataset {
