@@ -47,7 +47,7 @@ def server(clock, tmp_path):
         server.kill()
 
 
-def rows(count):
+def records(count):
     return HEADER + "".join(f"b{n},{n},B\n" for n in range(count))
 
 
@@ -73,7 +73,7 @@ def test_the_newest_item_is_the_last_one_put(server, clock, steps):
 def test_jobs_end_though_the_clock_steps_while_they_run(server, clock, steps):
     workshop = Workshop(server.endpoint)
     items = workshop.make_group(items=ITEMS).items
-    location = workshop.upload(rows(60_000))
+    location = workshop.upload(records(60_000))
     jobs = []
     for offset_s in STEPS[steps]:
         imported = workshop.start_import(items, location)
@@ -101,7 +101,7 @@ def test_a_job_that_waits_to_be_tried_again_waits_no_longer(server, clock, offse
     """The first attempts meet a disk that fails; then the clock steps, and the disk is well again."""
     workshop = Workshop(server.endpoint)
     items = workshop.make_group(items=ITEMS).items
-    location = workshop.upload(rows(10))
+    location = workshop.upload(records(10))
     clock.faults.arm(FAIL, 1, calls=("write", "pwrite64"), under=f"{server.data_dir}/runs", to=FOREVER)
     imported = workshop.start_import(items, location)
     wait_for_a_retry(server, imported)

@@ -146,7 +146,7 @@ def test_the_cache_is_never_larger_than_it_may_be(serve, store):
 def test_faults_of_the_store_change_nothing(serve, store):
     with Chaos(store.endpoint, seed=7, faults=PASSING) as chaos:
         server = serve("faults", endpoint=chaos.endpoint, LADE_FLUSH_AFTER_S="0")
-        chaos.rate = lambda key: 0.05
+        chaos.rate = lambda key: 0.2
         workshop = Workshop(server.endpoint)
         items = live(workshop)
         large = workshop.make_group(items=ITEMS).items

@@ -158,6 +158,6 @@ def test_what_a_catalog_without_the_mark_holds_tells_whether_a_key_is_lost(own_s
 def test_another_master_key_is_refused(own_server):
     own_server.stop()
     (own_server.data_dir / "master_key").write_bytes(b"k" * 32)
-    refuses_to_start(own_server, "master_key in the data folder is not the key that sealed what lies beside it")
+    refuses_to_start(own_server, "the master_key of this server is not the key that sealed what the catalog holds")
     (own_server.data_dir / "master_key").write_bytes(b"short")
     refuses_to_start(own_server, "does not hold a key of 32 bytes")
