@@ -82,8 +82,9 @@ pub(crate) async fn open_file(file: &Path) -> Result<Connections> {
     let options = AnyConnectOptions::from_str(&format!("sqlite:{path}")).unavailable(opening)?;
     // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
     let writer = sqlite(1).connect_with(options.clone()).await.unavailable(opening)?;
-    // They connect when they are first asked: a statement made before the tables have their shape would count columns wrongly.
-    let readers = sqlite(4).connect_lazy_with(options);
+    // First the tables get their shape: a statement made before would count columns wrongly.
+    crate::format::settle(Dialect::Sqlite, &writer).await?;
+    let readers = sqlite(4).connect_with(options).await.unavailable(opening)?;
     Ok(Connections { writer, readers })
 }
 
