@@ -19,6 +19,7 @@ use model::{Clock, Error, Realm};
 use s3::Door;
 use store::ScratchFolder;
 use store::log::Log;
+use store::objects::bucket::OwnBucket;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -66,6 +67,8 @@ pub struct House {
     node: Option<(CancellationToken, JoinHandle<()>)>,
     /// Ends when no put comes any more.
     counting: (CancellationToken, JoinHandle<()>),
+    /// Where objects lie, if that is a bucket.
+    bucket: Option<OwnBucket>,
 }
 
 /// Opens the catalog that the settings name.
@@ -98,7 +101,7 @@ pub async fn compose(
     let endpoint = S3Endpoint { url: url.to_owned() };
     let master = master_key(settings, folder, &catalog, &*clock).await?;
     let objects = objects::open(settings, folder, &catalog, bucket.as_ref()).await?;
-    let ready_bucket = bucket.clone();
+    let (ready_bucket, own_bucket) = (bucket.clone(), bucket.clone());
     let log = Arc::new(log::open(settings, folder, &catalog, bucket).await?);
     let root = root.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
@@ -178,7 +181,21 @@ pub async fn compose(
     let jobs = settings.takes_jobs.then(|| Jobs::start(parts.clone()));
     let stop = CancellationToken::new();
     let counting = (stop.clone(), tokio::spawn(counting::run(api.clone(), stop)));
-    Ok(House { parts, dispatch, audit, catalog, log, jobs, api, telling, expelled, stopping, node, counting })
+    Ok(House {
+        parts,
+        dispatch,
+        audit,
+        catalog,
+        log,
+        jobs,
+        api,
+        telling,
+        expelled,
+        stopping,
+        node,
+        counting,
+        bucket: own_bucket,
+    })
 }
 
 // What tells processes apart that do tasks of the same jobs.
@@ -343,6 +360,10 @@ impl House {
             Ok(Ok(())) => {}
             Ok(Err(cause)) => warn!("the log was not closed in good order: {}", cause.chain()),
             Err(cause) => warn!("the log was not closed in good order: {cause}"),
+        }
+        // Whoever still waits for the store does so on a runtime that is about to end.
+        if let Some(bucket) = &self.bucket {
+            bucket.end();
         }
         if let Some((stop, node)) = self.node {
             stop.cancel();

@@ -8,6 +8,7 @@ mod upload;
 pub use upload::{OpenUpload, PartTag};
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -20,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use model::{Error, ErrorKind, Result};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use fault::{Fault, Meaning};
@@ -77,6 +79,7 @@ pub struct OwnBucket {
     signs_bodies: bool,
     checksum: Checksum,
     patience: Duration,
+    ended: Arc<watch::Sender<bool>>,
 }
 
 /// What a store knows about an object beside its bytes.
@@ -115,7 +118,13 @@ impl OwnBucket {
             signs_bodies,
             checksum: Checksum::Crc64Nvme,
             patience: PATIENCE,
+            ended: Arc::new(watch::Sender::new(false)),
         }
+    }
+
+    /// Gives up all calls, those to come too: nobody must wait for them when the runtime ends.
+    pub fn end(&self) {
+        self.ended.send_replace(true);
     }
 
     /// The same bucket, whose calls are given up after this time.
@@ -259,8 +268,20 @@ impl OwnBucket {
         format!("{}{key}", self.prefix)
     }
 
-    /// Makes a call until it succeeds or fails for good, or time is up.
+    /// Makes a call until it succeeds or fails for good, time is up, or all calls are given up.
     async fn retried<T, F>(&self, call: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mut ended = self.ended.subscribe();
+        tokio::select! {
+            biased;
+            _ = ended.wait_for(|has_ended| *has_ended) => Err(Fault::passing("the server is stopping")),
+            done = self.insist(call) => done,
+        }
+    }
+
+    async fn insist<T, F>(&self, call: impl Fn() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, Fault>>,
     {
