@@ -15,9 +15,9 @@ from collections import Counter
 from pathlib import Path
 
 from support.chaos import Chaos
-from support.nodes import BUCKET, Cluster, cluster_binary
+from support.nodes import BUCKET, Cluster
 from support.schemas import EVENTS, INTERACTIONS
-from support.server import REGION, ROOT_KEY, ROOT_SECRET, bare_environment, binary
+from support.server import REGION, ROOT_KEY, ROOT_SECRET, bare_environment, binary, has_cluster
 
 CLIENTS = 64
 QUIET_S = 60
@@ -139,7 +139,7 @@ def main():
         print(f"puts, {count} nodes: {rate:,.0f} events/s, {rate / first:.2f} of one node's; p99 {p99_ms:.0f} ms", flush=True)
     imported, alone = house.run(lambda cluster: jobs(cluster, body, given.rounds))
     print(f"on one node alone: import {imported:.1f} s, export {alone:.1f} s", flush=True)
-    for count in (1, 2, 3) if cluster_binary() else ():
+    for count in (1, 2, 3) if has_cluster() else ():
         imported_there, exported = house.run(lambda cluster: jobs(cluster, body, given.rounds), executors=count)
         print(f"{count} executors: import {imported_there:.1f} s, {imported / imported_there:.2f} times as fast as the node; "
               f"export {exported:.1f} s, {alone / exported:.2f} times as fast", flush=True)

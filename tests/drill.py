@@ -14,7 +14,8 @@ from pathlib import Path
 
 from support import trouble
 from support.drill import Drill
-from support.nodes import Cluster, cluster_binary
+from support.nodes import Cluster
+from support.server import binary, has_cluster
 
 SETTINGS = {"LADE_FLUSH_AFTER_S": "1", "LADE_FILE_SIZE_MAX": "1MiB"}
 
@@ -35,8 +36,8 @@ def main():
     folder = given.folder or Path(tempfile.mkdtemp(prefix="lade-drill-"))
     machines, services = trouble.MANY
     if given.executors:
-        if not cluster_binary():
-            sys.exit("there is no server with executors: cargo build --release --features cluster, and name it in LADE_CLUSTER_BIN")
+        if not has_cluster():
+            sys.exit(f"{binary()} was built without executors: cargo build --release --features cluster")
         machines = machines + trouble.OF_EXECUTORS
     print(f"{given.nodes} nodes, {given.executors} executors, {os.cpu_count()} cores, seed {given.seed}, in {folder}", flush=True)
     begun = time.monotonic()

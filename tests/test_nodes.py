@@ -10,6 +10,7 @@ from support.lade import ask
 from support.nodes import Cluster, Node, patiently
 from support.raw import send
 from support.schemas import INTERACTIONS, ITEMS_NULLABLE
+from support.surfer import Surfer
 from support.workshop import unique, wait
 
 SILENCE_S = 10
@@ -80,6 +81,14 @@ def test_a_policy_and_a_revoked_key_hold_everywhere_within_a_second(work):
         with pytest.raises(ClientError) as refused:
             clients.personalize.list_schemas()
         assert refused.value.response["Error"]["Code"] == "UnrecognizedClientException"
+
+
+def test_who_signed_in_to_the_console_is_known_to_all_nodes(cluster):
+    first, second, _ = (Surfer(node.endpoint) for node in cluster.nodes)
+    assert first.sign_in(secret="wrong").status == 403
+    assert first.sign_in().status == 303
+    second.session = first.session
+    assert second.get("/console/groups").status == 200
 
 
 def test_a_deleted_dataset_takes_no_puts_anywhere(work):

@@ -53,6 +53,15 @@ def test_everything_is_found_again_and_nothing_lies_in_the_data_folder(server, o
     assert not list(server.data_dir.glob("catalog.db*"))
 
 
+def test_a_server_that_was_killed_gets_its_catalog_back_by_itself(server):
+    group = Workshop(server.endpoint).make_group(items=ITEMS)
+    Workshop(server.endpoint).put_items(group.items, ("i1", {"price": 2, "categoryL1": "B"}))
+    server.kill()
+    # PostgreSQL gives the killed one up after a while, for which its successor waits.
+    server.start()
+    assert len(Workshop(server.endpoint).export(group.items, "PUT").rows) == 1
+
+
 def test_puts_and_jobs_go_on_when_postgresql_comes_back(server, own_postgres, note):
     workshop = Workshop(server.endpoint)
     group = workshop.make_group(interactions=INTERACTIONS, tracker=True)

@@ -40,12 +40,6 @@ IMPATIENT = Config(retries={"total_max_attempts": 1}, proxies={}, connect_timeou
                    max_pool_connections=32)
 
 
-def cluster_binary():
-    """The server with the feature `cluster`; none where there is none."""
-    program = os.environ.get("LADE_CLUSTER_BIN")
-    return program if program and os.access(program, os.X_OK) else None
-
-
 class Part:
     """One process; `start`, and `stop` or `kill`, may alternate."""
 
@@ -157,8 +151,7 @@ class Cluster:
 
     def __init__(self, folder, nodes=3, executors=0, single=False, env=None, store=None):
         self.folder, self.is_single = Path(folder), single
-        self.program = cluster_binary() if executors else binary()
-        assert self.program, "name the binary with the feature `cluster` in LADE_CLUSTER_BIN"
+        self.program = binary()
         self.owns_store = store is None
         self.store = store or SeaweedFS(self.folder / "store", BUCKET, ROLES, users=[("objects", OWN, OWN_ACTIONS)],
                                          more_buckets=[OWN_BUCKET])

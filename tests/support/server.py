@@ -1,11 +1,14 @@
 """Starts and ends the real server, and knows where it answers."""
 
+import functools
 import os
 import re
 import signal
 import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from support import catalog
 
@@ -27,9 +30,21 @@ def binary():
     return path
 
 
+@functools.cache
+def has_cluster():
+    """Whether the server was built with the feature `cluster`."""
+    told = subprocess.run([binary(), "--version"], env=bare_environment(), capture_output=True, text=True, check=True)
+    return "cluster" in told.stdout
+
+
+def require_cluster():
+    if not has_cluster():
+        pytest.skip("the server was built without the feature `cluster`")
+
+
 def bare_environment():
     """The environment without anything that steers an AWS client or the server."""
-    steering = re.compile(r"^(AWS_|LADE_(?!BIN$|CLUSTER_BIN$|RUST_SDK_FLOW$|TESTS_FAST$)|https?_proxy$|all_proxy$|no_proxy$)", re.I)
+    steering = re.compile(r"^(AWS_|LADE_(?!BIN$|RUST_SDK_FLOW$|TESTS_FAST$)|https?_proxy$|all_proxy$|no_proxy$)", re.I)
     return {name: value for name, value in os.environ.items() if not steering.match(name)}
 
 
@@ -60,7 +75,6 @@ class Server:
     def spawn(self):
         """Starts the process without waiting; its output is appended to two files beside the data folder."""
         self.out_start = self._size(self.folder / "stdout")
-        self.err_start = self._size(Path(self.stderr))
         with open(self.folder / "stdout", "ab") as out, open(self.stderr, "ab") as err:
             self.process = subprocess.Popen(
                 [binary(), "serve", "--data-dir", str(self.data_dir), "--listen", self.listen, *self.arguments],
@@ -73,23 +87,11 @@ class Server:
         deadline = time.monotonic() + READY_S
         while not (match := re.search(READY, self.new_output())):
             if self.process.poll() is not None:
-                if self.is_awaiting_the_killed():
-                    time.sleep(0.2)
-                    self.spawn()
-                    continue
                 raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.tail()}")
             assert time.monotonic() < deadline, f"not listening after {READY_S} s:\n{self.tail()}"
             time.sleep(0.005)
         self.endpoint = match.group(1).rstrip("/")
         return self
-
-    def is_awaiting_the_killed(self):
-        """On PostgreSQL nobody knows at once that a node was killed: for some seconds it has the catalog."""
-        if "LADE_CATALOG" not in self.env:
-            return False
-        with open(self.stderr, "rb") as err:
-            err.seek(self.err_start)
-            return b"another node works on this catalog" in err.read()
 
     def stop(self, wait_s=30):
         """SIGTERM; the exit code."""

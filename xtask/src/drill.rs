@@ -8,7 +8,7 @@ use crate::python;
 use crate::rust;
 use crate::tools::{self, Tools};
 
-/// Whether all jobs of the module ended and were exact. `LADE_BIN` and `LADE_CLUSTER_BIN` name servers that are built already.
+/// Whether all jobs of the module ended and were exact. `LADE_BIN` names a server that is built already.
 pub fn run(tools: &Tools, module: &str, arguments: &[String]) -> bool {
     let venv = tools.installed().join("venv");
     let is_built = std::env::var_os("LADE_BIN").is_some();
@@ -23,10 +23,8 @@ fn module_of(tools: &Tools, venv: &Path, module: &str, arguments: &[String]) -> 
     let mut command = Command::new(venv.join("bin/python"));
     command.args(["-u", "-B", "-m", module]).args(arguments);
     command.current_dir(&tools.root).env("PYTHONPATH", "tests");
-    for (name, program) in [("LADE_BIN", tools.lade()), ("LADE_CLUSTER_BIN", tools.lade_cluster())] {
-        if std::env::var_os(name).is_none() {
-            command.env(name, program);
-        }
+    if std::env::var_os("LADE_BIN").is_none() {
+        command.env("LADE_BIN", tools.lade());
     }
     command
 }

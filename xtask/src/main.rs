@@ -43,9 +43,6 @@ fn main() -> ExitCode {
     if options.takes("rust") {
         rust::run(&tools, &mut report);
     }
-    if options.cluster && (options.takes("rust") || options.takes("python")) {
-        rust::cluster(&tools, &mut report);
-    }
     if options.takes("js") || options.takes("python") {
         rust::build_what_suites_start(&tools, &mut report);
     }

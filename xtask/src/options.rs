@@ -1,14 +1,13 @@
 //! The command line of `cargo xtask`, and what the environment adds to it.
 
 const USAGE: &str = "\
-usage: cargo xtask test [--only rust|js|python] [--fast] [--cluster]
+usage: cargo xtask test [--only rust|js|python] [--fast]
        cargo xtask bench [--quick] [--rows N] [--rounds N] [--only NAME,…] [--write]   (--help tells more)
        cargo xtask drill [--jobs N] [--nodes N] [--executors N] [--seed N]
        cargo xtask bench-nodes [--seconds N] [--rows N]
 
   --only PART   run one part: rust (formatting, lints, tests), js or python (stock clients against the server)
   --fast        leave out the 1 GiB file, the full-size data sets and most kill cycles
-  --cluster     build the feature `cluster`, too, and test what it brings: a quarter of an hour more, the first time
 
 With CI=true in the environment, a part that can't be run is a failure.";
 
@@ -17,7 +16,6 @@ With CI=true in the environment, a part that can't be run is a failure.";
 pub struct Options {
     only: Option<String>,
     pub fast: bool,
-    pub cluster: bool,
     /// Whether a part that can't be run is a failure.
     pub ci: bool,
 }
@@ -38,7 +36,6 @@ impl Options {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--fast" => options.fast = true,
-                "--cluster" => options.cluster = true,
                 "--only" => options.only = Some(part(arguments.next())?),
                 other => return Err(format!("unknown argument {other}\n\n{USAGE}")),
             }

@@ -79,10 +79,6 @@ fn suite(tools: &Tools, python: &Path, options: &Options) -> Command {
     }
     command.arg("tests").current_dir(&tools.root);
     command.env("LADE_BIN", tools.lade()).env("LADE_RUST_SDK_FLOW", tools.rust_sdk_flow());
-    // Without one, the tests of more than one machine say that they are left out.
-    if options.cluster {
-        command.env("LADE_CLUSTER_BIN", tools.lade_cluster());
-    }
     command
         .env("LADE_JS", javascript::folder(tools))
         .env("LADE_TESTS_FAST", if options.fast { "1" } else { "" });

@@ -3,28 +3,14 @@
 use crate::report::Report;
 use crate::tools::{self, Tools, answer};
 
+/// All crates, with executors: what is tested is one build, so that what both builds share is compiled once.
+const ALL: [&str; 5] = ["--release", "--workspace", "--features", "lade/cluster", "--locked"];
+
 /// Formatting, lints, dependency rules, and the tests of all crates.
 pub fn run(tools: &Tools, report: &mut Report) {
     check(tools, report);
-    let test = ["test", "--release", "--workspace", "--locked", "--no-fail-fast"];
+    let test = [&["test"], &ALL[..], &["--no-fail-fast"]].concat();
     report.part("cargo test", |count| tools::run(&mut tools.cargo(&test), |line| count.cargo_line(line)));
-}
-
-/// Tests what only the feature `cluster` brings, and keeps a server that has it for the suites.
-///
-/// Comes before the suites' own build, which puts the server without the feature back in its place.
-pub fn cluster(tools: &Tools, report: &mut Report) {
-    let with = ["--release", "--locked", "--config", "xtask/cluster.toml"];
-    let what = ["-p", "lade", "-p", "cluster", "--features", "lade/cluster"];
-    let cargo =
-        |first: &str, rest: &[&str]| tools.cargo(&[&[first][..], &with[..], &what[..], rest].concat());
-    report.part("cluster: build", |_| {
-        tools::run(&mut cargo("build", &["--bin", "lade"]), |_| {})
-            && tools::copy(&tools.lade(), &tools.lade_cluster())
-    });
-    report.part("cluster: cargo test", |count| {
-        tools::run(&mut cargo("test", &["--lib", "--test", "tasks"]), |line| count.cargo_line(line))
-    });
 }
 
 /// Builds the server and the Rust SDK flow, which the other parts start.
@@ -34,7 +20,7 @@ pub fn build_what_suites_start(tools: &Tools, report: &mut Report) {
 
 /// Builds all targets as `cargo test` does, so that features unify in the same way and nothing is built twice.
 pub fn build(tools: &Tools) -> bool {
-    let build = ["build", "--release", "--workspace", "--all-targets", "--locked"];
+    let build = [&["build"], &ALL[..], &["--all-targets"]].concat();
     tools::run(&mut tools.cargo(&build), |_| {})
 }
 

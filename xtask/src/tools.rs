@@ -35,11 +35,6 @@ impl Tools {
         self.target.join("release").join("lade")
     }
 
-    /// The server with the feature `cluster`, a copy.
-    pub fn lade_cluster(&self) -> PathBuf {
-        self.installed().join("lade-cluster")
-    }
-
     /// The same flow through the Rust SDK, built as an example.
     pub fn rust_sdk_flow(&self) -> PathBuf {
         self.target.join("release").join("examples").join("rust_sdk_flow")
@@ -52,16 +47,6 @@ impl Tools {
         command.args(arguments).current_dir(&self.root);
         command
     }
-}
-
-/// Copies a program, also over one that runs.
-pub fn copy(from: &Path, to: &Path) -> bool {
-    let copied = to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
-        let aside = to.with_extension("new");
-        std::fs::copy(from, &aside)?;
-        std::fs::rename(aside, to)
-    });
-    copied.inspect_err(|error| println!("copy {} to {}: {error}", from.display(), to.display())).is_ok()
 }
 
 /// Runs a command, shows each line of its output and hands it on; whether it succeeded.

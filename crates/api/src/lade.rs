@@ -3,6 +3,7 @@
 
 mod activity;
 mod analysis;
+mod caller;
 mod dataset;
 mod delivery;
 pub mod event;
@@ -34,6 +35,7 @@ const EVENTS: &str = "/lade/v1/events";
 const USER_RECORDS: &str = "/lade/v1/user-records";
 const RECORDS: &str = "/lade/v1/records";
 const DELIVERIES: &str = "/lade/v1/deliveries";
+const CALLER: &str = "/lade/v1/caller";
 const NODES: &str = "/lade/v1/nodes";
 const ANALYSES: &str = "/lade/v1/analyses";
 
@@ -108,6 +110,7 @@ pub enum Asked {
     CreateAnalysis,
     DescribeAnalysis,
     ListNodes,
+    GetCaller,
     Unknown,
 }
 
@@ -126,6 +129,7 @@ impl Asked {
             Asked::CreateAnalysis => "CreateAnalysis",
             Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::ListNodes => "ListNodes",
+            Asked::GetCaller => "GetCaller",
             Asked::Unknown => "unknown",
         }
     }
@@ -147,6 +151,7 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     match (method, path) {
         (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::GET, CALLER) => return Some(Asked::GetCaller),
         (&Method::GET, NODES) => return Some(Asked::ListNodes),
         (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
         _ => {}
@@ -197,6 +202,7 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::GetRecords => reply::body(&record::read(api, call).await?),
         Asked::CreateAnalysis => reply::body(&analysis::begin(api, call).await?),
         Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
+        Asked::GetCaller => reply::body(&caller::show(call)),
         Asked::ListNodes => reply::body(&node::list(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);

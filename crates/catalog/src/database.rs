@@ -73,7 +73,7 @@ pub(crate) struct Connections {
     pub(crate) readers: AnyPool,
 }
 
-/// Connects to a file, making it where there is none.
+/// Connects to a file, making it where there is none, and gives its tables their shape.
 pub(crate) async fn open_file(file: &Path) -> Result<Connections> {
     sqlx::any::install_default_drivers();
     keep_private(file).unavailable(opening)?;
@@ -82,18 +82,19 @@ pub(crate) async fn open_file(file: &Path) -> Result<Connections> {
     let options = AnyConnectOptions::from_str(&format!("sqlite:{path}")).unavailable(opening)?;
     // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
     let writer = sqlite(1).connect_with(options.clone()).await.unavailable(opening)?;
-    // First the tables get their shape: a statement made before would count columns wrongly.
+    // Before anybody reads: a statement that was prepared earlier would count columns wrongly.
     crate::format::settle(Dialect::Sqlite, &writer).await?;
     let readers = sqlite(4).connect_with(options).await.unavailable(opening)?;
     Ok(Connections { writer, readers })
 }
 
-/// Connects to the server at a URL.
+/// Connects to the server at a URL, and gives the tables there their shape.
 pub(crate) async fn open_server(url: &str) -> Result<Connections> {
     sqlx::any::install_default_drivers();
     let options = address(url)?;
     // Writers wait for each other at the server; the next one is there when a lock is let go.
     let writer = postgres(4).connect_with(options.clone()).await.map_err(unreachable)?;
+    crate::format::settle(Dialect::Postgres, &writer).await?;
     let readers = postgres(8).connect_with(options).await.map_err(unreachable)?;
     Ok(Connections { writer, readers })
 }

@@ -139,7 +139,6 @@ impl Catalog {
     ) -> Result<Catalog> {
         let Connections { writer, readers } = connections;
         let readers = Pool { connections: readers, dialect };
-        format::settle(dialect, &writer).await?;
         let sequencer = Arc::new(Sequencer::new(Pool { connections: writer.clone(), dialect }));
         let (identity_generation, identity_seen, looked_ms, session) = Default::default();
         let catalog = Catalog {

@@ -28,9 +28,16 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What `lade --version` tells: executors are there or not.
+const VERSION: &str = if cfg!(feature = "cluster") {
+    concat!(env!("CARGO_PKG_VERSION"), " (with the feature cluster)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
 /// A self-hosted server that speaks the data side of Amazon Personalize, with its own S3, IAM, STS and KMS.
 #[derive(Parser)]
-#[command(name = "lade", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "lade", version = VERSION, arg_required_else_help = true, max_term_width = 100)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,

@@ -104,11 +104,6 @@ impl Client<'_> {
         self.query("iam", "2010-05-08", action, parameters).await
     }
 
-    /// Calls an action of STS; gives what stands in its result.
-    pub async fn sts(&self, action: &str, parameters: &[(&str, &str)]) -> Answer<Element> {
-        self.query("sts", "2011-06-15", action, parameters).await
-    }
-
     /// Asks S3, with a body in memory; the answer's body is XML, or empty.
     pub async fn s3(&self, method: Method, path: String, body: impl Into<Bytes>) -> Answer<Element> {
         let body = Content::Whole(body.into());

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use model::error::chain;
 use model::{Error, ErrorKind};
 
 use super::Bucket;
@@ -35,6 +36,7 @@ impl Bucket {
         } else {
             format!("can't {doing} {at}: {said}")
         };
+        // The error itself can't be kept: it holds the whole answer. Its texts can.
         Error::new(kind, text).caused_by(chain(&error))
     }
 }
@@ -73,15 +75,4 @@ fn reason(code: &str, status: Option<u16>) -> Option<&'static str> {
         ),
         _ => None,
     }
-}
-
-// The error itself can't be kept: it holds the whole answer. Its texts can.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

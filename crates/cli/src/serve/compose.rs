@@ -97,6 +97,7 @@ pub async fn compose(
     let place = |name: &str| folder.path().join(name);
     let catalog = if settings.objects.is_some() { catalog.with_shared_log() } else { catalog };
     node::introduce(&catalog, url, &objects::place(settings)).await?;
+    warn_of_own_buckets(settings);
     let bucket = objects::bucket(settings, realm, url, &*clock).await?;
     let endpoint = S3Endpoint { url: url.to_owned() };
     let master = master_key(settings, folder, &catalog, &*clock).await?;
@@ -253,6 +254,15 @@ fn services(settings: &Settings, realm: &Realm) -> ServiceSettings {
         services.region.clone_from(&realm.region);
     }
     services
+}
+
+// Jobs go to any node, and buckets of the embedded S3 are there on one alone.
+fn warn_of_own_buckets(settings: &Settings) {
+    if settings.objects.is_some() && settings.services.s3_endpoint.is_none() {
+        warn!(
+            "each node has buckets of its own, in its data folder: with several nodes set s3_endpoint, for a job can run on any"
+        );
+    }
 }
 
 // The services whose embedded doors are closed, and the settings that name the real ones.

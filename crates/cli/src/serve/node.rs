@@ -8,13 +8,18 @@ use api::Api;
 use catalog::{About, Catalog, Changes, SILENCE_MS};
 use model::error::{ErrorKind, Result};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+
+use super::objects::FILE;
 
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// What another node has changed holds here after this time; whoever could not look for a second asks before each request.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// After so long a node that was killed is one no more.
+const GIVEN_UP: Duration = Duration::from_millis(SILENCE_MS.unsigned_abs() + 2000);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 pub struct Node {
@@ -29,12 +34,29 @@ pub struct Node {
 
 /// Tells the others who this node is.
 ///
+/// One that keeps its objects to itself waits for its predecessor, which may have been killed, to be given up.
+///
 /// # Errors
 /// `InUse` when it can't work beside them.
 pub async fn introduce(catalog: &Catalog, url: &str, objects: &str) -> Result<()> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let (url, version) = (url.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    catalog.introduce(About { name, url, version, objects: objects.to_owned() }).await
+    let about = About { name, url, version, objects: objects.to_owned() };
+    if objects != FILE {
+        return catalog.introduce(about).await;
+    }
+    let (begun, mut has_said) = (Instant::now(), false);
+    loop {
+        match catalog.introduce(about.clone()).await {
+            Err(cause) if cause.kind == ErrorKind::InUse && begun.elapsed() < GIVEN_UP => {
+                if !std::mem::replace(&mut has_said, true) {
+                    info!("waiting for the node that had this catalog: {}", cause.message());
+                }
+                sleep(ASK_AGAIN).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 impl Node {

@@ -16,6 +16,8 @@ use super::folder::Folder;
 use crate::settings::Settings;
 use crate::settings::objects::ObjectsSettings;
 
+/// The place of objects that lie in a node's own folder.
+pub const FILE: &str = "file";
 /// The object that says whose a prefix is.
 const OWNER: &str = "owner";
 
@@ -23,7 +25,7 @@ const OWNER: &str = "owner";
 pub fn place(settings: &Settings) -> String {
     match &settings.objects {
         Some(objects) => format!("s3://{}/{}", objects.place.bucket, objects.place.prefix),
-        None => "file".to_owned(),
+        None => FILE.to_owned(),
     }
 }
 

@@ -93,7 +93,9 @@ pub async fn end(visit: &Visit<'_>) -> Leaving {
 async fn who(console: &Console, peer: Option<IpAddr>, keys: &Keys) -> Answer<String> {
     let client =
         Client { server: &console.server, realm: &console.realm, clock: &*console.clock, keys, peer };
-    Ok(client.sts("GetCallerIdentity", &[]).await?.text_of(&["Arn"]).to_owned())
+    // Not of STS, whose door is closed where real services give out the keys of roles.
+    let caller = client.lade(Method::GET, "/caller").await?;
+    Ok(caller["arn"].as_str().unwrap_or_default().to_owned())
 }
 
 fn show(status: StatusCode, problem: Option<&str>, access_key_id: &str, next: &str) -> Leaving {

@@ -318,7 +318,8 @@ impl OwnBucket {
 
 /// All bytes of an answer, of which there have to be so many.
 async fn body(output: GetObjectOutput, size: Option<i64>) -> Result<Bytes, Fault> {
-    let bytes = output.body.collect().await.map_err(|e| Fault::passing(&fault::chain(&e)))?.into_bytes();
+    let bytes =
+        output.body.collect().await.map_err(|e| Fault::passing(&model::error::chain(&e)))?.into_bytes();
     match size {
         Some(size) if i64::try_from(bytes.len()) != Ok(size) => {
             Err(Fault::passing(&format!("{} bytes came in place of {size}", bytes.len())))

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use model::error::chain;
 
 /// What to make of a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ impl Fault {
         let code = error.code().unwrap_or_default().to_owned();
         let status_text = status.map(|status| format!(" (status {status})")).unwrap_or_default();
         let told = error.message().map(|text| format!(": {code}: {text}")).unwrap_or_default();
+        // The error itself can't be kept: it holds the whole answer. Its texts can.
         Fault { meaning: meaning(&code, status), text: format!("{}{status_text}{told}", chain(&error)), code }
     }
 
@@ -81,17 +83,6 @@ fn meaning(code: &str, status: Option<u16>) -> Meaning {
         (code, Some(200..=299)) if !code.is_empty() => Meaning::Refused,
         _ => Meaning::Passing,
     }
-}
-
-// The error itself can't be kept: it holds the whole answer. Its texts can.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
 //! The catalog on PostgreSQL: all that is promised on a file, and what only a server can do to it.
 
-// A test that can't set its stage has failed.
-#![allow(clippy::unwrap_used)]
-
-#[path = "../it/main.rs"]
-mod it;
-
+use std::process::Command;
 use std::sync::Arc;
 
 use catalog::{NewDatasetGroup, NewSchema};
-use it::place::Place;
 use model::clock::SimulatedClock;
 use model::{ErrorKind, Quotas, Realm};
+
+use super::place::{ON_SERVER, Place};
 
 fn clock(seed: u64) -> Arc<SimulatedClock> {
     Arc::new(SimulatedClock::new(1_000_000, seed))
@@ -25,9 +21,20 @@ fn schema(name: &str) -> NewSchema {
     NewSchema { arn: realm().schema(name), name: name.to_owned(), document: "{}".to_owned(), domain: None }
 }
 
+/// This program once more, without what stands here.
+#[tokio::test]
+async fn all_that_holds_on_a_file_holds_on_a_server() {
+    if Place::on_server().await.is_none() {
+        return;
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let ended = again.env(ON_SERVER, "1").args(["--skip", "postgres::"]).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
 #[tokio::test]
 async fn many_processes_may_begin_at_once() {
-    let place = Arc::new(Place::new().await);
+    let Some(place) = Place::on_server().await.map(Arc::new) else { return };
     let open = |seed| {
         let place = place.clone();
         tokio::spawn(async move { place.open(clock(seed)).await.map(drop) })
@@ -39,7 +46,7 @@ async fn many_processes_may_begin_at_once() {
 
 #[tokio::test]
 async fn what_is_checked_holds_until_the_commit_whoever_else_writes() {
-    let place = Place::new().await;
+    let Some(place) = Place::on_server().await else { return };
     let quotas = Quotas { dataset_groups: Some(3), ..Quotas::OPEN };
     let one = place.open(clock(1)).await.unwrap().with_quotas(quotas);
     let other = place.open(clock(2)).await.unwrap().with_quotas(quotas);
@@ -62,7 +69,7 @@ async fn what_is_checked_holds_until_the_commit_whoever_else_writes() {
 
 #[tokio::test]
 async fn texts_sort_by_their_bytes() {
-    let place = Place::new().await;
+    let Some(place) = Place::on_server().await else { return };
     let catalog = place.open(clock(1)).await.unwrap();
     for name in ["b", "B", "a-b", "aa", "_"] {
         catalog.create_schema(&schema(name)).await.unwrap();
@@ -73,7 +80,7 @@ async fn texts_sort_by_their_bytes() {
 
 #[tokio::test]
 async fn connections_that_were_cut_are_made_again() {
-    let place = Place::new().await;
+    let Some(place) = Place::on_server().await else { return };
     let catalog = place.open(clock(1)).await.unwrap();
     catalog.create_schema(&schema("before")).await.unwrap();
     place
@@ -91,7 +98,7 @@ async fn connections_that_were_cut_are_made_again() {
 
 #[tokio::test]
 async fn tables_may_be_brought_forward_while_others_read_them() {
-    let place = Place::new().await;
+    let Some(place) = Place::on_server().await else { return };
     let catalog = place.open(clock(1)).await.unwrap();
     catalog.create_schema(&schema("s")).await.unwrap();
     let arn = realm().schema("s");
@@ -108,7 +115,7 @@ async fn tables_may_be_brought_forward_while_others_read_them() {
 
 #[tokio::test]
 async fn a_text_that_the_server_can_not_keep_is_refused_as_such() {
-    let place = Place::new().await;
+    let Some(place) = Place::on_server().await else { return };
     let catalog = place.open(clock(1)).await.unwrap();
     let refused = catalog.tracked("nul\0").await.err().unwrap();
     assert_eq!(refused.kind, ErrorKind::Invalid, "{}", refused.chain());
@@ -124,7 +131,7 @@ async fn a_server_that_is_not_there_is_told_without_its_address() {
 
 #[tokio::test]
 async fn secrets_can_be_replaced() {
-    let place = Place::new().await;
+    let Some(place) = Place::on_server().await else { return };
     let catalog = place.open(clock(1)).await.unwrap();
     let user = catalog::user::UserRow {
         arn: model::Arn::parse("arn:aws:iam::000000000000:user/u").unwrap(),
