@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use access::{Access, trail};
 use bytes::Bytes;
 use catalog::Catalog;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 use model::{Clock, Error, ErrorKind, Realm, Result};
@@ -122,7 +123,12 @@ impl Api {
     }
 
     /// Answers a call; every outcome is a response.
-    pub async fn call(&self, call: Call) -> Response<Bytes> {
+    pub fn call(&self, call: Call) -> BoxFuture<'_, Response<Bytes>> {
+        // Boxed: async code is compiled where it is polled, and belongs to this crate.
+        Box::pin(self.serve(call))
+    }
+
+    async fn serve(&self, call: Call) -> Response<Bytes> {
         let (protocol, asked) = find(&call);
         let name = asked.name();
         trail::operation(name);
@@ -136,7 +142,11 @@ impl Api {
     }
 
     /// Answers a call whose answer may be long, piece by piece; `None` for all others, which `call` answers.
-    pub async fn stream(self: &Arc<Self>, call: &Call) -> Option<Response<Pieces>> {
+    pub fn stream<'a>(self: &'a Arc<Self>, call: &'a Call) -> BoxFuture<'a, Option<Response<Pieces>>> {
+        Box::pin(self.open(call))
+    }
+
+    async fn open(self: &Arc<Self>, call: &Call) -> Option<Response<Pieces>> {
         let path = Some(call.path.as_str()).filter(|_| !call.headers.contains_key("x-amz-target"));
         let asked = lade::long_by_path(&call.method, path?)?;
         trail::operation(asked.name());

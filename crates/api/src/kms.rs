@@ -16,6 +16,7 @@ use std::sync::Arc;
 use access::{Access, Asking, KeyFault, trail};
 use bytes::Bytes;
 use catalog::Catalog;
+use futures_util::future::BoxFuture;
 use http::{Method, Response, StatusCode};
 use model::{Clock, Error, ErrorKind, Realm};
 use serde_json::Value;
@@ -57,7 +58,12 @@ impl Kms {
     }
 
     /// Answers a call; every outcome is a response.
-    pub async fn call(&self, call: Call) -> Response<Bytes> {
+    pub fn call(&self, call: Call) -> BoxFuture<'_, Response<Bytes>> {
+        // Boxed: async code is compiled where it is polled, and belongs to this crate.
+        Box::pin(self.serve(call))
+    }
+
+    async fn serve(&self, call: Call) -> Response<Bytes> {
         let (name, answer) = match find(&call) {
             Ok(operation) => (operation.name, self.perform(operation, &call).await),
             Err(failure) => ("unknown", Err(failure)),

@@ -51,6 +51,6 @@ fn schedule(args: Args) -> Result<()> {
     };
     crate::serve::runtime()?.block_on(async {
         let stop = crate::serve::told_to_stop()?;
-        cluster::scheduler::serve(settings, ready, stop).await
+        cluster::scheduler::serve(settings, Box::new(ready), stop).await
     })
 }

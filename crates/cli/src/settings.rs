@@ -206,7 +206,7 @@ impl Given {
                 wrong("objects_region", "a name such as us-east-1")
             }
             Given { cache_size: Some(m), .. } if m.bytes < objects::CACHE_BYTES_MIN => {
-                wrong("cache_size", "at least 16MiB")
+                wrong("cache_size", "at least 8MiB")
             }
             Given { account_id: Some(a), .. } if !is_account(a) => {
                 wrong("account_id", "a number of 12 digits")

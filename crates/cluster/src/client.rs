@@ -5,6 +5,7 @@ mod job;
 
 use std::collections::BTreeMap;
 
+use futures_util::future::BoxFuture;
 use model::Error;
 use model::error::Result;
 use tracing::{debug, warn};
@@ -21,7 +22,12 @@ const ROUNDS_MAX: usize = 3;
 /// # Errors
 /// `Unavailable`, safe to try again: no scheduler answers, it has no executor or lost its last one, it ended, or it is of
 /// another build. `Internal` when a task panicked.
-pub async fn run(scheduler: &str, tasks: Vec<String>) -> Result<Vec<String>> {
+pub fn run(scheduler: &str, tasks: Vec<String>) -> BoxFuture<'_, Result<Vec<String>>> {
+    // Boxed: async code is compiled where it is polled, and belongs to this crate.
+    Box::pin(rounds(scheduler, tasks))
+}
+
+async fn rounds(scheduler: &str, tasks: Vec<String>) -> Result<Vec<String>> {
     let mut results = BTreeMap::new();
     for round in 0..ROUNDS_MAX {
         let missing: Vec<(u32, &str)> = (0u32..)

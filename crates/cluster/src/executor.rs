@@ -14,6 +14,7 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::utils::{GrpcServerConfig, create_grpc_server};
 use ballista_executor::flight_service::BallistaFlightService;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use model::error::{Context, Result};
 use model::{Clock, Error};
@@ -48,7 +49,16 @@ pub struct ExecutorSettings {
 ///
 /// # Errors
 /// `Unavailable` when the address can't be bound or the folder not be made.
-pub async fn serve(settings: ExecutorSettings, work: Work, stop: CancellationToken) -> Result<()> {
+pub fn serve(
+    settings: ExecutorSettings,
+    work: Work,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Result<()>> {
+    // Boxed: async code is compiled where it is polled, and belongs to this crate.
+    Box::pin(work_until(settings, work, stop))
+}
+
+async fn work_until(settings: ExecutorSettings, work: Work, stop: CancellationToken) -> Result<()> {
     let work_dir = settings.work_dir.clone();
     empty(&work_dir).await?;
     let listener = TcpListener::bind(settings.listen).await;

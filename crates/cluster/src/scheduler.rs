@@ -16,6 +16,7 @@ use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use futures_util::future::BoxFuture;
 use model::error::{Context, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -47,9 +48,18 @@ pub struct SchedulerSettings {
 ///
 /// # Errors
 /// `Unavailable` when the address can't be bound.
-pub async fn serve(
+pub fn serve(
     settings: SchedulerSettings,
-    ready: impl FnOnce(SocketAddr),
+    ready: Box<dyn FnOnce(SocketAddr) + Send>,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Result<()>> {
+    // Boxed: async code is compiled where it is polled, and belongs to this crate.
+    Box::pin(schedule(settings, ready, stop))
+}
+
+async fn schedule(
+    settings: SchedulerSettings,
+    ready: Box<dyn FnOnce(SocketAddr) + Send>,
     stop: CancellationToken,
 ) -> Result<()> {
     let listener = TcpListener::bind(settings.listen).await;

@@ -55,8 +55,8 @@ fn scheduler(listen: &str) -> (Process, String) {
     let settings =
         SchedulerSettings { listen: listen.parse().unwrap(), executor_timeout_s: EXECUTOR_TIMEOUT_S };
     let (sender, receiver) = std::sync::mpsc::channel::<SocketAddr>();
-    let serving =
-        cluster::scheduler::serve(settings, move |address| sender.send(address).unwrap(), stop.clone());
+    let ready = Box::new(move |address| sender.send(address).unwrap());
+    let serving = cluster::scheduler::serve(settings, ready, stop.clone());
     let ended = Some(runtime.spawn(serving));
     let address = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
     (Process { runtime: Some(runtime), stop, ended }, address.to_string())

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use access::Access;
 use access::bucket::{Arriving, EmbeddedS3, Leaving};
+use futures_util::future::BoxFuture;
 use model::{Clock, Realm};
 
 use crate::session::Sessions;
@@ -55,7 +56,8 @@ impl Console {
     }
 
     /// Answers a request of a browser; every outcome is a page.
-    pub async fn answer(&self, request: Arriving) -> Leaving {
-        route::answer(self, request).await
+    pub fn answer(&self, request: Arriving) -> BoxFuture<'_, Leaving> {
+        // Boxed: async code is compiled where it is polled, and belongs to this crate.
+        Box::pin(route::answer(self, request))
     }
 }

@@ -35,6 +35,6 @@ struct Executors {
 #[cfg(feature = "cluster")]
 impl Runner for Executors {
     fn run(&self, tasks: Vec<String>) -> jobs::Running<'_> {
-        Box::pin(cluster::client::run(&self.scheduler, tasks))
+        cluster::client::run(&self.scheduler, tasks)
     }
 }

@@ -1,12 +1,13 @@
 //! Opens the place where the data of datasets lies: a folder, or a bucket that is nobody else's and not in this server.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 
 use access::bucket::own_client;
 use bytes::Bytes;
 use catalog::Catalog;
 use http::Uri;
-use model::error::Result;
+use model::error::{Context, Result};
 use model::{Clock, Error, ErrorKind, Realm};
 use store::Objects;
 use store::objects::bucket::OwnBucket;
@@ -58,19 +59,41 @@ pub async fn bucket(
 /// Opens the objects of all runs; in a bucket they are this catalog's alone.
 ///
 /// # Errors
-/// `Invalid` when the server of another catalog has its objects there; `Unavailable` when the disk refuses.
+/// `Invalid` when the server of another catalog has its objects there, or this one has them at another place;
+/// `Unavailable` when the disk refuses.
 pub async fn open(
     settings: &Settings,
     folder: &Folder,
     catalog: &Catalog,
     bucket: Option<&OwnBucket>,
 ) -> Result<Objects> {
-    let cache = folder.path().join("cache");
+    let (cache, runs) = (folder.path().join("cache"), folder.path().join("runs"));
     let (Some(objects), Some(bucket)) = (&settings.objects, bucket) else {
-        return Objects::open(&folder.path().join("runs"));
+        if !runs.exists() && !catalog.named_objects().await?.is_empty() {
+            return Err(elsewhere("in a bucket", "the data folder, as it does by default"));
+        }
+        // What an earlier start with a bucket kept of it is of no use.
+        if cache.exists() {
+            std::fs::remove_dir_all(&cache).unavailable(|| "empty the folder of the cache".to_owned())?;
+        }
+        return Objects::open(&runs);
     };
+    if holds_files(&runs) {
+        return Err(elsewhere("in the data folder", "a bucket"));
+    }
     own(objects, catalog, bucket).await?;
     Objects::open_bucket(bucket.clone(), &cache, objects.cache_bytes_max, Handle::current())
+}
+
+fn holds_files(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
+}
+
+fn elsewhere(place: &str, now: &str) -> Error {
+    Error::invalid(format!(
+        "the data of this server's datasets lies {place}, and the setting objects now names {now}: start with what it was, \
+         or with another data folder"
+    ))
 }
 
 fn of_aws(region: &str) -> String {

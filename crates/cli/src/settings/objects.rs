@@ -8,7 +8,7 @@ use super::services::{certificates, secret};
 use super::{Given, Secret};
 
 /// With less the readers of one job would take what others need.
-pub const CACHE_BYTES_MIN: u64 = 16 << 20;
+pub const CACHE_BYTES_MIN: u64 = 8 << 20;
 const CACHE_BYTES: u64 = 4 << 30;
 
 /// The bucket that holds the data of datasets.
@@ -152,6 +152,6 @@ mod tests {
             data_dir: Some("/d".into()),
             ..given("s3://data")
         };
-        assert!(given.settle(None).unwrap_err().chain().contains("cache_size must be at least 16MiB"));
+        assert!(given.settle(None).unwrap_err().chain().contains("cache_size must be at least 8MiB"));
     }
 }

@@ -100,16 +100,15 @@ impl Remote {
 
     /// Opens an object. What has to be fetched to see that it is there stays in the cache.
     pub fn open_file(self: &Arc<Remote>, name: &str) -> io::Result<RemoteFile> {
-        let known = self.heads.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        let head = match known {
+        let head = match self.known(name) {
             Some(head) => head,
-            None => {
-                let head = self.find(name)?;
-                self.know(name, &head);
-                head
-            }
+            None => self.find(name)?,
         };
         Ok(RemoteFile::new(self, name, head))
+    }
+
+    fn known(&self, name: &str) -> Option<ObjectHead> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn know(&self, name: &str, head: &ObjectHead) {
@@ -123,7 +122,15 @@ impl Remote {
     fn find(&self, name: &str) -> io::Result<ObjectHead> {
         let (end, landing) = match self.cache.find(&(name.into(), 0), EXTENT) {
             Found::Awaited(landing) => (EXTENT, Some(landing)),
-            _ => (WINDOW, None),
+            Found::Coming(mut coming) => {
+                // Somebody else has been asking; should that have failed, it is asked again.
+                drop(self.runtime.block_on(coming.wait_for(Option::is_some)));
+                match self.known(name) {
+                    Some(head) => return Ok(head),
+                    None => (WINDOW, None),
+                }
+            }
+            Found::Here(_) | Found::NoRoom => (WINDOW, None),
         };
         let fetched = self.runtime.block_on(self.bucket.get_part(&key(name), 0..end, None));
         let (head, bytes) = match fetched {
@@ -138,6 +145,7 @@ impl Remote {
             }
             fetched => fetched.map_err(|error| io_error(&error))?,
         };
+        self.know(name, &head);
         if let Some(landing) = landing {
             landing.land(Ok(bytes));
         }

@@ -10,6 +10,9 @@ use model::{Error, Result};
 use super::fault::{Fault, Meaning};
 use super::{ATTEMPT_MAX, Checksum, OwnBucket};
 
+/// To put a large upload together takes a store longer than anything else, by this factor.
+const COMPLETION_PATIENCE: u32 = 5;
+
 /// An upload that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenUpload {
@@ -81,7 +84,8 @@ impl OwnBucket {
     /// # Errors
     /// As `upload_part`.
     pub(crate) async fn complete(&self, upload: &OpenUpload, parts: &[PartTag], size: u64) -> Result<()> {
-        match self.retried(|| self.try_complete(upload, parts, size)).await {
+        let patient = self.with_patience(self.patience * COMPLETION_PATIENCE);
+        match patient.retried(|| self.try_complete(upload, parts, size)).await {
             Err(fault) if fault.meaning == Meaning::Missing => match self.size(&upload.key).await {
                 Ok(found) if found == Some(size) => Ok(()),
                 Ok(_) => Err(self.gone(fault, "complete", &upload.key)),
