@@ -37,7 +37,7 @@ impl Place {
         };
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("lade_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut server = PgConnection::connect(&url(&programs, "postgres")).await.unwrap();
+        let mut server = connect(&url(&programs, "postgres")).await;
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::raw_sql(create).execute(&mut server).await.unwrap();
         Some(Place::Database(url(&programs, &name)))
@@ -74,6 +74,20 @@ impl Place {
             }
         }
     }
+}
+
+/// Connects, once the server has started: its socket is there a little before.
+async fn connect(url: &str) -> PgConnection {
+    let is_starting = |cause: &sqlx::Error| {
+        cause.as_database_error().is_some_and(|told| told.code().as_deref() == Some("57P03"))
+    };
+    for _ in 0..3000 {
+        match PgConnection::connect(url).await {
+            Err(cause) if is_starting(&cause) => tokio::time::sleep(Duration::from_millis(20)).await,
+            connected => return connected.unwrap(),
+        }
+    }
+    panic!("the server does not start");
 }
 
 fn url(programs: &Path, database: &str) -> String {
