@@ -319,7 +319,7 @@ def test_whoever_may_nothing_sees_refusals_and_no_data(world, root):
     assert {"ListDatasetGroups", "CreateDatasetGroup"} <= {line["eventName"] for line in theirs}
     assert all(line["sourceIPAddress"] == "127.0.0.1" for line in theirs)
     allowed = {line["eventName"] for line in theirs if not line["errorCode"]}
-    assert allowed <= {"GetCallerIdentity"}, allowed
+    assert allowed <= {"GetCaller"}, allowed
 
 
 # Objects

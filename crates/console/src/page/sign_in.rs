@@ -72,7 +72,7 @@ pub async fn answer(
         Err(refusal) => {
             console.sessions.note_failure(peer, now_ms);
             // What is no key at all can't be signed with.
-            let text = if refusal.is_of_keys() || refusal.code == "IncompleteSignature" {
+            let text = if refusal.is_of_keys() || refusal.code == "IncompleteSignatureException" {
                 "This access key ID and this secret access key do not belong together, or the key is not in use.".to_owned()
             } else {
                 refusal.text()
