@@ -41,6 +41,22 @@ def test_the_data_folder_is_private_and_says_where_the_server_is(own_server):
         own_server.endpoint, own_server.endpoint.removeprefix("http://"))
 
 
+def test_a_folder_without_its_runs_is_refused(own_server, tmp_path):
+    workshop = Workshop(own_server.endpoint)
+    items = workshop.make_group(items=ITEMS).items
+    workshop.import_csv(items, "ITEM_ID,PRICE,CATEGORY_L1\ni1,1,A\n")
+    assert own_server.stop() == 0
+    runs = own_server.data_dir / "runs"
+    runs.rename(tmp_path / "runs")
+
+    code, text = run_to_the_end(own_server, "--data-dir", str(own_server.data_dir), "--listen", "127.0.0.1:0")
+    assert code == 1 and "data of datasets that this data folder does not hold" in text
+
+    (tmp_path / "runs").rename(runs)
+    own_server.start()
+    assert workshop.at(own_server.endpoint).export(items, "BULK").lines == ["i1,1.0,A"]
+
+
 def test_running_jobs_survive_a_stop(own_server):
     workshop = Workshop(own_server.endpoint)
     items = workshop.make_group(items=ITEMS).items

@@ -70,7 +70,14 @@ pub async fn open(
     let (cache, runs) = (folder.path().join("cache"), folder.path().join("runs"));
     let (Some(objects), Some(bucket)) = (&settings.objects, bucket) else {
         if !runs.exists() && !catalog.named_objects().await?.is_empty() {
-            return Err(elsewhere("in a bucket", "the data folder, as it does by default"));
+            return Err(if cache.exists() {
+                elsewhere("in a bucket", "the data folder, as it does by default")
+            } else {
+                Error::invalid(
+                    "the catalog names data of datasets that this data folder does not hold: name the data folder or the \
+                     bucket (setting objects) that holds it, or put its folder runs back from a backup",
+                )
+            });
         }
         // What an earlier start with a bucket kept of it is of no use.
         if cache.exists() {
