@@ -1,5 +1,6 @@
 //! Who may: principals, policy decisions, role sessions, and the only way to a bucket that is not ours.
 
+pub mod about;
 mod access_key;
 mod asking;
 mod assume_role;

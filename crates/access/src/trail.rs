@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::about;
+
 /// The most resources that are kept of a call.
 const RESOURCES_MAX: usize = 16;
 /// The most of a text that is kept: texts come from clients.
@@ -40,7 +42,7 @@ pub async fn follow<F: Future>(serving: F) -> (F::Output, Trail) {
 
 /// Work of the same call that another task does.
 pub fn along<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    TRAIL.scope(TRAIL.try_with(Shared::clone).unwrap_or_default(), work)
+    TRAIL.scope(TRAIL.try_with(Shared::clone).unwrap_or_default(), about::along(work))
 }
 
 /// Notes who says that it is calling, and for which service.

@@ -29,7 +29,7 @@ use crate::lade::user::ReadUser;
 use crate::operation::{Asked, Handler, Operation, by_path, by_target};
 use crate::paging::PagingKey;
 use crate::reply::{self, Answer, Failure};
-use crate::{events, lade, permission, shapes};
+use crate::{events, lade, measured, permission, shapes};
 
 /// What the door works with.
 pub struct ApiParts {
@@ -119,7 +119,8 @@ impl Api {
     /// # Errors
     /// `Unavailable` when the catalog can't be written; the counts wait for the next time.
     pub async fn write_put_counts(&self) -> Result<()> {
-        self.targets.counts.write(&self.catalog, self.clock.now_ms()).await
+        let written = self.targets.counts.write(&self.catalog, self.clock.now_ms()).await;
+        written.inspect_err(|_| measured::counts_late())
     }
 
     /// Answers a call; every outcome is a response.
@@ -133,7 +134,7 @@ impl Api {
         let name = asked.name();
         trail::operation(name);
         let answer = self.answer(asked, &call).await;
-        report(name, &call, &answer);
+        report(name, &answer);
         match answer {
             Ok(body) if protocol == Protocol::Json11 => json11(StatusCode::OK, body, &call.request_id),
             Ok(body) => rest_json(StatusCode::OK, body, &call.request_id),
@@ -151,7 +152,7 @@ impl Api {
         let asked = lade::long_by_path(&call.method, path?)?;
         trail::operation(asked.name());
         let answer = lade::open(self, &asked, call).await;
-        report(asked.name(), call, &answer);
+        report(asked.name(), &answer);
         Some(match answer {
             Ok(pieces) => {
                 let head = rest_json(StatusCode::OK, Bytes::new(), &call.request_id);
@@ -243,16 +244,15 @@ impl Asked {
 }
 
 // Bodies, names and values of records stay out of the log. The line that a call has comes from whoever answers it.
-fn report<T>(operation: &str, call: &Call, answer: &Answer<T>) {
-    let request_id = call.request_id.as_str();
+fn report<T>(operation: &str, answer: &Answer<T>) {
     match answer {
-        Ok(_) => debug!(request_id, operation, "done: {operation}"),
+        Ok(_) => debug!(operation, "done: {operation}"),
         Err(Failure::Error(e)) if is_ours(e.kind) => {
-            error!(request_id, operation, cause = e.chain(), "failed: {operation}");
+            error!(operation, cause = e.chain(), "failed: {operation}");
         }
-        Err(Failure::Error(e)) => debug!(request_id, operation, kind = ?e.kind, "refused: {operation}"),
+        Err(Failure::Error(e)) => debug!(operation, kind = ?e.kind, "refused: {operation}"),
         Err(Failure::Fault(fault)) => {
-            debug!(request_id, operation, code = fault.code, "refused: {operation}")
+            debug!(operation, code = fault.code, "refused: {operation}")
         }
     }
 }

@@ -16,6 +16,7 @@ use model::{Arn, DatasetType, Error, Result};
 use store::log::Batch;
 
 use crate::door::Api;
+use crate::measured;
 use crate::reply::{Answer, not_found};
 use request::PutEvents;
 use request::action_interaction::PutActionInteractions;
@@ -106,14 +107,15 @@ async fn append(api: &Api, target: &Target, batch: Batch) -> Answer<()> {
     let calls_per_s =
         if target.dataset_type.is_keyed() { quotas.thing_calls_per_s } else { quotas.event_calls_per_s };
     let (now_ms, records) = (api.clock.now_ms(), batch.count());
-    api.rates.take(target.dataset_id, calls_per_s, now_ms)?;
+    api.rates.take(target.dataset_id, calls_per_s, now_ms).inspect_err(|_| measured::rate_refused())?;
     let keys = api.access.data_keys(target.dataset_id, &target.group_arn).await?;
     let batch = match keys.series() {
         Some(series) => batch.sealed(series),
         None => batch,
     };
-    api.log.append(batch).await?;
+    api.log.append(batch).await.inspect_err(measured::queue_refused)?;
     target.counter.add(records, now_ms);
+    measured::put(target.dataset_type, records);
     Ok(())
 }
 

@@ -66,7 +66,7 @@ impl Iam {
 
     async fn serve(&self, call: Call) -> Response<Bytes> {
         let answer = self.answer(&call).await;
-        report(&call.request_id, &answer);
+        report(&answer);
         match answer {
             Ok((operation, result)) => {
                 let body = document(operation, &result, &call.request_id);
@@ -150,12 +150,12 @@ fn fault(code: &'static str, message: impl Into<String>) -> Failure {
 }
 
 // Documents and tags stay out of the log.
-fn report(request_id: &str, answer: &Answer<(&'static Operation, Xml)>) {
+fn report(answer: &Answer<(&'static Operation, Xml)>) {
     match answer {
-        Ok((operation, _)) => debug!(request_id, operation = operation.name, "done: {}", operation.name),
-        Err(Failure::Error(e)) if is_ours(e.kind) => error!(request_id, cause = e.chain(), "failed"),
-        Err(Failure::Error(e)) => debug!(request_id, kind = ?e.kind, "refused"),
-        Err(Failure::Fault(fault)) => debug!(request_id, code = fault.code, "refused"),
+        Ok((operation, _)) => debug!(operation = operation.name, "done: {}", operation.name),
+        Err(Failure::Error(e)) if is_ours(e.kind) => error!(cause = e.chain(), "failed"),
+        Err(Failure::Error(e)) => debug!(kind = ?e.kind, "refused"),
+        Err(Failure::Fault(fault)) => debug!(code = fault.code, "refused"),
     }
 }
 

@@ -69,7 +69,7 @@ impl Kms {
             Err(failure) => ("unknown", Err(failure)),
         };
         trail::operation(name);
-        report(name, &call.request_id, &answer);
+        report(name, &answer);
         match answer {
             Ok(body) => json11(StatusCode::OK, body, &call.request_id),
             Err(failure) => Protocol::Kms.fault(&failure.fault(Protocol::Kms), &call.request_id),
@@ -141,15 +141,15 @@ impl From<KeyFault> for Failure {
 }
 
 // Texts, contexts and keys stay out of the log.
-fn report(operation: &str, request_id: &str, answer: &Answer<Bytes>) {
+fn report(operation: &str, answer: &Answer<Bytes>) {
     match answer {
-        Ok(_) => debug!(request_id, operation, "done: {operation}"),
+        Ok(_) => debug!(operation, "done: {operation}"),
         Err(Failure::Error(e)) if is_ours(e.kind) => {
-            error!(request_id, operation, cause = e.chain(), "failed: {operation}");
+            error!(operation, cause = e.chain(), "failed: {operation}");
         }
-        Err(Failure::Error(e)) => debug!(request_id, operation, kind = ?e.kind, "refused: {operation}"),
+        Err(Failure::Error(e)) => debug!(operation, kind = ?e.kind, "refused: {operation}"),
         Err(Failure::Fault(fault)) => {
-            debug!(request_id, operation, code = fault.code, "refused: {operation}")
+            debug!(operation, code = fault.code, "refused: {operation}")
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod events;
 pub mod iam;
 pub mod kms;
 pub mod lade;
+pub mod measured;
 pub mod metric_attribution;
 pub mod operation;
 pub mod paging;

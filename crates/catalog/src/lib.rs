@@ -8,6 +8,7 @@ pub mod dataset;
 pub mod dataset_group;
 mod duty;
 pub mod event_tracker;
+mod figures;
 mod format;
 pub mod grant;
 pub mod group;
@@ -17,6 +18,7 @@ pub mod job;
 pub mod key;
 mod log_segment;
 mod master_key;
+pub mod measured;
 pub mod metric_attribution;
 mod node;
 pub mod page;
@@ -39,6 +41,7 @@ pub use dataset::history::Point;
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
+pub use figures::{DatasetFigures, Figures};
 pub use grant::GrantRow;
 pub use identity_policy::Identity;
 pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
@@ -62,6 +65,7 @@ pub use sequencer::Sequencer;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Instant;
 
 use model::error::{Error, Result};
 use model::{Arn, Clock, Quotas};
@@ -229,7 +233,10 @@ impl Catalog {
     /// Begins a transaction that writes; it is rolled back unless committed. There is one at a time.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
-        database::write(self.dialect, &self.writer).await.map_err(failed)
+        let began = Instant::now();
+        let begun = database::write(self.dialect, &self.writer).await.map_err(failed)?;
+        measured::WAIT.observe(began.elapsed());
+        Ok(begun)
     }
 
     /// Begins a transaction that reads, and sees what was there when it read first.

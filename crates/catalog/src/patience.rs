@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt, unfold};
@@ -14,6 +14,7 @@ use sqlx::{Any, AnyPool, Database, Either, Error, Execute, Executor, SqlStr};
 use tokio::time::timeout;
 
 use crate::database::Dialect;
+use crate::measured;
 
 /// For a server works no longer than this on any statement.
 const ANSWER: Duration = Duration::from_secs(25);
@@ -45,7 +46,10 @@ impl Transaction<'static, Any> {
     }
 
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        within(self.dialect(), self.0.0.commit()).await
+        let began = Instant::now();
+        within(self.dialect(), self.0.0.commit()).await?;
+        measured::COMMIT.observe(began.elapsed());
+        Ok(())
     }
 }
 

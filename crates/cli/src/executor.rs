@@ -28,7 +28,6 @@ pub struct Args {
 
 /// Runs an executor until SIGTERM or SIGINT.
 pub fn run(args: Args) -> ExitCode {
-    crate::serve::log();
     match work(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => crate::failed(&error),
@@ -52,6 +51,7 @@ fn work(args: Args) -> Result<()> {
     use crate::serve;
 
     let (settings, scheduler, listen) = settle(args.given, args.config.as_deref())?;
+    crate::logs::start(&settings.logs);
     let tasks_concurrent = args.tasks.map_or_else(processors, usize::from);
     let executor = cluster::ExecutorSettings {
         scheduler,
@@ -91,7 +91,11 @@ fn settle(
     // The file may be that of a server on this machine, whose address is not this one's.
     let listen = given.listen.replace("127.0.0.1:0".into()).unwrap_or_else(|| "127.0.0.1:0".into());
     given.engine = Some("ballista".into());
+    let admin_listen = given.admin_listen.clone();
     let mut settings = given.settle(file)?;
+    let is_allowed = settings.allows_plain_http;
+    settings.admin_listen =
+        admin_listen.map(|text| crate::settings::admin_listen(&text, is_allowed)).transpose()?;
     let listen = listen_in_private(&listen, settings.allows_plain_http)?;
     settings.check_shared()?;
     let Engine::Ballista { scheduler } = std::mem::replace(&mut settings.engine, Engine::Local) else {

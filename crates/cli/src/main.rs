@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod insights;
 mod job;
+mod logs;
 mod nodes;
 mod records;
 mod scheduler;

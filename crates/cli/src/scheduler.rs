@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use model::error::Result;
 
+use crate::logs::{self, LogSettings};
+
 /// Options of `lade scheduler`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,12 +22,22 @@ pub struct Args {
     #[arg(long, env = "LADE_ALLOW_PLAIN_HTTP", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
         value_parser = clap::builder::BoolishValueParser::new(), default_value = "false")]
     allow_plain_http: bool,
+
+    /// How much is logged: a level, or levels by area, such as info,cluster=debug [default: info]
+    #[arg(long, env = "LADE_LOG", value_name = "LEVEL|AREA=LEVEL,...")]
+    log: Option<String>,
+
+    /// The form of the log: text, or json for an object a line [default: text]
+    #[arg(long, env = "LADE_LOG_FORMAT", value_name = "text|json")]
+    log_format: Option<String>,
 }
 
 /// Runs a scheduler until SIGTERM or SIGINT.
 pub fn run(args: Args) -> ExitCode {
-    crate::serve::log();
-    match schedule(args) {
+    match LogSettings::parse(args.log.as_deref(), args.log_format.as_deref()).and_then(|logs| {
+        logs::start(&logs);
+        schedule(args)
+    }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => crate::failed(&error),
     }

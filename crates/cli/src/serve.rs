@@ -1,5 +1,6 @@
 //! `lade serve`: puts a server together, runs it until it is told to stop, and stops it in good order.
 
+mod admin;
 mod answer;
 pub mod audit;
 mod body;
@@ -12,6 +13,8 @@ mod engine;
 pub mod folder;
 mod front;
 mod log;
+mod measured;
+mod metrics;
 mod node;
 mod objects;
 mod patience;
@@ -38,7 +41,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::settings::{Given, Settings, variable};
+use crate::logs;
+use crate::settings::{Given, Settings};
 use compose::House;
 use folder::Folder;
 use front::Front;
@@ -61,8 +65,10 @@ pub struct Args {
 
 /// Runs a server until SIGTERM or SIGINT.
 pub fn run(args: Args) -> ExitCode {
-    log();
-    let served = runtime().and_then(|runtime| runtime.block_on(serve(args)));
+    let served = args.given.settle(args.config.as_deref()).and_then(|settings| {
+        logs::start(&settings.logs);
+        runtime()?.block_on(serve(&settings))
+    });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => crate::failed(&error),
@@ -89,6 +95,8 @@ pub struct Server {
     stopping: CancellationToken,
     accepting: JoinHandle<()>,
     tls: Option<Arc<Tls>>,
+    /// Where operators ask, with the real port, and who answers them, until the very end.
+    admin: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
 /// Starts a server and gives it back as soon as it answers.
@@ -120,11 +128,16 @@ async fn start_on(
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
     let root = folder.root_key(given, &*clock)?;
     let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
-    let listener = listen(settings.listen).await?;
+    let listener = listen(settings.listen, "listen").await?;
+    let admin_listener = match settings.admin_listen {
+        Some(address) => Some(listen(address, "admin-listen").await?),
+        None => None,
+    };
     let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
     // Jobs take a shorter way than this address, on which nothing needs to be encrypted.
     let url = format!("http://{}", reachable(address));
-    let house = compose::compose(settings, &folder, catalog, (&realm, &root, &url), clock).await?;
+    let house =
+        compose::compose(settings, &folder, catalog, (&realm, &root, &url, tls.as_ref()), clock).await?;
     let stopping = CancellationToken::new();
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(stopping.clone()));
@@ -139,7 +152,13 @@ async fn start_on(
     let accepting = tokio::spawn(front.accept(listener, FINISH));
     let ca_bundle = tls.as_ref().map(|tls| tls.ca_bundle());
     folder.announce(reachable(address), &root.access_key_id, ca_bundle)?;
-    Ok(Server { address, root, realm, folder, house, stopping, accepting, tls })
+    let admin = admin_listener.map(|listener| serve_operators(listener, &house)).transpose()?;
+    Ok(Server { address, root, realm, folder, house, stopping, accepting, tls, admin })
+}
+
+fn serve_operators(listener: TcpListener, house: &House) -> Result<(SocketAddr, JoinHandle<()>)> {
+    let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
+    Ok((address, tokio::spawn(admin::serve(listener, house.metrics.clone()))))
 }
 
 // What the catalog says holds for a new data folder too.
@@ -192,15 +211,17 @@ impl Server {
             tracing::error!("the front stopped badly: {error}");
         }
         self.house.close().await;
+        if let Some((_, answering)) = self.admin {
+            answering.abort();
+        }
     }
 }
 
-async fn serve(args: Args) -> Result<()> {
-    let settings = args.given.settle(args.config.as_deref())?;
+async fn serve(settings: &Settings) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).unavailable(|| "wait for signals".to_owned())?;
     let mut interrupt = signal(SignalKind::interrupt()).unavailable(|| "wait for signals".to_owned())?;
     let mut hang_up = signal(SignalKind::hangup()).unavailable(|| "wait for signals".to_owned())?;
-    let server = start(&settings).await?;
+    let server = start(settings).await?;
     greet(&server);
     loop {
         tokio::select! {
@@ -244,6 +265,9 @@ fn greet(server: &Server) {
     let age = if folder.is_new { "new" } else { "existing" };
     let mut text =
         format!("Data folder  {} ({age})\nAddress      {}\n", folder.path().display(), server.url());
+    if let Some((address, _)) = &server.admin {
+        text.push_str(&format!("Metrics      http://{}/metrics\n", reachable(*address)));
+    }
     if folder.has_new_key() {
         text.push_str(&format!(
             "Root key     {} {}\n             shown this once, and kept in {}\n",
@@ -262,13 +286,13 @@ fn greet(server: &Server) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener> {
+async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|cause| {
         let text = match cause.kind() {
             std::io::ErrorKind::AddrInUse => {
-                format!("{address} is taken by another program: choose another address with --listen, such as --listen 127.0.0.1:0")
+                format!("{address} is taken by another program: choose another address with --{flag}, such as --{flag} 127.0.0.1:0")
             }
-            _ => format!("can't listen on {address}: choose another address with --listen"),
+            _ => format!("can't listen on {address}: choose another address with --{flag}"),
         };
         Error::unavailable(text).caused_by(cause)
     })
@@ -282,22 +306,4 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         address => address.ip(),
     };
     SocketAddr::new(ip, address.port())
-}
-
-// LADE_LOG takes the directives of `tracing`, such as `debug` or `info,lade=trace`; LADE_LOG_FORMAT=json is for machines.
-pub fn log() {
-    let filter = variable("LADE_LOG").and_then(|text| text.parse::<tracing_subscriber::EnvFilter>().ok());
-    let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new("info,sqlx=warn,s3s=off"));
-    // A line that can't be written is lost: to say so on standard error would panic, as that is what can't be written to.
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .log_internal_errors(false);
-    let set = match variable("LADE_LOG_FORMAT").as_deref() {
-        Some("json") => log.json().try_init(),
-        _ => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-    };
-    // A second server in one process logs where the first one does.
-    drop(set);
 }

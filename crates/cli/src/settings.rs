@@ -20,6 +20,7 @@ pub use self::given::{Given, Secret};
 pub use self::machines::NO_CLUSTER;
 pub use self::machines::{Engine, listen_in_private};
 use self::objects::ObjectsSettings;
+use crate::logs::LogSettings;
 use crate::serve::audit::AuditSettings;
 use crate::serve::tls::TlsFiles;
 use crate::serve::webhook::TargetUrl;
@@ -38,6 +39,10 @@ pub struct Settings {
     /// Absolute.
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
+    /// `None`: nothing listens for operators alone.
+    pub admin_listen: Option<SocketAddr>,
+    pub metrics_names_datasets: bool,
+    pub logs: LogSettings,
     /// `None`: as at the first start.
     pub region: Option<String>,
     /// `None`: as at the first start.
@@ -142,6 +147,9 @@ impl Given {
         let services = given.services()?;
         let objects = given.objects()?;
         let engine = given.engine()?;
+        let logs = LogSettings::parse(given.log.as_deref(), given.log_format.as_deref())?;
+        let is_plain_allowed = given.allow_plain_http == Some(true);
+        let admin_listen = given.admin_listen.as_deref().map(|text| admin_listen(text, is_plain_allowed));
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -154,6 +162,9 @@ impl Given {
                 given.listen.as_deref().unwrap_or("127.0.0.1:8080"),
                 tls.is_some() || given.allow_plain_http == Some(true),
             )?,
+            admin_listen: admin_listen.transpose()?,
+            metrics_names_datasets: given.metrics_datasets == Some(true),
+            logs,
             engine,
             takes_jobs: true,
             allows_plain_http: given.allow_plain_http == Some(true),
@@ -333,8 +344,13 @@ fn read(file: &Path) -> Result<Given> {
 }
 
 fn address(text: &str) -> Result<SocketAddr> {
+    address_of("listen", text)
+}
+
+fn address_of(setting: &str, text: &str) -> Result<SocketAddr> {
     let wrong = || {
-        Error::invalid(format!("the setting listen must be HOST:PORT, such as 127.0.0.1:8080, and is {text}"))
+        let text = format!("the setting {setting} must be HOST:PORT, such as 127.0.0.1:8080, and is {text}");
+        Error::invalid(text)
     };
     text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)
 }
@@ -348,6 +364,21 @@ fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
         )));
     }
     Ok(address)
+}
+
+/// Where operators ask; without TLS, which probes and Prometheus need not speak, and without secrets.
+///
+/// # Errors
+/// `Invalid` when it is no address, or other machines reach it and that was not allowed.
+pub fn admin_listen(text: &str, is_allowed: bool) -> Result<SocketAddr> {
+    let address = address_of("admin_listen", text)?;
+    if address.ip().is_loopback() || is_allowed {
+        return Ok(address);
+    }
+    Err(Error::invalid(format!(
+        "{address}, the setting admin_listen, can be reached from other machines, and tells each of them /metrics without \
+         encryption: on a private network, say --allow-plain-http"
+    )))
 }
 
 // Scheme, host and port, as browsers send them: no path, not even a slash.

@@ -14,12 +14,12 @@ pub async fn end(parts: &Arc<Parts>, id: &str) {
     let Err(cause) = parts.catalog.end_attempt(id).await else { return };
     warn!(error = %cause.chain(), "an attempt to write is ended later");
     let (catalog, id) = (parts.catalog.clone(), id.to_owned());
-    tokio::spawn(async move {
+    tokio::spawn(access::about::along(async move {
         loop {
             tokio::time::sleep(POLL).await;
             if catalog.end_attempt(&id).await.is_ok() {
                 return;
             }
         }
-    });
+    }));
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use measure::Held;
 use model::error::{Context, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::Settings;
+use crate::{Settings, measured};
 
 const MIB: usize = 1 << 20;
 /// What an export of some ten columns needs however much it reads: for each thread a batch of every run, the pieces that
@@ -27,6 +28,7 @@ pub struct Budget {
 /// The right to work with so much memory, until it is dropped.
 pub struct Share {
     bytes: usize,
+    _held: Held,
     _floor: OwnedSemaphorePermit,
     _surplus: Option<OwnedSemaphorePermit>,
 }
@@ -58,7 +60,7 @@ impl Budget {
     pub async fn share(&self) -> Result<Share> {
         let floor = self.floors.clone().acquire_owned().await;
         let floor = floor.unavailable(|| "wait for memory to work with".to_owned())?;
-        Ok(Share { bytes: self.floor_bytes, _floor: floor, _surplus: None })
+        Ok(Share { bytes: self.floor_bytes, _held: held(self.floor_bytes), _floor: floor, _surplus: None })
     }
 
     /// Adds to a share what is left of the surplus now, up to the memory of one job.
@@ -68,12 +70,18 @@ impl Budget {
         let permits = u32::try_from(mib).unwrap_or(u32::MAX);
         match self.surplus_mib.clone().try_acquire_many_owned(permits) {
             Ok(surplus) => {
-                Share { bytes: share.bytes + permits as usize * MIB, _surplus: Some(surplus), ..share }
+                let bytes = share.bytes + permits as usize * MIB;
+                Share { bytes, _held: held(bytes), _surplus: Some(surplus), ..share }
             }
             // Somebody else was faster: the floor is enough.
             Err(_) => share,
         }
     }
+}
+
+// For whoever watches how much is left.
+fn held(bytes: usize) -> Held {
+    measured::MEMORY.hold(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 impl Share {

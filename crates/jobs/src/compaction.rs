@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalog::{DatasetRow, RunRow};
 use engine::Progress;
@@ -16,7 +16,7 @@ use crate::budget::Budget;
 use crate::complaint::Complaints;
 use crate::duty::alone;
 use crate::upkeep::input;
-use crate::{Parts, attempt, blocking, new_run};
+use crate::{Parts, attempt, blocking, measured, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -101,15 +101,20 @@ impl Compactor {
         let attempt = self.parts.clock.hex(16);
         catalog.begin_attempt(&attempt).await?;
         // Asked once the attempt is on record: a data deletion job that takes the runs away knows whom to wait for.
+        let began = Instant::now();
         let done = match self.are_listed(dataset, runs).await {
             Ok(true) => self.write(dataset, origin, runs, &attempt, share.bytes()).await,
             other => other,
         };
         attempt::end(&self.parts, &attempt).await;
         match done {
-            Ok(true) => info!(dataset.arn = %dataset.arn, "compacted {} runs", runs.len()),
+            Ok(true) => {
+                measured::compacted(began.elapsed());
+                info!(dataset.arn = %dataset.arn, "compacted {} runs", runs.len());
+            }
             // A job has taken the runs away, and their objects may be gone as well.
             Err(_) if !self.are_listed(dataset, runs).await? => return Ok(false),
+            Err(_) if self.progress.check().is_ok() => measured::compaction_failed(),
             _ => {}
         }
         done

@@ -15,6 +15,7 @@ mod import_range;
 mod lease;
 mod left_over;
 mod manifest;
+pub mod measured;
 mod metric_attribution;
 mod naming;
 mod patience;
@@ -38,11 +39,12 @@ pub use runner::{Here, Runner, Running};
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Access;
 use access::remedy::no_privileges;
+use access::{Access, about};
 use budget::Budget;
 use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun, Page};
 use engine::Progress;
+use measured::End;
 use model::error::{Error, ErrorKind, Result};
 use model::{Clock, Layout, Origin};
 use seal::DataKeys;
@@ -187,7 +189,9 @@ async fn work(parts: Arc<Parts>, budget: Arc<Budget>, mut stopped: watch::Receiv
                 // There may be more where this came from: another worker looks.
                 parts.bell.notify_one();
                 let share = if uses_more(job.kind) { budget.grow(share) } else { share };
-                run(&parts.within(share.bytes()), job, lease, stopped.clone()).await;
+                let arn = job.arn.to_string();
+                let parts = parts.within(share.bytes());
+                about::job(&arn, run(&parts, job, lease, stopped.clone())).await;
             }
             Ok(None) => wait(&parts, &mut stopped).await,
             Err(cause) => {
@@ -216,12 +220,14 @@ async fn wait(parts: &Parts, stopped: &mut watch::Receiver<bool>) {
 
 async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Receiver<bool>) {
     let progress = Arc::new(resumed(&job));
-    let keeper = tokio::spawn(lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone()));
+    let keeping = lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone());
+    let keeper = tokio::spawn(about::along(keeping));
     let outcome = match &job.cancelled_by {
         Some(_) => Err(Error::invalid("the job was cancelled before it was claimed")),
         None => {
             // A panic ends this job's attempt, not the worker.
-            let attempt = tokio::spawn(attempt(parts.clone(), job.clone(), lease.clone(), progress.clone()));
+            let attempt = attempt(parts.clone(), job.clone(), lease.clone(), progress.clone());
+            let attempt = tokio::spawn(about::along(attempt));
             ended(attempt, parts, &job, &progress).await
         }
     };
@@ -231,12 +237,16 @@ async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Rece
         let is_stopping = *stopped.borrow();
         let Err(cause) = hand_in(parts, &job, &lease, &outcome, is_stopping).await else { break };
         warn!(job.arn = %job.arn, error = %cause.chain(), "the job's row could not be changed");
-        if cause.kind == ErrorKind::InUse || is_stopping {
+        if cause.kind == ErrorKind::InUse {
+            return measured::lease_lost();
+        }
+        if is_stopping {
             return;
         }
         tokio::time::sleep(POLL).await;
     }
     if matches!(outcome, Ok(Outcome::Ended)) {
+        measured::ended(&job, End::Done, parts.clock.now_ms());
         info!(job.arn = %job.arn, rows = progress.rows(), "the job is done");
     }
 }
@@ -327,14 +337,26 @@ async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_s
     if may_pass && job.attempts < parts.settings.attempts_max {
         let delay_ms = (500 << job.attempts.clamp(0, 6)).min(RETRY_MS_MAX);
         warn!(job.arn = %job.arn, attempt = job.attempts, delay_ms, error = %cause.chain(), "the job is tried again later");
+        measured::retried(job);
         return parts.catalog.retry_later(lease, delay_ms).await;
     }
-    warn!(job.arn = %job.arn, error = %cause.chain(), "the job failed");
+    tell_failure(job, cause);
     let lease = &alone(parts, lease).await?;
     let left = left_over(parts, job).await;
     let reason = cause.message();
     let dot = if left.is_empty() || reason.ends_with('.') { "" } else { "." };
-    parts.catalog.fail_job(lease, &format!("{reason}{dot}{left}"), None).await
+    parts.catalog.fail_job(lease, &format!("{reason}{dot}{left}"), None).await?;
+    measured::ended(job, End::Failed, parts.clock.now_ms());
+    Ok(())
+}
+
+// What is wrong with a caller's data quotes it: that is for whoever may describe the job, and not for the log.
+fn tell_failure(job: &JobRow, cause: &Error) {
+    if cause.kind == ErrorKind::Invalid {
+        warn!(job.arn = %job.arn, "the job failed for what it was given: its description says why");
+    } else {
+        warn!(job.arn = %job.arn, error = %cause.chain(), "the job failed");
+    }
 }
 
 /// The lease without the tasks that were handed out under it: nothing comes behind whoever clears away now.
@@ -357,7 +379,9 @@ async fn cancel(parts: &Parts, job: &JobRow, lease: &Lease, by: &str) -> Result<
     let dot = if left.is_empty() { "" } else { "." };
     let reason = format!("{}{dot}{left}", catalog::cancellation(by));
     info!(job.arn = %job.arn, "the job was cancelled");
-    parts.catalog.fail_job(lease, &reason, None).await
+    parts.catalog.fail_job(lease, &reason, None).await?;
+    measured::ended(job, End::Cancelled, parts.clock.now_ms());
+    Ok(())
 }
 
 /// The dataset that a job works on.
@@ -392,6 +416,7 @@ fn explain_denial(bucket: &str, needs: &[&str]) -> impl FnOnce(Error) -> Error {
 
 /// Does blocking work off the threads that wait.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let about = about::current();
+    let done = tokio::task::spawn_blocking(move || about.within(work)).await;
     done.unwrap_or_else(|cause| Err(Error::internal("the work ended unexpectedly").caused_by(cause)))
 }

@@ -45,10 +45,10 @@ impl Runner for Here {
             let mut running = JoinSet::new();
             for task in tasks {
                 let (parts, places) = (self.parts.clone(), places.clone());
-                running.spawn(async move {
+                running.spawn(access::about::along(async move {
                     let _place = places.acquire().await;
                     task::run(&parts, task).await
-                });
+                }));
             }
             let mut answers = Vec::new();
             while let Some(answer) = running.join_next().await {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::about;
 use catalog::{JobRow, Lease, TaskRow, TaskState};
 use engine::Progress;
 use engine::export::Portion;
@@ -64,7 +65,7 @@ pub(crate) enum TaskOutcome {
 pub async fn run(parts: &Arc<Parts>, task: String) -> String {
     let (answer, done) = match serde_json::from_str::<Task>(&task) {
         Ok(task) => {
-            let done = attempt(parts, &task).await;
+            let done = about::job(&task.job, attempt(parts, &task)).await;
             ((task.job, task.fence, task.number), done)
         }
         Err(cause) => {
@@ -76,7 +77,9 @@ pub async fn run(parts: &Arc<Parts>, task: String) -> String {
     let outcome = match done {
         Ok(done) => TaskOutcome::Done(done),
         Err(cause) => {
-            warn!(job.arn = %job, task = number, error = %cause.chain(), "a task was not done");
+            // What is wrong with a caller's data quotes it.
+            let error = (cause.kind != ErrorKind::Invalid).then(|| cause.chain());
+            warn!(job.arn = %job, task = number, error, "a task was not done");
             TaskOutcome::Failed { kind: cause.kind, message: cause.message().to_owned() }
         }
     };
@@ -100,8 +103,8 @@ async fn attempt(parts: &Arc<Parts>, task: &Task) -> Result<Value> {
     let watched = Watched::begin(parts, &lease, &row);
     let progress = &watched.progress;
     // A panic ends this task, not the process.
-    let work =
-        tokio::spawn(patiently(parts.clone(), job.clone(), lease.clone(), task.clone(), progress.clone()));
+    let work = patiently(parts.clone(), job.clone(), lease.clone(), task.clone(), progress.clone());
+    let work = tokio::spawn(about::along(work));
     let done = ended(work, parts, &job, progress).await;
     let state = if done.is_ok() { TaskState::Done } else { TaskState::Failed };
     let row = so_far(&row, progress);
@@ -175,7 +178,7 @@ impl Watched {
     fn begin(parts: &Arc<Parts>, lease: &Lease, row: &TaskRow) -> Watched {
         let progress = Arc::new(Progress::default());
         let watching = watch(parts.clone(), lease.clone(), row.clone(), progress.clone());
-        Watched { progress, keeper: tokio::spawn(watching) }
+        Watched { progress, keeper: tokio::spawn(about::along(watching)) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalog::{DatasetRow, RunRow};
 use model::Origin;
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::complaint::Complaints;
 use crate::duty::alone;
-use crate::{Parts, attempt, blocking, new_run};
+use crate::{Parts, attempt, blocking, measured, new_run};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// How often a bucket is looked through for what nobody needs.
@@ -54,6 +54,7 @@ impl Upkeep {
         let in_log = self.parts.log.datasets();
         let datasets = self.parts.catalog.all_datasets().await?;
         self.forget_deleted(&in_log, &datasets);
+        self.measure(&datasets);
         for dataset in &datasets {
             if !self.must_flush(dataset) {
                 continue;
@@ -80,6 +81,21 @@ impl Upkeep {
             self.sweep().await
         };
         alone(&parts, "clear", clearing).await.map(drop)
+    }
+
+    // What is waited for is noted before it is flushed, which may take long or fail.
+    fn measure(&mut self, datasets: &[DatasetRow]) {
+        let (mut records, now_ms) = (0, self.parts.clock.now_ms());
+        for dataset in datasets {
+            match self.parts.log.pending(dataset.id.cast_unsigned(), dataset.flushed_position).records {
+                0 => _ = self.waiting_since_ms.remove(&dataset.id),
+                pending => {
+                    records += pending;
+                    self.waiting_since_ms.entry(dataset.id).or_insert(now_ms);
+                }
+            }
+        }
+        measured::unflushed(records, self.waiting_since_ms.values().min().copied());
     }
 
     // In a bucket each look costs a request, and there is nothing to be found but after a failure.
@@ -176,7 +192,10 @@ pub async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
     // The position is read once the attempt is on record: a data deletion job that moves it knows whom to wait for.
     let done = match parts.catalog.dataset_by_id(dataset_id).await {
         Ok(Some(dataset)) if dataset.flushed_position < to => {
-            flush_dataset(parts, &dataset, &attempt, to).await
+            let began = Instant::now();
+            let flushed = flush_dataset(parts, &dataset, &attempt, to).await;
+            let flushed = flushed.inspect_err(|_| measured::flush_failed());
+            flushed.map(|records| measured::flushed(records, began.elapsed()))
         }
         Ok(_) => Ok(()),
         Err(cause) => Err(cause),
@@ -185,7 +204,8 @@ pub async fn flush(parts: &Arc<Parts>, dataset_id: i64, to: u64) -> Result<()> {
     done
 }
 
-async fn flush_dataset(parts: &Arc<Parts>, dataset: &DatasetRow, attempt: &str, to: u64) -> Result<()> {
+/// Gives the number of records.
+async fn flush_dataset(parts: &Arc<Parts>, dataset: &DatasetRow, attempt: &str, to: u64) -> Result<u64> {
     let from = dataset.flushed_position;
     let file = {
         let (parts, dataset, attempt) =
@@ -194,9 +214,11 @@ async fn flush_dataset(parts: &Arc<Parts>, dataset: &DatasetRow, attempt: &str, 
     };
     let run = new_run(&dataset.layout, Origin::Put, file);
     info!(dataset.arn = %dataset.arn, rows = run.rows, "flushed {} put records", run.records);
+    let records = run.records;
     // Records that are gone meanwhile, by another flush, leave a run without any.
     let run = (run.rows > 0).then_some(&run);
-    parts.catalog.finish_flush(dataset.id, from, to, run).await.map(drop)
+    parts.catalog.finish_flush(dataset.id, from, to, run).await?;
+    Ok(records)
 }
 
 /// Makes sure that nothing of a dataset lies in the log below `position` but in runs; one that is gone has nothing.

@@ -5,6 +5,7 @@
 pub mod compact;
 pub mod disk;
 pub mod log;
+pub mod measured;
 pub mod merge;
 pub mod objects;
 pub mod rows;

@@ -309,6 +309,23 @@ impl Log {
         self.durable().saturating_sub(self.start())
     }
 
+    /// The bytes of calls that have no answer yet.
+    pub fn queued_bytes(&self) -> usize {
+        match &self.kind {
+            Folder(log) => log.shared.queue.held_bytes(),
+            Shared(log) => log.queued_bytes(),
+        }
+    }
+
+    /// Whether it takes no more calls until a restart: the disk has failed to make one durable. The log that nodes share
+    /// never does; it waits, and `lade_log_refusing` tells.
+    pub fn is_stopped(&self) -> bool {
+        match &self.kind {
+            Folder(log) => log.shared.queue.is_stopped(),
+            Shared(_) => false,
+        }
+    }
+
     /// Deletes the segments that end at or before `position`, blocking. One that is being written always stays, and frames
     /// before `position` in a segment that stays are still listed.
     ///

@@ -147,7 +147,7 @@ async fn next(mut watcher: Watcher) -> Option<(std::io::Result<Bytes>, Watcher)>
             Ok(_) => watcher.quiet_looks += 1,
             // The client connects again, with the last event that it has seen.
             Err(cause) => {
-                tracing::warn!(error = %cause.chain(), "somebody who watches jobs is sent away");
+                tracing::warn!(request.id = watcher.call.request_id, error = %cause.chain(), "somebody who watches jobs is sent away");
                 return None;
             }
         }

@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::warn;
 
+use super::measured;
 use file::AuditFile;
 
 /// How long lines gather before they are written.
@@ -184,6 +185,7 @@ impl Writer {
     fn tell(&mut self, cause: &str) {
         if self.lost > 0 && self.told.is_none_or(|told| told.elapsed() > TELL) {
             let lines = std::mem::take(&mut self.lost);
+            measured::AUDIT_LOST.add(lines);
             warn!(lines, cause, "{lines} lines of the audit log are lost");
             self.told = Some(Instant::now());
         }

@@ -30,10 +30,12 @@ use super::answer::{pieces, whole};
 use super::audit::Audit;
 use super::cors::Cors;
 use super::counting;
-use super::dispatch::{Dispatch, Doors};
+use super::dispatch::{AskMetrics, Dispatch, Doors};
 use super::folder::{Folder, read_master_key};
+use super::metrics::Metrics;
 use super::node::{self, Node};
 use super::ready::Ready;
+use super::tls::Tls;
 use super::webhook::{Target, Webhook};
 use super::{log, objects};
 use crate::settings::{Settings, WebhookSettings};
@@ -51,6 +53,8 @@ pub struct House {
     pub parts: jobs::Parts,
     /// Takes every request.
     pub dispatch: Arc<Dispatch>,
+    /// What operators see.
+    pub metrics: Arc<Metrics>,
     /// `None`: off.
     pub audit: Option<Arc<Audit>>,
     catalog: Catalog,
@@ -91,7 +95,7 @@ pub async fn compose(
     settings: &Settings,
     folder: &Folder,
     catalog: Catalog,
-    (realm, root, url): (&Realm, &RootKey, &str),
+    (realm, root, url, tls): (&Realm, &RootKey, &str, Option<&Arc<Tls>>),
     clock: Arc<dyn Clock>,
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
@@ -134,6 +138,18 @@ pub async fn compose(
     let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
     let (expelled, stopping) = (CancellationToken::new(), CancellationToken::new());
     let ready = Arc::new(Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket));
+    let metrics = Arc::new(Metrics {
+        catalog: catalog.clone(),
+        log: log.clone(),
+        clock: clock.clone(),
+        ready: ready.clone(),
+        tls: tls.cloned(),
+        data_dir: folder.path().to_owned(),
+        jobs_memory_bytes: settings.jobs_memory_bytes,
+        put_queue_bytes: settings.put_queue_bytes,
+        names_datasets: settings.metrics_names_datasets,
+        figures: tokio::sync::Mutex::default(),
+    });
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
             let is_secure = settings.tls.is_some();
@@ -149,6 +165,7 @@ pub async fn compose(
             Box::pin(async move { ready.reason().await })
         }),
         client_timeout: settings.client_timeout,
+        metrics: metrics_here(settings, &metrics),
     });
     access.embed(embedded(Arc::downgrade(&dispatch)));
     let node = catalog.is_shared().then(|| {
@@ -185,6 +202,7 @@ pub async fn compose(
     Ok(House {
         parts,
         dispatch,
+        metrics,
         audit,
         catalog,
         log,
@@ -196,6 +214,18 @@ pub async fn compose(
         node,
         counting,
         bucket: own_bucket,
+    })
+}
+
+// Only this machine's own address tells metrics to whoever asks, and not where another one is there for that.
+fn metrics_here(settings: &Settings, metrics: &Arc<Metrics>) -> Option<AskMetrics> {
+    let is_here = settings.listen.ip().is_loopback() && settings.admin_listen.is_none();
+    let metrics = metrics.clone();
+    is_here.then(|| -> AskMetrics {
+        Box::new(move || {
+            let metrics = metrics.clone();
+            Box::pin(async move { metrics.text().await })
+        })
     })
 }
 

@@ -24,6 +24,7 @@ use tracing::debug;
 
 use super::answer::{AnswerBody, Keeping};
 use super::front::Front;
+use super::measured::{self, Refusal};
 use super::patience::Patient;
 use super::slots::Pass;
 use super::tls::{HANDSHAKE, STRICT_TRANSPORT, Tls};
@@ -43,6 +44,7 @@ pub struct Connection {
 impl Connection {
     /// Serves until the client, a timer, the stop or a lack of places ends the connection.
     pub async fn serve(self, stream: TcpStream) {
+        let _open = measured::OPEN.hold(1);
         let Some(first) = self.first_byte(&stream).await else { return };
         if let Err(cause) = stream.set_nodelay(true) {
             debug!("a connection stays slow: {cause}");
@@ -66,7 +68,10 @@ impl Connection {
         tokio::select! {
             shaken = timeout(self.front.client_timeout, tls.accept(stream)) => {
                 let shaken = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                shaken.inspect_err(|cause| debug!("a client shook no hands: {cause}")).ok()
+                shaken.inspect_err(|cause| {
+                    measured::refused(Refusal::Handshake);
+                    debug!("a client shook no hands: {cause}");
+                }).ok()
             }
             () = self.pass.sent_away() => None,
             () = self.last_call() => None,
@@ -75,6 +80,7 @@ impl Connection {
 
     // Whoever took the wrong scheme is told so, whatever it asks for.
     async fn refuse_plain(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        measured::refused(Refusal::PlainHttp);
         let text = "This address speaks TLS: use https://\n";
         let answer = format!(
             "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",

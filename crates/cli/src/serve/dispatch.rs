@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use access::bucket::Arriving;
 use access::trail::{self, Trail};
-use access::{Peer, Principal, Unauthenticated};
+use access::{Peer, Principal, Unauthenticated, about};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -28,7 +28,7 @@ use super::answer::{AnswerBody, BodyFailure, whole};
 use super::audit::{Audit, Called};
 use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
-use super::unsigned;
+use super::{measured, unsigned};
 
 /// The most that a request's target and headers may hold together.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -39,6 +39,9 @@ pub type Answering<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
 
 /// The one word that says why the server can't do what it is asked; `None` when it can.
 pub type AskReady = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<&'static str>> + Send>> + Send + Sync>;
+
+/// All that is counted, as text.
+pub type AskMetrics = Box<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
 
 /// A call of a door that reads bodies whole.
 pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
@@ -91,6 +94,8 @@ pub struct Dispatch {
     /// For how long a client may keep the server waiting for a body.
     pub client_timeout: Duration,
     pub ready: AskReady,
+    /// `None`: this address tells nobody.
+    pub metrics: Option<AskMetrics>,
 }
 
 /// How a request ended.
@@ -126,7 +131,7 @@ impl Dispatch {
         let page = self.cors.page(&parts);
         let source = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
         let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind();
-        let (routed, trail) = trail::follow(routed).await;
+        let (routed, trail) = about::request(&id, trail::follow(routed)).await;
         let mut response = routed.unwrap_or_else(|_| {
             error!(request.id = id, "a request of {method} {path} met a bug");
             whole(protocol.fault(&Fault::internal(protocol), &id))
@@ -155,6 +160,7 @@ impl Dispatch {
     ) {
         let error_code = response.extensions().get::<ErrorCode>().map(|ErrorCode(code)| code.as_ref());
         let Answered { method, path, status, duration } = answered;
+        count(trail, error_code, answered);
         let (status, duration_ms) = (*status, duration.as_millis());
         if trail.service.as_deref() == Some("personalize") && unsigned::is_events_path(path) {
             debug!(request.id = id, status, error.code = error_code, duration_ms, "{method} {path}");
@@ -223,6 +229,11 @@ impl Dispatch {
         if unsigned::is_of_console(&parts) {
             let body = Paced::new(body, self.client_timeout).map_err(io::Error::other).boxed();
             return (self.doors.console)(Request::from_parts(parts, body)).await;
+        }
+        if let Some(metrics) = &self.metrics
+            && unsigned::asks_metrics(&parts)
+        {
+            return whole(unsigned::metrics((metrics)().await));
         }
         if unsigned::asks_ready(&parts) {
             return whole(unsigned::ready((self.ready)().await));
@@ -326,6 +337,32 @@ impl Dispatch {
 
     fn rules(&self) -> Rules<'_> {
         Rules { now_ms: self.clock.now_ms(), region: &self.realm.region }
+    }
+}
+
+// A service that is not served is a client's word, and no label.
+fn count(trail: &Trail, error_code: Option<&str>, answered: &Answered) {
+    let is_throttled = answered.status == 429
+        || error_code.is_some_and(|code| code.contains("Throttl") || code == "SlowDown");
+    let counted = |service, operation| measured::Answered {
+        service,
+        operation,
+        status: answered.status,
+        is_throttled,
+        took: answered.duration,
+    };
+    let Some(service) = trail.service.as_deref() else {
+        let operation = unsigned::kind(&answered.method, &answered.path);
+        return measured::REQUESTS.count(&counted("none", operation));
+    };
+    match SERVED.into_iter().find(|served| *served == service) {
+        Some("personalize") if unsigned::is_events_path(&answered.path) => {
+            measured::REQUESTS.count_put(&answered.path, &counted("personalize", ""));
+        }
+        Some(service) => {
+            measured::REQUESTS.count(&counted(service, trail.operation.as_deref().unwrap_or("none")));
+        }
+        None => measured::REQUESTS.count(&counted("other", "none")),
     }
 }
 

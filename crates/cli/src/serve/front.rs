@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::connection::Connection;
 use super::dispatch::Dispatch;
+use super::measured::{self, Refusal};
 use super::slots::{Pass, Slots};
 use super::tls::Tls;
 
@@ -36,7 +37,9 @@ impl Front {
     pub async fn accept(self, listener: TcpListener, finish: Duration) {
         let front = Arc::new(self);
         let connections = TaskTracker::new();
-        let slots = Slots::new(connections_max(front.connections_max));
+        let most = connections_max(front.connections_max);
+        measured::MOST.set(i64::try_from(most).unwrap_or(i64::MAX));
+        let slots = Slots::new(most);
         let abandon = CancellationToken::new();
         let begin = |(stream, pass): (TcpStream, Pass)| {
             let peer = stream.peer_addr().ok().map(|address| address.ip());
@@ -75,9 +78,13 @@ async fn next(listener: &TcpListener, slots: &Slots) -> (TcpStream, Pass) {
     let pass = slots.enter().await;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, pass),
+            Ok((stream, _)) => {
+                measured::ACCEPTED.add(1);
+                return (stream, pass);
+            }
             // Out of file descriptors, or the client left at once: the next try may fare better.
             Err(cause) => {
+                measured::refused(Refusal::Accept);
                 warn!("can't take a connection: {cause}");
                 sleep(Duration::from_millis(100)).await;
             }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::body::RATE_MIN;
+use super::measured;
 
 /// A stream whose writes time out; time in which there is nothing to write does not count.
 pub struct Patient<S> {
@@ -65,6 +66,9 @@ impl<S> Patient<S> {
         bytes: impl Fn(&T) -> usize,
     ) -> Poll<io::Result<T>> {
         self.traffic.is_writing.store(step.is_pending(), Ordering::Relaxed);
+        if let Poll::Ready(Ok(done)) = &step {
+            measured::SENT.add(bytes(done) as u64);
+        }
         match step {
             Poll::Ready(Ok(done)) if self.is_too_slow(bytes(&done)) => Poll::Ready(Err(gave_up())),
             Poll::Ready(done) => Poll::Ready(done),
@@ -105,6 +109,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         let step = Pin::new(&mut self.stream).poll_read(cx, buf);
         let read = (buf.filled().len() - before) as u64;
         self.traffic.read_bytes.fetch_add(read, Ordering::Relaxed);
+        measured::RECEIVED.add(read);
         step
     }
 }

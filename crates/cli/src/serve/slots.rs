@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::measured::{self, Refusal};
 use super::patience::Traffic;
 
 /// The places; a clone is the same.
@@ -68,6 +69,7 @@ impl Slots {
             let oldest = idle.clone().next();
             if let Some(slot) = idle.find(|slot| !slot.is_known.load(Ordering::Relaxed)).or(oldest) {
                 slot.leave.cancel();
+                measured::refused(Refusal::NoRoom);
             }
             return None;
         }

@@ -93,6 +93,12 @@ impl Tls {
         Ok(())
     }
 
+    /// When the certificate that new connections get ends, in seconds since the epoch, as far as it can be read.
+    pub fn end_s(&self) -> Option<i64> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        issuer::end_s(certificates(&current.certificate).ok()?.first()?)
+    }
+
     /// The file that clients have to be told to trust, where no authority that they know vouches for the certificate.
     pub fn ca_bundle(&self) -> Option<&Path> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);

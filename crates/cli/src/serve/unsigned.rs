@@ -1,10 +1,12 @@
 //! Requests without a signature: health, a word about what this is, and refusals.
 
+use access::Peer;
 use bytes::Bytes;
 use console::Console;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, FORWARDED, HOST, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use measure::Page;
 use wire::error::AuthError;
 use wire::protocol::Protocol;
 
@@ -16,6 +18,44 @@ pub const LIVE: &str = "/health/live";
 
 /// Where it is told whether the server can do what it is asked.
 pub const READY: &str = "/health/ready";
+
+/// Where everything that is counted is told.
+pub const METRICS: &str = "/metrics";
+
+/// Whether a request asks for the metrics, from this machine and as itself: what a proxy hands on comes from anybody, and
+/// what names another host may be a page in a browser.
+pub fn asks_metrics(parts: &Parts) -> bool {
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.path() == METRICS;
+    let is_near = parts.extensions.get::<Peer>().is_some_and(|Peer(address)| address.is_loopback());
+    let is_handed_on = parts.headers.contains_key(FORWARDED) || parts.headers.contains_key("x-forwarded-for");
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    is_read && is_near && !is_handed_on && host.is_some_and(is_this_machine)
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// Tells them.
+pub fn metrics(page: String) -> Response<Bytes> {
+    let mut response = text("");
+    *response.body_mut() = Bytes::from(page);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Page::CONTENT_TYPE));
+    response
+}
+
+/// What an unsigned request is counted as.
+pub fn kind(method: &Method, path: &str) -> &'static str {
+    match path {
+        LIVE | READY => "health",
+        METRICS => "metrics",
+        _ if *method == Method::OPTIONS => "preflight",
+        _ if Console::takes(path) => "console",
+        _ => "none",
+    }
+}
 
 /// Whether a request asks that.
 pub fn asks_ready(parts: &Parts) -> bool {

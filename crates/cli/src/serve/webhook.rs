@@ -17,6 +17,7 @@ use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::measured;
 pub use target::{Target, TargetUrl};
 
 /// How often somebody looks whether there is something to send.
@@ -104,6 +105,7 @@ impl Webhook {
         let is_old = now_ms - sent.created_ms > GIVE_UP_AFTER_MS;
         let delivery = if delivery == Delivery::Waiting && is_old { Delivery::GivenUp } else { delivery };
         let (number, attempts) = (sent.number, sent.attempts + 1);
+        measured::delivered(delivery);
         if delivery == Delivery::Delivered {
             info!(job.arn = %sent.job_arn, attempts, "a webhook has taken an event");
         } else {

@@ -20,6 +20,23 @@ pub struct Given {
     #[arg(long, env = "LADE_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
 
+    /// Address that serves /metrics and health, and nothing else [default: none; /metrics is at the main one on loopback]
+    #[arg(long, env = "LADE_ADMIN_LISTEN", value_name = "HOST:PORT")]
+    pub admin_listen: Option<String>,
+
+    /// Tell datasets apart in /metrics, by their ARNs
+    #[arg(long, env = "LADE_METRICS_DATASETS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub metrics_datasets: Option<bool>,
+
+    /// How much is logged: a level, or levels by area, such as info,jobs=debug,s3=warn [default: info]
+    #[arg(long, env = "LADE_LOG", value_name = "LEVEL|AREA=LEVEL,...")]
+    pub log: Option<String>,
+
+    /// The form of the log: text, or json for an object a line [default: text]
+    #[arg(long, env = "LADE_LOG_FORMAT", value_name = "text|json")]
+    pub log_format: Option<String>,
+
     /// The server's one region, fixed at its first start [default: us-east-1]
     #[arg(long, env = "LADE_REGION")]
     pub region: Option<String>,
@@ -246,6 +263,10 @@ impl Given {
         Given {
             data_dir: self.data_dir.or(below.data_dir),
             listen: self.listen.or(below.listen),
+            admin_listen: self.admin_listen.or(below.admin_listen),
+            metrics_datasets: self.metrics_datasets.or(below.metrics_datasets),
+            log: self.log.or(below.log),
+            log_format: self.log_format.or(below.log_format),
             region: self.region.or(below.region),
             account_id: self.account_id.or(below.account_id),
             job_memory: self.job_memory.or(below.job_memory),

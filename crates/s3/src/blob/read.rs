@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use access::SealingKey;
+use access::about::{self, About};
 use bytes::Bytes;
 use futures_util::Stream;
 use s3s::StdError;
@@ -32,6 +33,8 @@ const READERS_AHEAD: u64 = 64;
 pub struct Reader {
     next: Next,
     remaining: u64,
+    /// Read when nobody remembers any more who asked.
+    about: About,
 }
 
 enum Next {
@@ -84,7 +87,7 @@ impl Reader {
         let (blobs, spare) = (blobs.clone(), Spare::default());
         let source = Source { blobs, slices, open: None, key, spare, counted, _pin: pin };
         let next = if remaining > 0 { source.next() } else { Next::Nothing };
-        Reader { next, remaining }
+        Reader { next, remaining, about: about::current() }
     }
 }
 
@@ -211,7 +214,8 @@ impl Stream for Reader {
                 Poll::Ready(Some(Ok(piece)))
             }
             Err(cause) => {
-                tracing::error!(cause = %cause, "an object's bytes could not be read");
+                let about = std::mem::take(&mut self.about);
+                about.within(|| tracing::error!(cause = %cause, "an object's bytes could not be read"));
                 Poll::Ready(Some(Err("the object store could not read the object".into())))
             }
         }

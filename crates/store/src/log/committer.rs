@@ -11,6 +11,7 @@ use super::index::FrameRef;
 use super::queue::{Rotation, Waiting, lock, stopped};
 use super::segment::{Failure, Segment};
 use super::{Appended, Sequencer};
+use crate::measured;
 
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
@@ -138,7 +139,9 @@ impl Committer {
 
     // Published before it is answered: who has an answer finds the frame in `frames`.
     fn acknowledge(&mut self, group: Vec<Numbered>, frames: &[FrameRef]) {
-        self.refusing = false;
+        if std::mem::take(&mut self.refusing) {
+            measured::REFUSING.set(0);
+        }
         let mut index = lock(&self.shared.index);
         for (n, frame) in group.iter().zip(frames) {
             index.add(n.call.batch.dataset_id(), *frame);
@@ -157,6 +160,7 @@ impl Committer {
             warn!(cause = %cause, "refusing records until the data disk takes them: {why}");
         }
         self.refusing = true;
+        measured::REFUSING.set(1);
         group.into_iter().for_each(|n| answer(n.call, Err(Error::unavailable(why))));
     }
 

@@ -157,6 +157,11 @@ impl Queue {
         rotations.into_iter().for_each(|rotation| drop(rotation.send(Err(stopped()))));
     }
 
+    /// The bytes of calls that have no answer yet.
+    pub(super) fn held_bytes(&self) -> usize {
+        lock(&self.state).shares.held_bytes()
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         lock(&self.state).ended == Some(Ended::Stopped)
     }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::frame::{u32_at, u64_at};
 use crate::disk::{Disk, DiskFile, is_full};
+use crate::measured;
 
 pub(super) const HEADER: usize = 32;
 const MAGIC: &[u8; 8] = b"LADE LOG";
@@ -138,7 +140,10 @@ impl Segment {
         if let Err(e) = self.file.write_all_at(group, used) {
             return Err(self.take_back(used, e));
         }
+        let began = Instant::now();
         self.file.sync().map_err(Failure::Broken)?;
+        measured::FSYNC.observe(began.elapsed());
+        measured::WRITTEN.add(group.len() as u64);
         self.end += group.len() as u64;
         Ok(())
     }

@@ -27,6 +27,10 @@ impl Shares {
         self.bytes_max
     }
 
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes room for a call; false when there is none for this dataset. An empty queue takes what fits at all.
     pub(super) fn take(&mut self, dataset_id: u64, size: usize) -> bool {
         let Some(free) = self.bytes_max.checked_sub(self.bytes + size) else { return false };

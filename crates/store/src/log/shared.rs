@@ -187,6 +187,10 @@ impl SharedLog {
         lock(&self.inner.known).forget_dataset(dataset_id);
     }
 
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.inner.queue.held_bytes()
+    }
+
     pub(super) async fn holds(&self, dataset_id: u64, from: u64, to: u64) -> Result<bool> {
         self.inner.refresh_up_to(to).await?;
         Ok(!lock(&self.inner.known).segments_of(dataset_id, (from, to)).is_empty())

@@ -64,6 +64,7 @@ pub fn dispatch() -> Dispatch {
         audit: None,
         client_timeout: Duration::from_secs(5),
         ready: Box::new(|| Box::pin(async { Some("catalog") })),
+        metrics: None,
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::object::Parsed;
 use super::{Inner, Later};
 use crate::log::queue::lock;
+use crate::measured;
 
 /// Between two attempts: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -26,14 +27,16 @@ pub(super) struct Outages {
 
 impl Outages {
     pub(super) fn new(patience: Duration) -> Outages {
-        let of = |what| Outage { what, patience, since: Mutex::default() };
-        Outages { store: of("the log's store"), register: of("the catalog") }
+        let of = |what, step| Outage { what, step, patience, since: Mutex::default() };
+        Outages { store: of("the log's store", measured::PUT), register: of("the catalog", measured::PLACE) }
     }
 }
 
 /// Since when one of them does not answer: whoever comes later waits no longer than whoever was first.
 struct Outage {
     what: &'static str,
+    /// What is asked of it.
+    step: usize,
     patience: Duration,
     since: Mutex<Option<Instant>>,
 }
@@ -43,6 +46,7 @@ impl Outage {
         if let Some(since) = lock(&self.since).take()
             && since.elapsed() > self.patience
         {
+            measured::REFUSING.set(0);
             info!(duration_ms = since.elapsed().as_millis(), "{} answers again", self.what);
         }
     }
@@ -55,7 +59,11 @@ impl Outage {
         if is_new {
             warn!(error = %cause.chain(), "records wait for {}", self.what);
         }
-        since.elapsed() < self.patience
+        let goes_on = since.elapsed() < self.patience;
+        if !goes_on {
+            measured::REFUSING.set(1);
+        }
+        goes_on
     }
 }
 
@@ -127,6 +135,7 @@ impl Inner {
     fn count(&self, new: NewSegment, place: Place, bytes: Bytes) {
         let is_again = new.again_from.is_some();
         let NewSegment { object, size_bytes, holds, .. } = new;
+        measured::WRITTEN.add(size_bytes);
         let segment = Segment { object, place, size_bytes, is_again, holds };
         if let Ok(parsed) = Parsed::read(&segment, bytes) {
             lock(&self.cache).keep(&segment.object, Arc::new(parsed));
@@ -138,8 +147,10 @@ impl Inner {
         let mut pause = PAUSE;
         loop {
             let silent = |_| Err(Error::unavailable("there was no answer in time"));
+            let began = Instant::now();
             let cause = match timeout(self.settings.patience, attempt()).await.unwrap_or_else(silent) {
                 Ok(done) => {
+                    measured::OBJECT.observe(outage.step, began.elapsed());
                     outage.is_over();
                     return Ok(done);
                 }
