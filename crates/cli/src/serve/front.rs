@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::connection::Connection;
 use super::dispatch::Dispatch;
+use super::proxies::Proxies;
 use super::slots::{Pass, Slots};
 use super::tls::Tls;
 
@@ -28,6 +29,7 @@ pub struct Front {
     pub client_timeout: Duration,
     /// `None`: plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    pub proxies: Proxies,
     pub stop: CancellationToken,
 }
 
@@ -39,8 +41,8 @@ impl Front {
         let slots = Slots::new(connections_max(front.connections_max));
         let abandon = CancellationToken::new();
         let begin = |(stream, pass): (TcpStream, Pass)| {
-            let peer = stream.peer_addr().ok().map(|address| address.ip());
-            let connection = Connection { pass, front: front.clone(), peer };
+            let sender = stream.peer_addr().ok().map(|address| address.ip());
+            let connection = Connection { pass, front: front.clone(), sender };
             let abandon = abandon.clone();
             connections.spawn(async move { abandon.run_until_cancelled(connection.serve(stream)).await });
         };
