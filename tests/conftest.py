@@ -4,12 +4,13 @@ import pytest
 
 from support import browser as chromium
 from support import postgres as postgresql
-from support import radosgw
+from support import proxies, radosgw
 from support.server import Server
 from support.workshop import Workshop
 
 # Not every distribution has this store; that its tests were left out is told at the end.
 collect_ignore = [] if radosgw.is_installed() else ["test_radosgw.py"]
+_proxies_missing = set(proxies.KINDS) - set(proxies.installed())
 
 _servers = []
 _notes = []
@@ -95,6 +96,9 @@ def pytest_terminal_summary(terminalreporter):
     if collect_ignore:
         install = "sudo apt-get install --no-install-recommends radosgw ceph-mon ceph-osd"
         _notes.append(f"{', '.join(collect_ignore)} left out: there is no radosgw; to install it: {install}")
+    if _proxies_missing:
+        names = " ".join(sorted(_proxies_missing))
+        _notes.append(f"test_proxies.py without {names}; to install: sudo apt-get install --no-install-recommends {names}")
     if _notes:
         terminalreporter.write_sep("-", "noted")
         terminalreporter.write("".join(line + "\n" for line in _notes))

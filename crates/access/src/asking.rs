@@ -1,15 +1,13 @@
 //! Who asks for a permission, and from where: what conditions may want to know of a request beside what it is about.
 
-use std::net::IpAddr;
-
-use crate::{Context, Principal};
+use crate::{Context, Peer, Principal};
 
 /// A principal with what is known of where its request came from.
 #[derive(Clone, Copy)]
 pub struct Asking<'a> {
     pub principal: &'a Principal,
     /// `None` for what the server asks by itself on somebody's behalf.
-    pub source_ip: Option<IpAddr>,
+    pub peer: Option<Peer>,
     /// Those that the request sets.
     tags: &'a [(String, String)],
     /// The keys of those that it removes.
@@ -17,8 +15,8 @@ pub struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    pub fn new(principal: &'a Principal, source_ip: Option<IpAddr>) -> Asking<'a> {
-        Asking { principal, source_ip, tags: &[], tag_keys: &[] }
+    pub fn new(principal: &'a Principal, peer: Option<Peer>) -> Asking<'a> {
+        Asking { principal, peer, tags: &[], tag_keys: &[] }
     }
 
     #[must_use]
@@ -33,7 +31,7 @@ impl<'a> Asking<'a> {
 
     pub(crate) fn context(self) -> Context {
         let tags = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let context = Context::from_peer(self.source_ip).with_request_tags(tags);
+        let context = Context::from_peer(self.peer).with_request_tags(tags);
         self.tag_keys.iter().fold(context, |context, key| context.with("aws:TagKeys", key.as_str()))
     }
 }

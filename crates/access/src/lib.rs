@@ -12,6 +12,7 @@ mod identity_policy;
 pub mod key;
 pub mod location;
 pub mod master_key;
+mod network;
 mod permission;
 pub mod policy;
 pub mod principal;
@@ -32,6 +33,7 @@ pub use denial::{Denial, Reason};
 pub use errand::Errand;
 pub use key::{EncryptionContext, KeyFault};
 pub use location::S3Location;
+pub use network::Network;
 pub use policy::Context;
 pub use principal::{AssumedRole, Peer, Principal, RoleSession, User};
 pub use services::ServiceSettings;
@@ -73,7 +75,7 @@ pub struct Access {
     master: SealingKey,
     sessions: Arc<Sessions>,
     tokens: SessionTokens,
-    /// Whether requests come over TLS.
+    /// Whether clients reach the server over TLS, as far as its settings tell.
     is_secure: bool,
     /// Whether data of groups without a key of their own is sealed.
     seals_data: bool,
@@ -149,7 +151,7 @@ impl Access {
         }
     }
 
-    /// The same for a server that speaks TLS, or does not: policies may ask.
+    /// The same for a server that clients reach over TLS, or do not: policies may ask.
     #[must_use]
     pub fn over_tls(self, is_secure: bool) -> Access {
         Access { is_secure, ..self }
@@ -165,7 +167,7 @@ impl Access {
     ///
     /// `s3` must not keep what it leads to, which has this `Access` behind it.
     pub fn embed(&self, s3: EmbeddedS3) {
-        self.embedded.get_or_init(|| Way::embedded(s3));
+        self.embedded.get_or_init(|| Way::embedded(s3, self.is_secure));
     }
 
     /// The secret and the principal behind an access key id, with the session token that came with it.

@@ -21,9 +21,13 @@ pub enum Principal {
     AssumedRole(Arc<AssumedRole>),
 }
 
-/// The address that a request comes from, for whoever carries it beside the request.
+/// Where a request comes from, for whoever carries it beside the request: the client, whatever stands before the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
+pub struct Peer {
+    pub address: IpAddr,
+    /// Whether nobody on the client's way here can read along.
+    pub is_secure: bool,
+}
 
 /// A user, as known to whoever bears one of its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]

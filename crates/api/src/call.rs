@@ -1,8 +1,6 @@
 //! A call whose signature was verified, its body read whole.
 
-use std::net::IpAddr;
-
-use access::{Asking, Principal};
+use access::{Asking, Peer, Principal};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
@@ -11,7 +9,7 @@ use http::{HeaderMap, Method};
 pub struct Call {
     pub principal: Principal,
     /// Where the caller is, as far as this is known.
-    pub source_ip: Option<IpAddr>,
+    pub peer: Option<Peer>,
     /// The service that the signature is for, such as `iam`.
     pub service: String,
     /// Whether it was signed with keys of a session.
@@ -28,6 +26,6 @@ pub struct Call {
 impl Call {
     /// Who asks for what the operation needs.
     pub fn asking(&self) -> Asking<'_> {
-        Asking::new(&self.principal, self.source_ip)
+        Asking::new(&self.principal, self.peer)
     }
 }

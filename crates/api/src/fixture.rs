@@ -122,7 +122,7 @@ impl Fixture {
         self.api
             .call(Call {
                 principal,
-                source_ip: None,
+                peer: None,
                 service: "personalize".to_owned(),
                 is_temporary: false,
                 request_id,

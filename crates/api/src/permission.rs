@@ -39,7 +39,7 @@ impl Subject {
 pub async fn check(api: &Api, call: &Call, operation: &Operation, input: &Value) -> Result<()> {
     let resource = operation.subject.resource(&api.realm, input);
     let is_create = operation.name.starts_with("Create");
-    let context = with_tags_of_request(Context::from_peer(call.source_ip), input);
+    let context = with_tags_of_request(Context::from_peer(call.peer), input);
     let context = if is_create { context } else { with_tags_of(api, call, &resource, context).await? };
     authorize(api, call, &operation.action(), &resource, &context).await?;
     if is_create && tags(input).next().is_some() {
@@ -51,7 +51,7 @@ pub async fn check(api: &Api, call: &Call, operation: &Operation, input: &Value)
         api.access.permit_group_key(call.asking(), &group, key).await?;
     }
     for role in roles(input) {
-        let passing = Context::from_peer(call.source_ip).with("iam:PassedToService", PERSONALIZE);
+        let passing = Context::from_peer(call.peer).with("iam:PassedToService", PERSONALIZE);
         authorize(api, call, "iam:PassRole", role, &passing).await?;
     }
     match destination_key(input) {
@@ -78,7 +78,7 @@ async fn authorize_key(api: &Api, call: &Call, key: &str) -> Result<()> {
 /// # Errors
 /// As `authorize`.
 pub async fn authorize_any(api: &Api, call: &Call, action: &str) -> Result<()> {
-    authorize(api, call, action, "*", &Context::from_peer(call.source_ip)).await
+    authorize(api, call, action, "*", &Context::from_peer(call.peer)).await
 }
 
 /// Asks for the permission to do something to a resource that is there, under its tags.
@@ -86,7 +86,7 @@ pub async fn authorize_any(api: &Api, call: &Call, action: &str) -> Result<()> {
 /// # Errors
 /// As `authorize`.
 pub async fn authorize_on(api: &Api, call: &Call, action: &str, resource: &Arn) -> Result<()> {
-    let context = Context::from_peer(call.source_ip);
+    let context = Context::from_peer(call.peer);
     let context = with_tags_of(api, call, resource.as_str(), context).await?;
     authorize(api, call, action, resource.as_str(), &context).await
 }

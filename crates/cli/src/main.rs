@@ -9,6 +9,7 @@ mod diff;
 mod env;
 mod executor;
 mod export;
+mod health;
 mod import;
 mod insights;
 mod job;
@@ -64,6 +65,8 @@ enum Command {
     Export(export::Args),
     /// Show how far jobs are and what became of them.
     Status(status::Args),
+    /// Tell by the exit code whether the running server can do what it is asked.
+    Health(health::Args),
     /// Show what datasets hold and what is put to them.
     Datasets(datasets::Args),
     /// Show some records of a dataset.
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Datasets(args) => datasets::run(&args),
         Command::Records(args) => records::run(&args),
         Command::Insights(args) => insights::run(&args),

@@ -18,6 +18,7 @@ mod metrics;
 mod node;
 mod objects;
 mod patience;
+mod proxies;
 mod ready;
 mod slots;
 pub mod tls;
@@ -46,8 +47,9 @@ use crate::settings::{Given, Settings};
 use compose::House;
 use folder::Folder;
 use front::Front;
+use proxies::Proxies;
 use tls::Tls;
-pub use unsigned::LIVE;
+pub use unsigned::{LIVE, READY};
 
 /// How long requests that were accepted may take once the server is told to stop; jobs get the rest of 30 s.
 const FINISH: Duration = Duration::from_secs(20);
@@ -147,6 +149,10 @@ async fn start_on(
         connections_max: settings.connections_max,
         client_timeout: settings.client_timeout,
         tls: tls.clone(),
+        proxies: Proxies {
+            trusted: settings.trusted_proxies.clone(),
+            is_public_secure: settings.is_secure(),
+        },
         stop: stopping.clone(),
     };
     let accepting = tokio::spawn(front.accept(listener, FINISH));

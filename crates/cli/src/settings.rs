@@ -4,6 +4,7 @@ mod given;
 mod machines;
 mod memory;
 pub mod objects;
+mod proxies;
 mod services;
 pub mod size;
 
@@ -11,7 +12,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use access::ServiceSettings;
+use access::{Network, ServiceSettings};
 use model::error::{Context, Result};
 use model::{Error, Quotas};
 
@@ -81,6 +82,10 @@ pub struct Settings {
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
     pub public_hosts: Vec<String>,
+    /// Scheme, host and port by which clients reach the server; `None`: those that they use.
+    pub public_url: Option<String>,
+    /// Proxies whose word on who asks is taken.
+    pub trusted_proxies: Vec<Network>,
     pub quotas: Quotas,
     /// Whether data of groups without a key of KMS is left plain.
     pub is_plain_at_rest: bool,
@@ -123,6 +128,11 @@ impl Settings {
         Err(Error::invalid(missing))
     }
 
+    /// Whether clients reach the server over TLS: its own, or that of a proxy before it.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some() || self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+
     /// Where the audit log of the server on a data folder goes; `None` when there is none.
     pub fn audit(&self, data_dir: &Path) -> Option<AuditSettings> {
         let path = self.audit_log.clone().unwrap_or_else(|| data_dir.join("audit.log"));
@@ -150,6 +160,7 @@ impl Given {
         let logs = LogSettings::parse(given.log.as_deref(), given.log_format.as_deref())?;
         let is_plain_allowed = given.allow_plain_http == Some(true);
         let admin_listen = given.admin_listen.as_deref().map(|text| admin_listen(text, is_plain_allowed));
+        let (public_url, trusted_proxies) = (given.public_url()?, given.trusted_proxies()?);
         let job_memory_bytes = given.job_memory.map_or(256 << 20, |size| size.bytes);
         let jobs_concurrent = given.jobs_concurrent.unwrap_or_else(jobs_concurrent);
         let jobs_memory_bytes = given.jobs_memory.map_or_else(
@@ -192,6 +203,8 @@ impl Given {
             connections_max: given.connections_max,
             client_timeout: Duration::from_secs(given.client_timeout_s.unwrap_or(30)),
             public_hosts: given.public_host.into_iter().collect(),
+            public_url,
+            trusted_proxies,
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
             is_plain_at_rest: given.at_rest.as_deref() == Some("plain"),
             webhook,

@@ -4,9 +4,9 @@ mod refusal;
 mod request;
 
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 
+use access::Peer;
 use access::bucket::{EmbeddedS3, Leaving};
 use bytes::Bytes;
 use http::Method;
@@ -48,7 +48,7 @@ pub struct Client<'a> {
     pub realm: &'a Realm,
     pub clock: &'a dyn Clock,
     pub keys: &'a Keys,
-    pub peer: Option<IpAddr>,
+    pub peer: Option<Peer>,
 }
 
 impl Client<'_> {

@@ -1,8 +1,8 @@
 //! The doors of a visitor who may have left: for pages that are still being written when their handler has ended.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
+use access::Peer;
 use access::bucket::EmbeddedS3;
 use model::{Clock, Realm};
 
@@ -14,7 +14,7 @@ pub struct Doors {
     pub realm: Realm,
     pub clock: Arc<dyn Clock>,
     pub keys: Keys,
-    pub peer: Option<IpAddr>,
+    pub peer: Option<Peer>,
 }
 
 impl Doors {

@@ -31,6 +31,7 @@ use access::bucket::{Arriving, EmbeddedS3, Leaving};
 use futures_util::future::BoxFuture;
 use model::{Clock, Realm};
 
+pub use crate::origin::Outside;
 use crate::session::Sessions;
 
 /// The console of a server.
@@ -40,14 +41,13 @@ pub struct Console {
     realm: Realm,
     clock: Arc<dyn Clock>,
     sessions: Sessions,
-    /// Whether browsers reach it over TLS only.
-    is_secure: bool,
+    outside: Outside,
 }
 
 impl Console {
-    pub fn new(server: EmbeddedS3, access: Arc<Access>, clock: Arc<dyn Clock>, is_secure: bool) -> Console {
+    pub fn new(server: EmbeddedS3, access: Arc<Access>, clock: Arc<dyn Clock>, outside: Outside) -> Console {
         let (realm, sessions) = (access.realm.clone(), Sessions::new(access));
-        Console { server: Arc::new(server), realm, clock, sessions, is_secure }
+        Console { server: Arc::new(server), realm, clock, sessions, outside }
     }
 
     /// Whether a request without a signature is for the console.

@@ -1,25 +1,39 @@
 //! The address of this server as a browser knows it, for texts that a visitor copies.
 
-use http::HeaderMap;
-use http::header::{HOST, HeaderName};
+use access::Peer;
+use http::header::HOST;
 use http::request::Parts;
 
 /// Stands in texts where a browser did not say whom it asked.
 const UNKNOWN: &str = "localhost";
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Scheme, host and port; whatever was sent, there is nothing in it that means something to a shell or a program.
-pub fn of(parts: &Parts, is_secure: bool) -> String {
-    let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = named.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
-    let host = host.filter(|host| is_host(host)).unwrap_or(UNKNOWN);
-    let scheme = if is_secure || is_forwarded_from_tls(&parts.headers) { "https" } else { "http" };
-    format!("{scheme}://{host}")
+/// How browsers reach this server, as far as its settings tell.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// Whether the server itself speaks TLS.
+    pub is_tls: bool,
+    /// The one address that it is known by, such as `https://lade.example`.
+    pub public_url: Option<String>,
 }
 
-// A proxy that ends TLS says so.
-fn is_forwarded_from_tls(headers: &HeaderMap) -> bool {
-    headers.get(FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+impl Outside {
+    /// Whether a browser there reaches it over TLS, which may end at a proxy.
+    pub fn is_secure(&self, peer: Option<Peer>) -> bool {
+        let is_public = self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"));
+        self.is_tls || is_public || peer.is_some_and(|peer| peer.is_secure)
+    }
+
+    /// Scheme, host and port; whatever was sent, there is nothing in it that means something to a shell or a program.
+    pub fn origin(&self, parts: &Parts, peer: Option<Peer>) -> String {
+        if let Some(url) = &self.public_url {
+            return url.clone();
+        }
+        let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = named.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        let host = host.filter(|host| is_host(host)).unwrap_or(UNKNOWN);
+        let scheme = if self.is_secure(peer) { "https" } else { "http" };
+        format!("{scheme}://{host}")
+    }
 }
 
 fn is_host(text: &str) -> bool {
@@ -42,8 +56,12 @@ mod tests {
 
     use super::*;
 
+    fn asking(host: &str) -> Parts {
+        Request::builder().header(HOST, host).body(()).unwrap().into_parts().0
+    }
+
     fn origin(host: &str) -> String {
-        of(&Request::builder().header(HOST, host).body(()).unwrap().into_parts().0, false)
+        Outside::default().origin(&asking(host), None)
     }
 
     #[test]
@@ -73,11 +91,24 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_told_by_the_server_and_by_a_proxy_in_front() {
-        let plain = || Request::builder().header(HOST, "h");
-        let parts = |request: http::request::Builder| request.body(()).unwrap().into_parts().0;
-        assert_eq!(of(&parts(plain()), true), "https://h");
-        assert_eq!(of(&parts(plain().header("x-forwarded-proto", "https")), false), "https://h");
-        assert_eq!(of(&parts(plain().header("x-forwarded-proto", "ftp")), false), "http://h");
+    fn tls_is_known_from_the_server_its_public_address_and_the_way_of_the_request() {
+        let way = |is_secure| Some(Peer { address: [10, 0, 0, 7].into(), is_secure });
+        let public = |url: &str| Outside { public_url: Some(url.to_owned()), ..Outside::default() };
+        let tls = Outside { is_tls: true, ..Outside::default() };
+        assert_eq!(tls.origin(&asking("h"), way(false)), "https://h");
+        assert_eq!(Outside::default().origin(&asking("h"), way(true)), "https://h");
+        assert_eq!(Outside::default().origin(&asking("h"), way(false)), "http://h");
+        assert_eq!(public("https://lade.example").origin(&asking("h"), way(false)), "https://lade.example");
+        assert!(
+            public("https://lade.example").is_secure(None) && !public("http://lade.example").is_secure(None)
+        );
+    }
+
+    #[test]
+    fn what_the_request_itself_says_of_proxies_counts_for_nothing() {
+        let mut parts = asking("h");
+        parts.headers.insert("x-forwarded-proto", "https".parse().unwrap());
+        parts.headers.insert("x-forwarded-host", "elsewhere".parse().unwrap());
+        assert_eq!(Outside::default().origin(&parts, None), "http://h");
     }
 }

@@ -1,7 +1,5 @@
 //! From a request to its page: who visits is settled first, then where to.
 
-use std::net::IpAddr;
-
 use access::Peer;
 use access::bucket::{Arriving, Leaving};
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -13,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use crate::form::{Form, cookie};
 use crate::page::{self, sign_in};
 use crate::visit::{Shown, Visit};
-use crate::{Console, assets, origin, reply};
+use crate::{Console, assets, reply};
 
 /// Pages at a group's place that are of no group.
 const NO_GROUP: [&str; 1] = ["create"];
@@ -34,7 +32,7 @@ pub async fn answer(console: &Console, request: Arriving) -> Leaving {
 
 async fn settle(console: &Console, request: Arriving) -> Leaving {
     let (parts, body) = request.into_parts();
-    let peer = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+    let peer = parts.extensions.get::<Peer>().copied();
     let segments = segments(parts.uri.path());
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     if let ["assets", name] = path[..] {
@@ -85,7 +83,7 @@ async fn finish(visit: &Visit<'_>, shown: Shown) -> Leaving {
                 return page::unavailable(&cause);
             }
             let answer = reply::to("/console/sign-in?ended");
-            reply::with_session(answer, None, visit.console.is_secure)
+            reply::with_session(answer, None, visit.is_secure())
         }
         Err(refusal) => visit.refused(&refusal),
     }
@@ -95,13 +93,13 @@ fn visit<'a>(
     console: &'a Console,
     session: crate::session::Session,
     session_id: String,
-    peer: Option<IpAddr>,
+    peer: Option<Peer>,
     parts: &Parts,
     form: Form,
 ) -> Visit<'a> {
     let query = Form::parse(parts.uri.query().unwrap_or_default());
     let (method, path) = (parts.method.clone(), parts.uri.path().trim_end_matches('/').to_owned());
-    let origin = origin::of(parts, console.is_secure);
+    let origin = console.outside.origin(parts, peer);
     Visit { console, session, session_id, peer, method, path, origin, query, form }
 }
 

@@ -1,7 +1,6 @@
 //! One request of somebody who is signed in.
 
-use std::net::IpAddr;
-
+use access::Peer;
 use access::bucket::Leaving;
 use http::{Method, StatusCode};
 
@@ -17,7 +16,7 @@ pub struct Visit<'a> {
     pub console: &'a Console,
     pub session: Session,
     pub session_id: String,
-    pub peer: Option<IpAddr>,
+    pub peer: Option<Peer>,
     pub method: Method,
     /// As it was asked for, encoded, without the query.
     pub path: String,
@@ -51,6 +50,11 @@ impl Visit<'_> {
             keys: self.session.keys.clone(),
             peer: self.peer,
         }
+    }
+
+    /// Whether the browser keeps its session to connections that nobody can read.
+    pub fn is_secure(&self) -> bool {
+        self.console.outside.is_secure(self.peer)
     }
 
     pub fn is_post(&self) -> bool {

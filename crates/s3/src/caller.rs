@@ -38,7 +38,7 @@ impl Caller {
 
     /// What is known of every request.
     pub fn context(&self) -> Context {
-        Context::from_peer(self.peer.map(|Peer(address)| address))
+        Context::from_peer(self.peer)
     }
 
     /// With the headers that conditions may ask for.

@@ -41,9 +41,9 @@ impl Way {
         Way { http: http_client(url, certificates), signs_bodies: signs_bodies(url) }
     }
 
-    /// Within this process.
-    pub fn embedded(s3: EmbeddedS3) -> Way {
-        Way { http: SharedHttpClient::new(EmbeddedClient::new(s3)), signs_bodies: false }
+    /// Within this process; requests count as those of clients do that come over TLS, or don't.
+    pub fn embedded(s3: EmbeddedS3, is_secure: bool) -> Way {
+        Way { http: SharedHttpClient::new(EmbeddedClient::new(s3, is_secure)), signs_bodies: false }
     }
 }
 

@@ -44,11 +44,15 @@ pub type EmbeddedS3 = Box<dyn Fn(Arriving) -> Answering + Send + Sync>;
 
 /// An HTTP client of the SDK that talks to the server in this process.
 #[derive(Clone)]
-pub(crate) struct EmbeddedClient(Arc<EmbeddedS3>);
+pub(crate) struct EmbeddedClient {
+    s3: Arc<EmbeddedS3>,
+    /// Whether requests count as such over TLS, as those of clients do.
+    is_secure: bool,
+}
 
 impl EmbeddedClient {
-    pub fn new(s3: EmbeddedS3) -> EmbeddedClient {
-        EmbeddedClient(Arc::new(s3))
+    pub fn new(s3: EmbeddedS3, is_secure: bool) -> EmbeddedClient {
+        EmbeddedClient { s3: Arc::new(s3), is_secure }
     }
 }
 
@@ -76,9 +80,9 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (client, limit) = (self.client.clone(), self.answer_timeout);
         HttpConnectorFuture::new(async move {
-            let request = arriving(request).map_err(ConnectorError::user)?;
+            let request = arriving(request, client.is_secure).map_err(ConnectorError::user)?;
             let is_head = request.method() == Method::HEAD;
-            let answer = tokio::time::timeout(limit, client.0(request)).await;
+            let answer = tokio::time::timeout(limit, (client.s3)(request)).await;
             let answer = answer.map_err(|cause| ConnectorError::timeout(cause.into()))?;
             let answer = answer.ok_or_else(|| ConnectorError::io("the server is gone".into()))?;
             let answer = answer.map(|body| {
@@ -90,11 +94,11 @@ impl HttpConnector for Connector {
 }
 
 /// The request as a connection would bring it: addressed to a path, with a Host header, from the address that it goes to.
-fn arriving(request: HttpRequest) -> Result<Arriving, Failure> {
+fn arriving(request: HttpRequest, is_secure: bool) -> Result<Arriving, Failure> {
     let (mut parts, body) = request.try_into_http1x()?.into_parts();
     let host = parts.uri.authority().ok_or("a request names no host")?.as_str().to_owned();
     if let Some(address) = address(&parts.uri) {
-        parts.extensions.insert(Peer(address));
+        parts.extensions.insert(Peer { address, is_secure });
     }
     let path = parts.uri.path_and_query().cloned();
     parts.uri = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
@@ -157,7 +161,7 @@ mod tests {
     }
 
     fn connector(answer_timeout: Duration, s3: EmbeddedS3) -> Connector {
-        Connector { client: EmbeddedClient::new(s3), answer_timeout }
+        Connector { client: EmbeddedClient::new(s3, false), answer_timeout }
     }
 
     fn whole(text: String) -> Option<Leaving> {
@@ -175,7 +179,7 @@ mod tests {
             Box::pin(async move {
                 let (parts, body) = request.into_parts();
                 let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-                let (host, peer) = (&parts.headers["host"], parts.extensions.get::<Peer>().unwrap().0);
+                let (host, peer) = (&parts.headers["host"], parts.extensions.get::<Peer>().unwrap().address);
                 whole(format!("{} {} {host:?} {peer} {body}", parts.method, parts.uri))
             })
         });

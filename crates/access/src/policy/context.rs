@@ -26,12 +26,13 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Request;
+use crate::Peer;
 
 /// What a request says of itself, beyond who asks for which action on what; nothing for most.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// Where the caller is; never that of a job, which acts from inside.
-    pub source_ip: Option<IpAddr>,
+    /// Where the caller is; a job has no address, as it acts from inside.
+    peer: Option<Peer>,
     /// Whether its entries stand before what is known of the caller.
     is_simulated: bool,
     // Keys in lower case, as policies may write them in any.
@@ -39,9 +40,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// A request that comes from an address.
-    pub fn from_peer(source_ip: Option<IpAddr>) -> Context {
-        Context { source_ip, ..Context::default() }
+    /// A request that comes from somewhere; `None` for what the server asks by itself.
+    pub fn from_peer(peer: Option<Peer>) -> Context {
+        Context { peer, ..Context::default() }
     }
 
     /// A request that nobody makes: any key may be given a value, also one that says who calls, or when.
@@ -80,7 +81,7 @@ pub struct Surroundings<'a> {
     pub region: &'a str,
     pub account: &'a str,
     pub now_ms: i64,
-    /// Whether the server speaks TLS.
+    /// Whether clients reach the server over TLS, where the request itself does not say.
     pub is_secure: bool,
 }
 
@@ -139,7 +140,9 @@ impl<'a> Request<'a> {
             "aws:requestedregion" => Values::text(around.region),
             "aws:resourceaccount" => Values::text(around.account),
             "aws:tokenissuetime" => found(caller.token_issued_ms().and_then(written).map(Cow::from)),
-            "aws:securetransport" => Values::truth(around.is_secure),
+            "aws:securetransport" => {
+                Values::truth(self.peer().map_or(around.is_secure, |peer| peer.is_secure))
+            }
             "aws:viaawsservice" => Values::truth(false),
             _ => match key.strip_prefix("aws:principaltag/") {
                 Some(tag) => found(caller.tag(tag).map(Cow::from)),
@@ -162,8 +165,12 @@ impl<'a> Request<'a> {
         }
     }
 
+    fn peer(&self) -> Option<Peer> {
+        self.context?.peer
+    }
+
     fn source_ip(&self) -> Option<IpAddr> {
-        self.context?.source_ip.filter(|_| self.caller.service_name().is_none()).map(|ip| ip.to_canonical())
+        self.peer().filter(|_| self.caller.service_name().is_none()).map(|peer| peer.address.to_canonical())
     }
 }
 

@@ -8,6 +8,7 @@ mod reading;
 use std::sync::LazyLock;
 
 use super::*;
+use crate::Peer;
 use crate::principal::{RoleSession, User};
 use model::{Arn, ErrorKind};
 

@@ -1,8 +1,6 @@
 //! What a request holds, checked as the service model checks it.
 
-use std::net::IpAddr;
-
-use access::Principal;
+use access::{Peer, Principal};
 use catalog::Identity;
 use catalog::role::Names;
 use model::{Arn, Error};
@@ -18,7 +16,7 @@ use crate::reply::{Answer, Failure};
 pub(super) struct Input {
     form: Form,
     pub principal: Principal,
-    pub source_ip: Option<IpAddr>,
+    pub peer: Option<Peer>,
     /// Whether the caller bears keys of a session.
     pub is_temporary: bool,
     subject: Subject,
@@ -38,9 +36,9 @@ impl Input {
             let text = format!("{} with {name} is not offered by this server.", operation.name);
             return Err(fault("InvalidInput", text));
         }
-        let (principal, source_ip) = (call.principal.clone(), call.source_ip);
+        let (principal, peer) = (call.principal.clone(), call.peer);
         let (is_temporary, subject) = (call.is_temporary, operation.subject);
-        Ok(Input { form, principal, source_ip, is_temporary, subject })
+        Ok(Input { form, principal, peer, is_temporary, subject })
     }
 
     /// A name of at most `length_max` characters.

@@ -172,7 +172,7 @@ impl Resource {
 fn context(input: &Input, operation: &Operation, resource: &Resource) -> Answer<Context> {
     let asked = input.tags()?;
     let pairs = |tags| <[(String, String)]>::iter(tags).map(|(key, value)| (key.as_str(), value.as_str()));
-    let context = Context::from_peer(input.source_ip)
+    let context = Context::from_peer(input.peer)
         .with_request_tags(pairs(&asked))
         .with_tags("aws:ResourceTag", pairs(&resource.tags))
         .with_tags("iam:ResourceTag", pairs(&resource.tags));

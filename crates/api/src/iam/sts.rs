@@ -26,7 +26,7 @@ pub(super) async fn assume_role(iam: &Iam, input: &Input) -> Answer<Xml> {
         transitive_tag_keys: input.texts("TransitiveTagKeys", "", 128)?,
     };
     let packed = packed_percent(&request)?;
-    let context = Context::from_peer(input.source_ip);
+    let context = Context::from_peer(input.peer);
     let assumed = iam.access.assume_role(&input.principal, request, context).await?;
     let mut xml = Xml::new();
     xml.element("AssumedRoleUser", |xml| {

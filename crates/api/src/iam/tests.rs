@@ -40,7 +40,7 @@ impl Door {
     async fn call_signed_for(&self, service: &str, principal: Principal, form: String) -> (u16, String) {
         let call = Call {
             principal,
-            source_ip: None,
+            peer: None,
             service: service.into(),
             is_temporary: false,
             request_id: "request-1".into(),

@@ -11,7 +11,7 @@ use api::lade::record::ReadRecords;
 use api::lade::user::ReadUser;
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
-use console::Console;
+use console::{Console, Outside};
 use http_body_util::BodyExt;
 use jobs::Jobs;
 use model::error::{Context, Result};
@@ -112,7 +112,7 @@ pub async fn compose(
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
     let is_plain = settings.is_plain_at_rest;
     let services = services(settings, realm);
-    let access = access.over_tls(settings.tls.is_some()).with_plain_data(is_plain).with_services(&services);
+    let access = access.over_tls(settings.is_secure()).with_plain_data(is_plain).with_services(&services);
     let access = Arc::new(access);
     access.seal_access_keys().await?;
     // Nothing that is sorted outlives the process, so neither does its key.
@@ -152,8 +152,9 @@ pub async fn compose(
     });
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
-            let is_secure = settings.tls.is_some();
-            Console::new(embedded(dispatch.clone()), access.clone(), clock.clone(), is_secure)
+            let (is_tls, public_url) = (settings.tls.is_some(), settings.public_url.clone());
+            let outside = Outside { is_tls, public_url };
+            Console::new(embedded(dispatch.clone()), access.clone(), clock.clone(), outside)
         }),
         elsewhere: elsewhere(&services),
         realm: realm.clone(),

@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Peer;
 use http::header::{CONNECTION, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -38,7 +37,8 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 pub struct Connection {
     pub pass: Pass,
     pub front: Arc<Front>,
-    pub peer: Option<IpAddr>,
+    /// The other end; a proxy, where there is one.
+    pub sender: Option<IpAddr>,
 }
 
 impl Connection {
@@ -142,8 +142,8 @@ impl Connection {
 
     async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
         let busy = self.pass.busy();
-        if let Some(address) = self.peer {
-            request.extensions_mut().insert(Peer(address));
+        if let Some(sender) = self.sender {
+            self.front.proxies.settle(&mut request, sender, self.front.tls.is_some());
         }
         let mut response = self.front.dispatch.answer(request).await;
         if self.front.stop.is_cancelled() || self.pass.is_sent_away() {

@@ -129,7 +129,7 @@ impl Dispatch {
         let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
         let protocol = unsigned::protocol(&parts);
         let page = self.cors.page(&parts);
-        let source = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+        let source = parts.extensions.get::<Peer>().map(|peer| peer.address);
         let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind();
         let (routed, trail) = about::request(&id, trail::follow(routed)).await;
         let mut response = routed.unwrap_or_else(|_| {
@@ -313,7 +313,7 @@ impl Dispatch {
         self.verified(&claimed);
         let call = Call {
             principal: claimed.principal,
-            source_ip: parts.extensions.get::<Peer>().map(|Peer(address)| *address),
+            peer: parts.extensions.get::<Peer>().copied(),
             service: claimed.scope.service.clone(),
             is_temporary: claimed.credential.session_token.is_some(),
             request_id: id.to_owned(),

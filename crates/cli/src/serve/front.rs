@@ -12,6 +12,7 @@ use tracing::warn;
 use super::connection::Connection;
 use super::dispatch::Dispatch;
 use super::measured::{self, Refusal};
+use super::proxies::Proxies;
 use super::slots::{Pass, Slots};
 use super::tls::Tls;
 
@@ -29,6 +30,7 @@ pub struct Front {
     pub client_timeout: Duration,
     /// `None`: plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    pub proxies: Proxies,
     pub stop: CancellationToken,
 }
 
@@ -42,8 +44,8 @@ impl Front {
         let slots = Slots::new(most);
         let abandon = CancellationToken::new();
         let begin = |(stream, pass): (TcpStream, Pass)| {
-            let peer = stream.peer_addr().ok().map(|address| address.ip());
-            let connection = Connection { pass, front: front.clone(), peer };
+            let sender = stream.peer_addr().ok().map(|address| address.ip());
+            let connection = Connection { pass, front: front.clone(), sender };
             let abandon = abandon.clone();
             connections.spawn(async move { abandon.run_until_cancelled(connection.serve(stream)).await });
         };

@@ -132,7 +132,9 @@ async fn refuse_own(settings: &Settings, endpoint: &str, url: &str) -> Result<()
         let own = own.map(|own| SocketAddr::new(settings.listen.ip(), own.port()));
         let (host, port) = host_and_port(endpoint);
         let is_public = |name: &String| host == *name || host.ends_with(&format!(".{name}"));
+        let is_public_url = |url: &String| host_and_port(url) == (host.clone(), port);
         settings.public_hosts.iter().any(is_public)
+            || settings.public_url.as_ref().is_some_and(is_public_url)
             || match own {
                 Some(own) if own.port() == port => {
                     addresses(&host, port).await.iter().any(|ip| is_at(*ip, own.ip()))

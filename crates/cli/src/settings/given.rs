@@ -117,6 +117,14 @@ pub struct Given {
     #[arg(long, env = "LADE_PUBLIC_HOST", value_name = "NAME")]
     pub public_host: Option<String>,
 
+    /// Address by which clients reach the server from outside, such as https://lade.example [default: the one they use]
+    #[arg(long, env = "LADE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// Proxies whose word on who asks is taken, such as 127.0.0.1 or 10.0.0.0/8 [default: none]
+    #[arg(long, env = "LADE_TRUSTED_PROXIES", value_name = "ADDRESS|RANGE", value_delimiter = ',')]
+    pub trusted_proxies: Option<Vec<String>>,
+
     /// Quotas of resources and rates: open sets none, aws those of an account of AWS [default: open]
     #[arg(long, env = "LADE_QUOTAS", value_name = "open|aws")]
     pub quotas: Option<String>,
@@ -287,6 +295,8 @@ impl Given {
             connections_max: self.connections_max.or(below.connections_max),
             client_timeout_s: self.client_timeout_s.or(below.client_timeout_s),
             public_host: self.public_host.or(below.public_host),
+            public_url: self.public_url.or(below.public_url),
+            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
             quotas: self.quotas.or(below.quotas),
             at_rest: self.at_rest.or(below.at_rest),
             cors_origins: self.cors_origins.or(below.cors_origins),

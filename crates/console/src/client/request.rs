@@ -3,7 +3,6 @@
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
-use access::Peer;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
@@ -66,7 +65,7 @@ impl Client<'_> {
             request = request.header(name, HeaderValue::from_str(&value).ok()?);
         }
         if let Some(peer) = self.peer {
-            request = request.extension(Peer(peer));
+            request = request.extension(peer);
         }
         let (body, size_bytes) = match body {
             Content::Whole(bytes) => {

@@ -1,7 +1,6 @@
 //! Signing in with an access key, and out again.
 
-use std::net::IpAddr;
-
+use access::Peer;
 use access::bucket::Leaving;
 use askama::Template;
 use http::request::Parts;
@@ -30,7 +29,7 @@ struct SignIn<'a> {
 /// Answers whoever is not signed in.
 pub async fn answer(
     console: &Console,
-    peer: Option<IpAddr>,
+    peer: Option<Peer>,
     parts: &Parts,
     path: &[&str],
     form: &Form,
@@ -49,8 +48,8 @@ pub async fn answer(
         return show(StatusCode::OK, problem, "", query.get("next"));
     }
     let next = form.get("next").to_owned();
-    let now_ms = console.clock.now_ms();
-    if !console.sessions.may_try(peer, now_ms) {
+    let (now_ms, address) = (console.clock.now_ms(), peer.map(|peer| peer.address));
+    if !console.sessions.may_try(address, now_ms) {
         let text = "Too many attempts have failed. Wait a minute.";
         return show(StatusCode::TOO_MANY_REQUESTS, Some(text), form.get("access-key-id"), &next);
     }
@@ -67,10 +66,10 @@ pub async fn answer(
                 Err(cause) => return page::unavailable(&cause),
             };
             let next = if is_ours(&next) { next.as_str() } else { HOME };
-            reply::with_session(reply::to(next), Some(&id), console.is_secure)
+            reply::with_session(reply::to(next), Some(&id), console.outside.is_secure(peer))
         }
         Err(refusal) => {
-            console.sessions.note_failure(peer, now_ms);
+            console.sessions.note_failure(address, now_ms);
             // What is no key at all can't be signed with.
             let text = if refusal.is_of_keys() || refusal.code == "IncompleteSignatureException" {
                 "This access key ID and this secret access key do not belong together, or the key is not in use.".to_owned()
@@ -87,10 +86,10 @@ pub async fn end(visit: &Visit<'_>) -> Leaving {
     if let Err(cause) = visit.console.sessions.end(&visit.session_id).await {
         return page::unavailable(&cause);
     }
-    reply::with_session(reply::to(PATH), None, visit.console.is_secure)
+    reply::with_session(reply::to(PATH), None, visit.is_secure())
 }
 
-async fn who(console: &Console, peer: Option<IpAddr>, keys: &Keys) -> Answer<String> {
+async fn who(console: &Console, peer: Option<Peer>, keys: &Keys) -> Answer<String> {
     let client =
         Client { server: &console.server, realm: &console.realm, clock: &*console.clock, keys, peer };
     // Not of STS, whose door is closed where real services give out the keys of roles.

@@ -1,13 +1,12 @@
 //! The values that a condition wants, read once, and compared with what a request has.
 
-use std::net::IpAddr;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use time::format_description::well_known::Iso8601;
 use time::{Date, OffsetDateTime, PrimitiveDateTime};
 
 use super::operator::{Kind, Relation};
+use crate::Network;
 use crate::policy::Request;
 use crate::policy::pattern::{self, Token};
 use crate::policy::template::{Syntax, Template};
@@ -159,35 +158,4 @@ fn date(text: &str) -> Option<i64> {
     let time = PrimitiveDateTime::parse(text, &Iso8601::DEFAULT).ok();
     let day = || Some(Date::parse(text, &Iso8601::DEFAULT).ok()?.midnight());
     ms(time.or_else(day)?.assume_utc())
-}
-
-/// A range of addresses, such as `203.0.113.0/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Network {
-    address: IpAddr,
-    prefix_bits: u32,
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Network> {
-        let (address, bits) =
-            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = match bits {
-            None => most,
-            Some(bits) if bits.bytes().all(|b| b.is_ascii_digit()) => bits.parse().ok()?,
-            Some(_) => return None,
-        };
-        (prefix_bits <= most).then_some(Network { address, prefix_bits })
-    }
-
-    fn holds(self, address: IpAddr) -> bool {
-        let shared = |equal_bits: u32| equal_bits >= self.prefix_bits;
-        match (self.address, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => shared((a.to_bits() ^ b.to_bits()).leading_zeros()),
-            (IpAddr::V6(a), IpAddr::V6(b)) => shared((a.to_bits() ^ b.to_bits()).leading_zeros()),
-            _ => false,
-        }
-    }
 }

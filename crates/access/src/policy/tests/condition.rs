@@ -125,6 +125,16 @@ fn several_values_of_a_key_are_told_apart_by_any_and_all() {
 }
 
 #[test]
+fn the_way_of_a_request_says_whether_it_is_secure_and_else_the_server_does() {
+    let condition = r#"{"Bool":{"aws:SecureTransport":"true"}}"#;
+    for is_secure in [true, false] {
+        let peer = Some(Peer { address: [10, 0, 0, 7].into(), is_secure });
+        assert_eq!(holds(condition, user(), &Context::from_peer(peer)), is_secure);
+    }
+    assert!(!holds(condition, user(), &Context::from_peer(None)), "the server speaks no TLS");
+}
+
+#[test]
 fn addresses_lie_in_ranges_whatever_their_notation() {
     for (peer, range, is_in) in [
         ("203.0.113.7", "203.0.113.0/24", true),
@@ -137,7 +147,8 @@ fn addresses_lie_in_ranges_whatever_their_notation() {
         ("10.0.0.1", "::/0", false),
         ("10.0.0.1", "0.0.0.0/0", true),
     ] {
-        let context = Context::from_peer(Some(peer.parse().unwrap()));
+        let address = peer.parse().unwrap();
+        let context = Context::from_peer(Some(Peer { address, is_secure: false }));
         let condition = |operator: &str| format!(r#"{{"{operator}":{{"aws:SourceIp":"{range}"}}}}"#);
         assert_eq!(holds(&condition("IpAddress"), user(), &context), is_in, "{peer} {range}");
         assert_eq!(holds(&condition("NotIpAddress"), user(), &context), !is_in, "{peer} {range}");

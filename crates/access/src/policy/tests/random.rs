@@ -2,8 +2,6 @@
 
 mod naive;
 
-use std::net::IpAddr;
-
 use model::clock::{Clock, SimulatedClock};
 use serde_json::{Value, json};
 
@@ -321,7 +319,7 @@ impl Chance {
             put(&format!("aws:RequestTag/{key}"), self.one(&["Ann", "shop", "*"]));
         }
         let address = (self.below(3) > 0).then(|| self.one(&ADDRESSES));
-        let peer = address.map(|text| text.parse::<IpAddr>().unwrap());
+        let peer = address.map(|text| Peer { address: text.parse().unwrap(), is_secure: false });
         let context =
             own.iter().fold(Context::from_peer(peer), |context, (key, value)| context.with(key, value));
         own.extend(address.map(|text| ("aws:SourceIp".to_owned(), text.replace("::ffff:", ""))));

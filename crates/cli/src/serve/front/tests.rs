@@ -16,7 +16,7 @@ struct Running {
 
 fn front(stop: &CancellationToken, client_timeout: Duration) -> Front {
     let (dispatch, stop) = (Arc::new(Dispatch { client_timeout, ..dispatch() }), stop.clone());
-    Front { dispatch, connections_max: None, client_timeout, tls: None, stop }
+    Front { dispatch, connections_max: None, client_timeout, tls: None, proxies: Proxies::default(), stop }
 }
 
 async fn running_with(client_timeout: Duration) -> Running {
