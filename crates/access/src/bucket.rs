@@ -26,7 +26,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use model::{Error, Result};
+use model::{Error, ErrorKind, Result};
 
 use crate::services::Acting;
 use crate::session::SessionKeys;
@@ -182,6 +182,15 @@ impl Bucket {
         let call = if self.signs_bodies { call } else { call.disable_payload_signing() };
         let output = call.send().await.map_err(|e| self.fault(e, "write", key))?;
         Ok(output.e_tag().unwrap_or_default().to_owned())
+    }
+
+    /// Deletes an object; one that is gone is no error.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        let sent = self.client.delete_object().bucket(&self.name).key(key).send().await;
+        match sent.map_err(|e| self.fault(e, "delete", key)) {
+            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn at(&self, key: &str) -> String {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::location::S3Location;
-use crate::remedy::{READING, REPORTING, WRITING};
+use crate::remedy::{CLEARING, READING, REPORTING, WRITING};
 
 /// A job's business in a bucket.
 #[derive(Clone, Debug)]
@@ -36,6 +36,11 @@ impl<'a> Errand<'a> {
         Errand { bucket, prefix: key.to_owned(), needs: REPORTING, kms_key_arn: None }
     }
 
+    /// To delete what lies in the folder that `place` names.
+    pub fn clearing(place: &'a S3Location) -> Errand<'a> {
+        Errand { bucket: &place.bucket, prefix: place.prefix(), needs: CLEARING, kms_key_arn: None }
+    }
+
     /// The same, with objects under this key of KMS.
     #[must_use]
     pub fn under(self, kms_key_arn: Option<&'a str>) -> Errand<'a> {
@@ -61,6 +66,7 @@ impl<'a> Errand<'a> {
         let objects = format!("{bucket}/{}*", pattern(&self.prefix));
         let actions: &[&str] = match self.writes() {
             true => &["s3:PutObject", "s3:AbortMultipartUpload"],
+            false if self.needs.contains(&"s3:DeleteObject") => CLEARING,
             false => &["s3:GetObject"],
         };
         let mut statements = vec![allow(actions, &objects)];
@@ -141,6 +147,17 @@ mod tests {
         let bare = Errand::writing(&place).session_policy_without_keys();
         assert!(!bare.contains("kms:") && bare.contains("s3:ListBucket"), "{bare}");
         assert!(!report.contains("ListBucket") && report.contains("retail/out/report.csv*"), "{report}");
+    }
+
+    #[test]
+    fn a_session_that_deletes_reads_and_writes_nothing() {
+        let policy = Errand::clearing(&place("s3://retail/out")).session_policy();
+        assert!(policy.contains(r#""Action":["s3:DeleteObject"]"#), "{policy}");
+        assert!(policy.contains("arn:aws:s3:::retail/out/*"), "{policy}");
+        assert!(
+            !["GetObject", "PutObject", "ListBucket"].iter().any(|word| policy.contains(word)),
+            "{policy}"
+        );
     }
 
     #[test]

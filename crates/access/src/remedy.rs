@@ -11,6 +11,8 @@ pub const READING: &[&str] = &["s3:GetObject", "s3:ListBucket"];
 pub const WRITING: &[&str] = &["s3:PutObject", "s3:ListBucket"];
 /// What a job needs to write a report of metrics.
 pub const REPORTING: &[&str] = &["s3:PutObject"];
+/// What it takes to delete older exports of a schedule.
+pub const CLEARING: &[&str] = &["s3:DeleteObject"];
 
 /// What the documentation gives the role, and with `kms:CreateGrant` the service, on a key.
 /// Source: "Giving Amazon Personalize permission to use your AWS KMS key".

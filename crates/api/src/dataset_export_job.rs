@@ -133,6 +133,38 @@ pub async fn create(api: &Api, input: Create) -> Answer<Created> {
     Ok(Created { dataset_export_job_arn: arn })
 }
 
+/// What a schedule has exported: all of a request that each of its jobs shares.
+pub struct Planned {
+    pub dataset_arn: Arn,
+    pub ingestion_mode: IngestionMode,
+    pub role_arn: String,
+    pub path: String,
+    pub kms_key_arn: Option<String>,
+    pub tags: Vec<(String, String)>,
+}
+
+/// Checks what `create` would, and creates nothing.
+///
+/// # Errors
+/// As `create`; `Invalid` for `lade:since`, which one job alone can have.
+pub async fn check(api: &Api, input: Create) -> Answer<Planned> {
+    let arn = api.realm.export_job(&input.job_name);
+    let asked = tag::options(input.tags.as_deref());
+    let dataset = check_dataset(api, &input.dataset_arn, &asked).await?;
+    let tags = tag::with_options(input.tags, |_, _| Ok(()))?;
+    let options = ExportOptions::read(&asked, &dataset.layout)?;
+    if options.since.is_some() {
+        return Err(Error::invalid("The option lade:since can't be given to a schedule of exports.").into());
+    }
+    let destination = input.job_output.s3_data_destination;
+    check_destination(api, &arn, &input.job_name, &input.role_arn, &destination, &options).await?;
+    dataset::probe_key(api, &dataset).await?;
+    let (dataset_arn, role_arn, Destination { path, kms_key_arn }) =
+        (input.dataset_arn, input.role_arn, destination);
+    let ingestion_mode = input.ingestion_mode.unwrap_or(IngestionMode::Put);
+    Ok(Planned { dataset_arn, ingestion_mode, role_arn, path, kms_key_arn, tags })
+}
+
 async fn check_dataset(api: &Api, arn: &Arn, asked: &Asked) -> Answer<DatasetRow> {
     let dataset = api.catalog.dataset(arn).await?.ok_or_else(|| not_found("dataset", arn))?;
     if !dataset.dataset_type.is_exportable() && !allows_actions(asked)? {

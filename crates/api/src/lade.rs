@@ -12,6 +12,7 @@ mod node;
 mod query;
 pub mod record;
 mod rejects;
+mod schedule;
 pub mod user;
 
 use std::io;
@@ -38,6 +39,7 @@ const DELIVERIES: &str = "/lade/v1/deliveries";
 const CALLER: &str = "/lade/v1/caller";
 const NODES: &str = "/lade/v1/nodes";
 const ANALYSES: &str = "/lade/v1/analyses";
+const SCHEDULES: &str = "/lade/v1/schedules";
 
 /// What is answered piece by piece.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -111,6 +113,13 @@ pub enum Asked {
     DescribeAnalysis,
     ListNodes,
     GetCaller,
+    ListSchedules,
+    DescribeSchedule(String),
+    PutSchedule(String),
+    DeleteSchedule(String),
+    RunSchedule(String),
+    PauseSchedule(String),
+    ResumeSchedule(String),
     Unknown,
 }
 
@@ -130,6 +139,13 @@ impl Asked {
             Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::ListNodes => "ListNodes",
             Asked::GetCaller => "GetCaller",
+            Asked::ListSchedules => "ListExportSchedules",
+            Asked::DescribeSchedule(_) => "DescribeExportSchedule",
+            Asked::PutSchedule(_) => "PutExportSchedule",
+            Asked::DeleteSchedule(_) => "DeleteExportSchedule",
+            Asked::RunSchedule(_) => "RunExportSchedule",
+            Asked::PauseSchedule(_) => "PauseExportSchedule",
+            Asked::ResumeSchedule(_) => "ResumeExportSchedule",
             Asked::Unknown => "unknown",
         }
     }
@@ -148,6 +164,9 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     if let Some(rest) = path.strip_prefix(DATASETS) {
         return Some(if method == Method::GET { of_datasets(rest) } else { Asked::Unknown });
+    }
+    if let Some(rest) = path.strip_prefix(SCHEDULES) {
+        return Some(of_schedules(method, rest));
     }
     match (method, path) {
         (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
@@ -179,6 +198,21 @@ fn of_datasets(rest: &str) -> Asked {
     }
 }
 
+fn of_schedules(method: &Method, rest: &str) -> Asked {
+    let Some(name) = rest.strip_prefix('/') else {
+        return if rest.is_empty() && method == Method::GET { Asked::ListSchedules } else { Asked::Unknown };
+    };
+    match (method, name.split_once('/')) {
+        (&Method::GET, None) => named(name, Asked::DescribeSchedule),
+        (&Method::PUT, None) => named(name, Asked::PutSchedule),
+        (&Method::DELETE, None) => named(name, Asked::DeleteSchedule),
+        (&Method::POST, Some((name, "run"))) => named(name, Asked::RunSchedule),
+        (&Method::POST, Some((name, "pause"))) => named(name, Asked::PauseSchedule),
+        (&Method::POST, Some((name, "resume"))) => named(name, Asked::ResumeSchedule),
+        _ => Asked::Unknown,
+    }
+}
+
 // An ARN may come with its colons and slashes encoded, or as it is.
 fn named(job: &str, asked: fn(String) -> Asked) -> Asked {
     match percent_decode_str(job).decode_utf8() {
@@ -204,6 +238,13 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
         Asked::GetCaller => reply::body(&caller::show(call)),
         Asked::ListNodes => reply::body(&node::list(api, call).await?),
+        Asked::ListSchedules => reply::body(&schedule::list(api, call).await?),
+        Asked::DescribeSchedule(name) => reply::body(&schedule::describe(api, call, &name).await?),
+        Asked::PutSchedule(name) => reply::body(&schedule::put(api, call, &name).await?),
+        Asked::DeleteSchedule(name) => reply::body(&schedule::delete(api, call, &name).await?),
+        Asked::RunSchedule(name) => reply::body(&schedule::run(api, call, &name).await?),
+        Asked::PauseSchedule(name) => reply::body(&schedule::pause(api, call, &name, true).await?),
+        Asked::ResumeSchedule(name) => reply::body(&schedule::pause(api, call, &name, false).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())
@@ -246,6 +287,27 @@ mod tests {
         assert_eq!(by_path(&Method::POST, RECORDS), Some(Asked::GetRecords));
         for path in ["/lade/v1/datasetsx", "/lade/v1/datasets/", "/lade/v1/datasets//activity", RECORDS] {
             assert_eq!(by_path(&Method::GET, path), Some(Asked::Unknown), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_and_a_method_say_what_becomes_of_a_schedule() {
+        let asked = |method: Method, more: &str| by_path(&method, &format!("{SCHEDULES}{more}")).unwrap();
+        assert_eq!(asked(Method::GET, ""), Asked::ListSchedules);
+        assert_eq!(asked(Method::GET, "/n"), Asked::DescribeSchedule("n".to_owned()));
+        assert_eq!(asked(Method::PUT, "/n"), Asked::PutSchedule("n".to_owned()));
+        assert_eq!(asked(Method::DELETE, "/n"), Asked::DeleteSchedule("n".to_owned()));
+        assert_eq!(asked(Method::POST, "/n/run"), Asked::RunSchedule("n".to_owned()));
+        assert_eq!(asked(Method::POST, "/n/pause"), Asked::PauseSchedule("n".to_owned()));
+        assert_eq!(asked(Method::POST, "/n/resume"), Asked::ResumeSchedule("n".to_owned()));
+        for (method, more) in [
+            (Method::POST, "/n"),
+            (Method::GET, "/"),
+            (Method::PUT, ""),
+            (Method::POST, "/n/x"),
+            (Method::GET, "x"),
+        ] {
+            assert_eq!(asked(method, more), Asked::Unknown);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use access::Bucket;
 use access::bucket::ObjectEntry;
-use access::remedy::{self, READING, REPORTING, WRITING};
+use access::remedy::{self, CLEARING, READING, REPORTING, WRITING};
 use access::source::{Depth, MANIFEST, Source};
 use csv::{ColumnMap, Dialect, Header, HeaderError, Splitter};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -128,6 +128,14 @@ pub async fn export_destination(bucket: &Bucket, keys: &[String]) -> Result<()> 
 /// As `export_destination`.
 pub async fn report_destination(bucket: &Bucket, key: &str) -> Result<()> {
     try_upload(bucket, key, "text/csv; charset=utf-8", REPORTING).await
+}
+
+/// Deletes an object that is not there, as older exports of a schedule will be.
+///
+/// # Errors
+/// As `export_destination`.
+pub async fn deletion(bucket: &Bucket, key: &str) -> Result<()> {
+    bucket.delete(key).await.map_err(|e| no_privileges(e, bucket, CLEARING))
 }
 
 async fn try_upload(bucket: &Bucket, key: &str, content_type: &str, needs: &[&str]) -> Result<()> {

@@ -5,13 +5,14 @@ use sqlx::{Any, AnyPool, AssertSqlSafe};
 
 use crate::database::{self, Dialect};
 use crate::{
-    Transaction, access_key, change, console_session, dataset, dataset_group, duty, event_tracker, failed,
-    grant, group, identity_policy, job, key, log_segment, master_key, metric_attribution, node, policy,
-    policy_version, postgres, put_count, realm, role, run, schema, sequencer, tag, user,
+    Transaction, access_key, change, console_session, dataset, dataset_group, duty, event_tracker,
+    export_schedule, failed, grant, group, identity_policy, job, key, log_segment, master_key,
+    metric_attribution, node, policy, policy_version, postgres, put_count, realm, role, run, schema,
+    sequencer, tag, user,
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 32] = [
+const TABLES: [&str; 33] = [
     sequencer::TABLES,
     log_segment::TABLES,
     change::TABLES,
@@ -33,6 +34,7 @@ const TABLES: [&str; 32] = [
     job::reject::TABLES,
     job::event::TABLES,
     job::task::TABLES,
+    export_schedule::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,
@@ -47,7 +49,7 @@ const TABLES: [&str; 32] = [
 ];
 
 /// What brings a catalog from format n + 1 to the next one. Steps are never changed, only added.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     ALTER TABLE dataset ADD COLUMN tracking_id TEXT;
     ALTER TABLE dataset ADD COLUMN latest_update TEXT;
@@ -81,7 +83,36 @@ const STEPS: [&str; 2] = [
     ALTER TABLE dataset ADD COLUMN replaced_sequence INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE dataset ADD COLUMN deleted_sequence INTEGER NOT NULL DEFAULT 0;
 ",
+    EXPORT_SCHEDULES,
 ];
+
+/// Format 4 has export schedules: new tables alone.
+const EXPORT_SCHEDULES: &str = "
+    CREATE TABLE export_schedule (
+        name TEXT PRIMARY KEY, spec TEXT NOT NULL, version INTEGER NOT NULL, enabled INTEGER NOT NULL, next_ms INTEGER,
+        created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, created_by TEXT NOT NULL, updated_by TEXT NOT NULL,
+        last_job_arn TEXT, trouble TEXT
+    ) STRICT;
+    CREATE TABLE scheduled_export (
+        job_arn TEXT PRIMARY KEY, schedule TEXT NOT NULL, instant_ms INTEGER NOT NULL, is_kept INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX scheduled_export_of ON scheduled_export (schedule, is_kept);
+";
+
+/// The same on PostgreSQL.
+const POSTGRES_EXPORT_SCHEDULES: &str = r#"
+    CREATE TABLE export_schedule (
+        name TEXT COLLATE "C" PRIMARY KEY, spec TEXT COLLATE "C" NOT NULL, version BIGINT NOT NULL,
+        enabled BIGINT NOT NULL, next_ms BIGINT, created_ms BIGINT NOT NULL, updated_ms BIGINT NOT NULL,
+        created_by TEXT COLLATE "C" NOT NULL, updated_by TEXT COLLATE "C" NOT NULL,
+        last_job_arn TEXT COLLATE "C", trouble TEXT COLLATE "C"
+    );
+    CREATE TABLE scheduled_export (
+        job_arn TEXT COLLATE "C" PRIMARY KEY, schedule TEXT COLLATE "C" NOT NULL, instant_ms BIGINT NOT NULL,
+        is_kept BIGINT NOT NULL
+    );
+    CREATE INDEX scheduled_export_of ON scheduled_export (schedule, is_kept);
+"#;
 
 const FORMAT: i64 = 1 + STEPS.len() as i64;
 
@@ -89,7 +120,7 @@ const FORMAT: i64 = 1 + STEPS.len() as i64;
 const POSTGRES_FIRST: i64 = 3;
 
 /// What brings a catalog on PostgreSQL from format n + 3 to the next one, in that server's words.
-const POSTGRES_STEPS: [&str; (FORMAT - POSTGRES_FIRST) as usize] = [];
+const POSTGRES_STEPS: [&str; (FORMAT - POSTGRES_FIRST) as usize] = [POSTGRES_EXPORT_SCHEDULES];
 
 /// Leaves the tables in the format of this version, or changes nothing.
 ///

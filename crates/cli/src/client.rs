@@ -8,6 +8,7 @@ pub mod job;
 pub mod place;
 mod refusal;
 pub mod s3;
+mod schedule;
 pub mod server;
 
 use std::time::SystemTime;
@@ -56,20 +57,33 @@ impl Client {
         Client { http: Http::builder(TokioExecutor::new()).build(connector), url, region, credentials }
     }
 
+    /// The region that requests are signed for.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
     /// Calls an operation of the control plane.
     pub async fn personalize(&self, operation: &str, input: Value) -> Result<Value> {
+        self.json("personalize", &format!("AmazonPersonalize.{operation}"), input).await
+    }
+
+    /// Calls an operation of KMS.
+    pub async fn kms(&self, operation: &str, input: Value) -> Result<Value> {
+        self.json("kms", &format!("TrentService.{operation}"), input).await
+    }
+
+    async fn json(&self, service: &str, target: &str, input: Value) -> Result<Value> {
         let headers = vec![
             ("content-type", "application/x-amz-json-1.1".to_owned()),
-            ("x-amz-target", format!("AmazonPersonalize.{operation}")),
+            ("x-amz-target", target.to_owned()),
         ];
         let body = input.to_string().into();
-        let answer = self
-            .send(Plain { service: "personalize", method: Method::POST, path: "/".into(), headers, body })
-            .await?;
+        let answer =
+            self.send(Plain { service, method: Method::POST, path: "/".into(), headers, body }).await?;
         if answer.is_empty() {
             Ok(Value::Null)
         } else {
-            serde_json::from_slice(&answer).unavailable(|| operation.to_owned())
+            serde_json::from_slice(&answer).unavailable(|| target.to_owned())
         }
     }
 

@@ -1,5 +1,6 @@
 //! The binary `lade`: reads the command line and hands over to one of its commands.
 
+mod apply;
 mod bench;
 mod cancel;
 mod client;
@@ -17,6 +18,7 @@ mod logs;
 mod nodes;
 mod records;
 mod scheduler;
+mod schedules;
 mod serve;
 mod settings;
 mod status;
@@ -59,6 +61,8 @@ enum Command {
     Demo(demo::Args),
     /// Put load on a running server and prove that nothing of it was lost.
     Bench(bench::Args),
+    /// Make what a file declares: schemas, dataset groups, roles, buckets, keys, export schedules.
+    Apply(apply::Args),
     /// Import CSV files from S3 into a dataset.
     Import(import::Args),
     /// Export a dataset to CSV files in S3.
@@ -73,6 +77,8 @@ enum Command {
     Records(records::Args),
     /// Analyze the data of a dataset group and tell what to mend.
     Insights(insights::Args),
+    /// Show, run, pause and delete exports that are made again and again.
+    Schedules(schedules::Args),
     /// Show the servers that work on one catalog.
     Nodes(nodes::Args),
     /// End a job before its work is done.
@@ -92,6 +98,7 @@ fn main() -> ExitCode {
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Apply(args) => apply::run(&args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Status(args) => status::run(&args),
@@ -99,6 +106,7 @@ fn main() -> ExitCode {
         Command::Datasets(args) => datasets::run(&args),
         Command::Records(args) => records::run(&args),
         Command::Insights(args) => insights::run(&args),
+        Command::Schedules(args) => schedules::run(&args),
         Command::Nodes(args) => nodes::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),

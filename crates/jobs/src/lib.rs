@@ -11,6 +11,7 @@ mod dataset_import_job;
 mod dataset_update;
 mod duty;
 mod evidence;
+mod export_schedule;
 mod import_range;
 mod lease;
 mod left_over;
@@ -156,6 +157,7 @@ impl Jobs {
         let worker = |_| tokio::spawn(work(parts.clone(), budget.clone(), stopped.clone()));
         let mut tasks: Vec<JoinHandle<()>> = (0..parts.settings.jobs_concurrent.max(1)).map(worker).collect();
         tasks.push(tokio::spawn(upkeep::run(parts.within(budget.flush_bytes()), stopped.clone())));
+        tasks.push(tokio::spawn(export_schedule::run(parts.clone(), stopped.clone())));
         tasks.push(tokio::spawn(compaction::run(parts, budget, stopped)));
         Jobs { stop, tasks }
     }

@@ -27,6 +27,7 @@ fn action(doing: &str) -> &'static str {
     match doing {
         "list" => "s3:ListBucket",
         "read" | "look at" => "s3:GetObject",
+        "delete" => "s3:DeleteObject",
         "abort the upload of" => "s3:AbortMultipartUpload",
         _ => "s3:PutObject",
     }

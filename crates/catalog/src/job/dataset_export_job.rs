@@ -23,18 +23,27 @@ impl Catalog {
         new: &NewJob<ExportRequest>,
         durable: impl Fn() -> Durable + Send,
     ) -> Result<()> {
-        let now_ms = self.now_ms();
         let mut tx = self.write().await?;
-        let dataset = super::dataset_of(&mut tx, &new.subject_arn).await?;
-        let moment = self.moment(&mut tx, durable).await?;
-        let snapshot = snapshot::take(&mut tx, &dataset, moment).await?;
-        if let Some(since) = &new.request.since {
-            check_kept(&mut tx, dataset.id, since, new.request.ingestion_mode).await?;
-        }
-        insert(&mut tx, JobKind::Export, new, dataset.id, Some(&snapshot), now_ms).await?;
-        within_open(&mut tx, JobKind::Export, None, self.quotas.open_export_jobs).await?;
-        snapshot::pin_runs(&mut tx, &new.arn, dataset.id).await?;
+        self.insert_export(&mut tx, new, durable).await?;
         tx.commit().await.map_err(failed)
+    }
+
+    /// Inserts an export job with what it pins, as a part of a transaction.
+    pub(crate) async fn insert_export(
+        &self,
+        tx: &mut Transaction<'static, Any>,
+        new: &NewJob<ExportRequest>,
+        durable: impl Fn() -> Durable + Send,
+    ) -> Result<()> {
+        let dataset = super::dataset_of(tx, &new.subject_arn).await?;
+        let moment = self.moment(tx, durable).await?;
+        let snapshot = snapshot::take(tx, &dataset, moment).await?;
+        if let Some(since) = &new.request.since {
+            check_kept(tx, dataset.id, since, new.request.ingestion_mode).await?;
+        }
+        insert(tx, JobKind::Export, new, dataset.id, Some(&snapshot), self.now_ms()).await?;
+        within_open(tx, JobKind::Export, None, self.quotas.open_export_jobs).await?;
+        snapshot::pin_runs(tx, &new.arn, dataset.id).await
     }
 
     /// Stores what an export is about to complete; from here it only goes forward.

@@ -10,6 +10,7 @@ mod contents;
 mod data_deletion_job;
 mod dataset_update;
 mod event;
+mod export_schedule;
 mod history;
 mod log_segment;
 mod node;

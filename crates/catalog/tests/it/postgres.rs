@@ -148,3 +148,13 @@ async fn secrets_can_be_replaced() {
     catalog.replace_secrets(&secrets).await.unwrap();
     assert_eq!(catalog.live_keys().await.unwrap()[0].sealed_secret, "sealed");
 }
+
+#[tokio::test]
+async fn a_catalog_of_format_3_gets_the_tables_of_export_schedules() {
+    let Some(place) = Place::on_server().await else { return };
+    place.open(clock(1)).await.unwrap().close().await;
+    place.run("DROP TABLE export_schedule; DROP TABLE scheduled_export; UPDATE format SET number = 3").await;
+    let catalog = place.open(clock(1)).await.unwrap();
+    assert!(catalog.export_schedules().await.unwrap().is_empty());
+    assert!(catalog.kept_exports("nightly").await.unwrap().is_empty());
+}
