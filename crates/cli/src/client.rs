@@ -5,6 +5,7 @@ pub mod connector;
 mod dataset;
 mod dataset_group;
 pub mod job;
+mod objects;
 pub mod place;
 mod refusal;
 pub mod s3;
@@ -54,6 +55,11 @@ impl Client {
 
     pub fn with(connector: Connector, url: String, region: String, credentials: Credentials) -> Client {
         Client { http: Http::builder(TokioExecutor::new()).build(connector), url, region, credentials }
+    }
+
+    /// Scheme, host and port of the server.
+    pub fn address(&self) -> &str {
+        &self.url
     }
 
     /// Calls an operation of the control plane.
