@@ -5,6 +5,7 @@ pub mod connector;
 mod dataset;
 mod dataset_group;
 pub mod job;
+mod objects;
 pub mod place;
 mod refusal;
 pub mod s3;
@@ -60,6 +61,11 @@ impl Client {
     /// The region that requests are signed for.
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// Scheme, host and port of the server.
+    pub fn address(&self) -> &str {
+        &self.url
     }
 
     /// Calls an operation of the control plane.

@@ -15,6 +15,7 @@ mod import;
 mod insights;
 mod job;
 mod logs;
+mod migrate;
 mod nodes;
 mod records;
 mod scheduler;
@@ -87,6 +88,8 @@ enum Command {
     Verify(verify::Args),
     /// Tell what changed between two exports.
     Diff(diff::Args),
+    /// Move dataset groups in from Amazon Personalize or another Lade, or out to it.
+    Migrate(Box<migrate::Args>),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
@@ -111,6 +114,7 @@ fn main() -> ExitCode {
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
     }
 }
 

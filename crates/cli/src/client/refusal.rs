@@ -31,8 +31,12 @@ fn kind(status: StatusCode, code: &str) -> ErrorKind {
     match (code, status.as_u16()) {
         ("ResourceNotFoundException" | "NoSuchKey" | "NoSuchBucket", _) | (_, 404) => ErrorKind::NotFound,
         ("AccessDeniedException" | "AccessDenied", _) | (_, 403) => ErrorKind::Denied,
+        ("ResourceAlreadyExistsException", _) => ErrorKind::AlreadyExists,
+        ("LimitExceededException", _) => ErrorKind::LimitExceeded,
         ("ResourceInUseException", _) | (_, 409) => ErrorKind::InUse,
-        ("ThrottlingException", _) | (_, 429) => ErrorKind::Throttled,
+        ("ThrottlingException" | "SlowDown" | "TooManyRequestsException", _) | (_, 429) => {
+            ErrorKind::Throttled
+        }
         (_, 500..) => ErrorKind::Unavailable,
         _ => ErrorKind::Invalid,
     }

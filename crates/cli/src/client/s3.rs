@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{Client, Plain};
 
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An object as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,11 +51,11 @@ impl Client {
     }
 }
 
-fn request(method: Method, path: String, headers: Vec<(&'static str, String)>) -> Plain<'static> {
+pub(super) fn request(method: Method, path: String, headers: Vec<(&'static str, String)>) -> Plain<'static> {
     Plain { service: "s3", method, path, headers, body: Bytes::new() }
 }
 
-fn path(bucket: &str, key: &str) -> String {
+pub(super) fn path(bucket: &str, key: &str) -> String {
     format!("/{bucket}/{}", utf8_percent_encode(key, KEY))
 }
 
