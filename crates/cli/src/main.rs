@@ -3,16 +3,22 @@
 mod bench;
 mod cancel;
 mod client;
+mod completions;
 mod datasets;
 mod demo;
 mod diff;
 mod env;
+#[cfg(test)]
+mod examples;
 mod executor;
 mod export;
 mod import;
 mod insights;
+mod inspect;
 mod job;
 mod nodes;
+mod out;
+mod put;
 mod records;
 mod scheduler;
 mod serve;
@@ -61,6 +67,8 @@ enum Command {
     Import(import::Args),
     /// Export a dataset to CSV files in S3.
     Export(export::Args),
+    /// Put the records of files into a dataset, live.
+    Put(Box<put::Args>),
     /// Show how far jobs are and what became of them.
     Status(status::Args),
     /// Show what datasets hold and what is put to them.
@@ -77,10 +85,15 @@ enum Command {
     Verify(verify::Args),
     /// Tell what changed between two exports.
     Diff(diff::Args),
+    /// Show what a run, a segment of the log or a manifest on the disk holds.
+    Inspect(inspect::Args),
+    /// Print what makes a shell complete these commands.
+    Completions(completions::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
 fn main() -> ExitCode {
+    out::end_quietly_without_reader();
     match CommandLine::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Scheduler(args) => scheduler::run(args),
@@ -98,6 +111,9 @@ fn main() -> ExitCode {
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),
+        Command::Put(args) => put::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Completions(args) => completions::run(&args),
     }
 }
 
