@@ -29,7 +29,7 @@ pub use assume_role::{Assumed, RoleRequest};
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};
 pub use errand::Errand;
-pub use key::{EncryptionContext, KeyFault};
+pub use key::{EncryptionContext, KeyFault, keys_of_server};
 pub use location::S3Location;
 pub use policy::Context;
 pub use principal::{AssumedRole, Peer, Principal, RoleSession, User};

@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "JSON")]
     record: Vec<String>,
 
-    /// Tracking id for interactions [default: that of the event tracker in the dataset's group]
+    /// Tracking id for interactions [default: that of the event tracker in the dataset's group, or the dataset's own]
     #[arg(long, value_name = "ID")]
     tracking_id: Option<String>,
 

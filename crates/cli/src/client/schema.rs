@@ -48,12 +48,16 @@ impl Dataset {
     }
 }
 
-/// The tracking id of the event tracker in the group of a dataset; `None` where the group has none.
+/// The tracking id under which interactions come to a dataset: its own, else that of the event tracker in its group; `None` where the group has none.
 ///
 /// # Errors
 /// As `Dataset::of_tracker`; `Denied` for a key that may not list trackers.
 pub async fn tracking_id_of(client: &Client, dataset_arn: &str) -> Result<Option<String>> {
     let described = client.personalize("DescribeDataset", json!({ "datasetArn": dataset_arn })).await?;
+    // Datasets of action interactions have one of their own.
+    if let Some(tracking_id) = described["dataset"]["trackingId"].as_str() {
+        return Ok(Some(tracking_id.to_owned()));
+    }
     let of_group = json!({ "datasetGroupArn": text(&described["dataset"], "datasetGroupArn")? });
     let Some(listed) = list(client, "ListEventTrackers", of_group, "eventTrackers").await?.pop() else {
         return Ok(None);

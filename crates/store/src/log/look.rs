@@ -64,7 +64,9 @@ pub enum Tail {
 pub fn look(file: &Path) -> Result<Segment> {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let not_named = || {
-        Error::invalid(format!("{name} does not bear a segment's name: its start in the log in 20 digits, and .log"))
+        Error::invalid(format!(
+            "{name} does not bear a segment's name: its start in the log in 20 digits, and .log"
+        ))
     };
     let start = segment::start_of(&name).ok_or_else(not_named)?;
     let mut tries = TRIES;
@@ -112,7 +114,8 @@ fn of_bytes(bytes: &[u8], start: u64, next: Option<u64>) -> Result<Segment> {
     if version.is_some() {
         let first = start + HEADER as u64;
         end = HEADER;
-        while let Some(head) = bytes.get(end..).and_then(|rest| Head::check(rest, start + end as u64, first)) {
+        while let Some(head) = bytes.get(end..).and_then(|rest| Head::check(rest, start + end as u64, first))
+        {
             let position = start + end as u64;
             found.held.add(&head, position);
             found.datasets.entry(head.dataset_id).or_default().add(&head, position);
@@ -146,7 +149,8 @@ impl Held {
         self.bytes += u64::from(head.size_bytes);
         self.position_min.get_or_insert(position);
         self.position_max = Some(position);
-        self.sequence_min = Some(self.sequence_min.map_or(head.first_sequence, |min| min.min(head.first_sequence)));
+        self.sequence_min =
+            Some(self.sequence_min.map_or(head.first_sequence, |min| min.min(head.first_sequence)));
         self.sequence_max = self.sequence_max.max(Some(last));
     }
 }

@@ -88,7 +88,8 @@ pub fn look(path: &Path, keys: &DataKeys) -> Result<Looked> {
         all.into_iter().flatten().find(|kv| kv.key == key).and_then(|kv| kv.value.clone())
     };
     let pages = text(PAGES).as_deref().and_then(Pages::parse).filter(|pages| pages.end() == pages_end);
-    let pages = pages.ok_or_else(|| Error::corrupt(format!("run {name} does not say where its pages lie")))?;
+    let pages =
+        pages.ok_or_else(|| Error::corrupt(format!("run {name} does not say where its pages lie")))?;
     let run = Run {
         size_bytes: file.size().unavailable(|| format!("read run {name}"))?,
         format: text(FORMAT_KEY).unwrap_or_default(),
