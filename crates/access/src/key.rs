@@ -8,6 +8,7 @@ mod naming;
 
 pub use ciphertext::EncryptionContext;
 pub(crate) use data_key::KeptKeys;
+pub use data_key::keys_of_server;
 pub use decision::{is_one_of, keeps_policy_open};
 pub use fault::KeyFault;
 pub use naming::Naming;

@@ -31,7 +31,7 @@ pub use assume_role::{Assumed, RoleRequest};
 pub use bucket::Bucket;
 pub use denial::{Denial, Reason};
 pub use errand::Errand;
-pub use key::{EncryptionContext, KeyFault};
+pub use key::{EncryptionContext, KeyFault, keys_of_server};
 pub use location::S3Location;
 pub use network::Network;
 pub use policy::Context;

@@ -18,6 +18,7 @@ pub mod identity_tag;
 pub mod job;
 pub mod key;
 mod log_segment;
+pub mod look;
 mod master_key;
 pub mod measured;
 pub mod metric_attribution;

@@ -1,7 +1,6 @@
 //! `lade bench`: load on a running server, and the proof that nothing of it was lost.
 
 mod connection;
-mod dataset;
 mod latency;
 mod load;
 mod numbers;
@@ -18,6 +17,8 @@ use clap::Subcommand;
 
 /// Options of `lade bench`.
 #[derive(clap::Args)]
+#[command(after_help = "Example:
+  lade bench put --tracking-id 11111111-2222-4333-8444-555555555555 --seconds 10")]
 pub struct Args {
     #[command(subcommand)]
     what: What,

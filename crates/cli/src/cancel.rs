@@ -7,6 +7,7 @@ use model::error::Result;
 use crate::client::server::Choice;
 use crate::job::show;
 use crate::serve;
+use crate::{say, say_text};
 
 /// Options of `lade cancel`.
 #[derive(clap::Args)]
@@ -35,9 +36,9 @@ pub fn run(args: &Args) -> ExitCode {
 async fn cancel(args: &Args) -> Result<()> {
     let job = args.server.client("PERSONALIZE")?.cancel_job(&args.job_arn).await?;
     if args.json {
-        println!("{}", job.raw);
+        say!("{}", job.raw);
     } else {
-        print!("{}", show::whole(&job));
+        say_text!("{}", show::whole(&job));
     }
     Ok(())
 }

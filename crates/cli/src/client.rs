@@ -10,7 +10,9 @@ pub mod place;
 mod refusal;
 pub mod s3;
 mod schedule;
+pub mod schema;
 pub mod server;
+mod silence;
 
 use std::time::SystemTime;
 
@@ -35,6 +37,8 @@ use connector::Connector;
 pub struct Client {
     http: Http<Connector, Full<Bytes>>,
     url: String,
+    /// Who named the address; empty where it was nobody's choice.
+    told_by: String,
     region: String,
     credentials: Credentials,
 }
@@ -55,7 +59,14 @@ impl Client {
     }
 
     pub fn with(connector: Connector, url: String, region: String, credentials: Credentials) -> Client {
-        Client { http: Http::builder(TokioExecutor::new()).build(connector), url, region, credentials }
+        let http = Http::builder(TokioExecutor::new()).build(connector);
+        Client { http, url, told_by: String::new(), region, credentials }
+    }
+
+    /// The same, and who named the address: told when nobody answers there.
+    #[must_use]
+    pub fn told_by(self, told_by: &str) -> Client {
+        Client { told_by: told_by.to_owned(), ..self }
     }
 
     /// The region that requests are signed for.
@@ -95,8 +106,12 @@ impl Client {
 
     /// Puts records: `path` is `/events`, `/items` or `/users`.
     pub async fn put_records(&self, path: &str, input: Value) -> Result<()> {
+        self.put_body(path, input.to_string().into()).await
+    }
+
+    /// As `put_records`, with the JSON as it is sent; `path` may also be `/actions` or `/action-interactions`.
+    pub async fn put_body(&self, path: &str, body: Bytes) -> Result<()> {
         let headers = vec![("content-type", "application/json".to_owned())];
-        let body = input.to_string().into();
         self.send(Plain { service: "personalize", method: Method::POST, path: path.into(), headers, body })
             .await
             .map(drop)
@@ -160,7 +175,10 @@ impl Client {
         let asked = format!("{} {} {}", plain.service, plain.method, plain.path);
         let sending = || format!("call {asked} at {}", self.url);
         let request = self.signed(plain)?;
-        let answer = self.http.request(request).await.unavailable(sending)?;
+        let answer = match self.http.request(request).await {
+            Ok(answer) => answer,
+            Err(cause) => return Err(silence::read(&self.url, &self.told_by, cause, sending())),
+        };
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);

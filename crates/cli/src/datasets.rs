@@ -10,6 +10,7 @@ use time::macros::format_description;
 
 use crate::client::server::Choice;
 use crate::serve;
+use crate::{say, say_text};
 
 const HEAD: [&str; 8] = ["DATASET", "BULK", "PUT", "WAITING", "BYTES", "FILES", "PUTS TODAY", "LAST PUT"];
 
@@ -65,12 +66,12 @@ async fn list(args: &Args) -> Result<()> {
     };
     let datasets = client.datasets(group.as_deref()).await?;
     if args.json {
-        datasets.iter().for_each(|dataset| println!("{dataset}"));
+        datasets.iter().for_each(|dataset| say!("{dataset}"));
     } else if datasets.is_empty() {
-        println!("There are no datasets.");
+        say!("There are no datasets.");
     } else {
         let cells = datasets.into_iter().map(cells).collect::<Result<Vec<_>>>()?;
-        print!("{}", table(&HEAD.map(str::to_owned), &cells));
+        say_text!("{}", table(&HEAD.map(str::to_owned), &cells));
     }
     Ok(())
 }

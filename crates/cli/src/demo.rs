@@ -12,11 +12,15 @@ use model::Clock;
 use model::clock::SystemClock;
 use model::error::{Context, Result};
 
+use crate::say;
 use crate::serve;
 use crate::settings::Given;
 
 /// Options of `lade demo`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lade demo
+  lade demo --keep")]
 pub struct Args {
     /// Leave the server running with its data until Ctrl-C
     #[arg(long)]
@@ -40,13 +44,13 @@ async fn demonstrate(args: &Args) -> Result<()> {
         ..Given::default()
     };
     let server = serve::start(&given.settle(None)?).await?;
-    println!("A server on a scratch folder, at {}\n", server.url());
+    say!("A server on a scratch folder, at {}\n", server.url());
     let told = story::tell(&server).await;
     if told.is_ok() {
-        println!("\nDone in {:.1} s.", begun.elapsed().as_secs_f64());
+        say!("\nDone in {:.1} s.", begun.elapsed().as_secs_f64());
     }
     if told.is_ok() && args.keep {
-        println!(
+        say!(
             "The server stays until Ctrl-C. In another shell:\n  eval \"$(lade env --data-dir '{}')\"",
             folder.0.display()
         );

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::client::server::Choice;
 use crate::job::show::number;
+use crate::say;
 use crate::serve;
 use crate::verify::place::Place;
 use proof::plan;
@@ -20,12 +21,13 @@ use rows::Rows;
 
 /// Options of `lade diff`.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
-  lade diff s3://my-bucket/out/monday/ s3://my-bucket/out/tuesday/
-  lade diff --rows ./monday/ ./tuesday/
-
+#[command(after_help = "\
 Exit codes: 0 nothing differs, 1 something does, 2 it could not be found out. Without --rows the files are not read:
-what their manifests say of them is compared.")]
+what their manifests say of them is compared.
+
+Examples:
+  lade diff s3://my-bucket/out/monday/ s3://my-bucket/out/tuesday/
+  lade diff --rows ./monday/ ./tuesday/")]
 pub struct Args {
     /// Folder with _manifest.json of the older export: s3://BUCKET/PREFIX/ or a local one
     #[arg(value_name = "OLD")]
@@ -152,18 +154,18 @@ fn form(manifest: &Manifest) -> String {
 
 fn tell(args: &Args, found: &Found) {
     if args.json {
-        println!("{}", json!(found));
+        say!("{}", json!(found));
         return;
     }
     if found.schema.is_some() {
-        println!("schema: differs");
+        say!("schema: differs");
     }
-    let list = |what: &str, names: &[String]| names.iter().for_each(|name| println!("{what}: {name}"));
+    let list = |what: &str, names: &[String]| names.iter().for_each(|name| say!("{what}: {name}"));
     list("column removed", &found.columns_removed);
     list("column added", &found.columns_added);
     let pair = |what: &str, [old, new]: &[String; 2]| {
         if old != new {
-            println!("{what}: {old} -> {new}");
+            say!("{what}: {old} -> {new}");
         }
     };
     pair("form", &found.form);
@@ -175,11 +177,11 @@ fn tell(args: &Args, found: &Found) {
     list("file added", &found.files_added);
     list("file changed", &found.files_changed);
     if let Some(rows) = &found.row_changes {
-        rows.removed_rows.iter().for_each(|row| println!("- {row}"));
-        rows.added_rows.iter().for_each(|row| println!("+ {row}"));
-        println!("{} rows removed, {} added", number(rows.removed), number(rows.added));
+        rows.removed_rows.iter().for_each(|row| say!("- {row}"));
+        rows.added_rows.iter().for_each(|row| say!("+ {row}"));
+        say!("{} rows removed, {} added", number(rows.removed), number(rows.added));
     }
     if found.is_same {
-        println!("nothing differs");
+        say!("nothing differs");
     }
 }

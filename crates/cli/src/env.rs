@@ -9,12 +9,19 @@ use std::process::ExitCode;
 
 use model::Error;
 use model::error::Result;
+use serde_json::json;
 
+use crate::say_text;
 use crate::serve::folder::{self, Running};
 use crate::settings::{data_dir, variable};
 
 /// Options of `lade env`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  eval \"$(lade env)\"
+  eval \"$(lade env --undo)\"
+  lade env --profile lade
+  lade env --data-dir ./data --json")]
 pub struct Args {
     /// Data folder of the running server [default: lade in the user's data folder]
     #[arg(long, env = "LADE_DATA_DIR", value_name = "DIR")]
@@ -23,6 +30,10 @@ pub struct Args {
     /// Print the lines that bring back what was set before
     #[arg(long, conflicts_with = "profile")]
     undo: bool,
+
+    /// Print all that a client needs as JSON, the secret key among it
+    #[arg(long, conflicts_with_all = ["undo", "profile"])]
+    json: bool,
 
     /// Write a profile of this name to the AWS files instead
     #[arg(long, value_name = "NAME")]
@@ -41,6 +52,17 @@ pub struct Client {
     pub ca_bundle: Option<String>,
 }
 
+impl Client {
+    fn json(&self) -> String {
+        let Client { url, host, region, access_key_id, secret_access_key, ca_bundle } = self;
+        let told = json!({
+            "endpointUrl": url, "host": host, "region": region, "accessKeyId": access_key_id,
+            "secretAccessKey": secret_access_key, "caBundle": ca_bundle,
+        });
+        format!("{told}\n")
+    }
+}
+
 /// Prints lines for a shell; all that is meant for a person goes to standard error.
 pub fn run(args: &Args) -> ExitCode {
     let environment: BTreeMap<String, String> = std::env::vars_os()
@@ -51,11 +73,12 @@ pub fn run(args: &Args) -> ExitCode {
         (Some(name), false) => {
             client(args.data_dir.clone()).and_then(|c| profile::write(name, &c)).map(|()| String::new())
         }
+        (None, false) if args.json => client(args.data_dir.clone()).map(|client| client.json()),
         (None, false) => client(args.data_dir.clone()).map(|client| script::enter(&client, &environment)),
     };
     match done {
         Ok(lines) => {
-            print!("{lines}");
+            say_text!("{lines}");
             ExitCode::SUCCESS
         }
         Err(error) => crate::failed(&error),

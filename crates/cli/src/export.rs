@@ -1,16 +1,22 @@
 //! `lade export`: creates an export job, as any client would, and follows it to its end.
 
+pub mod download;
 mod user;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::job::create::NewJob;
+use crate::job::create::{NewJob, Then};
+use download::Download;
 
 /// Options of `lade export`.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  lade export arn:aws:personalize:us-east-1:000000000000:dataset/shop/ITEMS s3://my-bucket/out/ \\
+      --role-arn arn:aws:iam::000000000000:role/Export --download ./items/
+  lade export arn:aws:personalize:us-east-1:000000000000:dataset/shop/INTERACTIONS --user u-17 > u-17.csv
   lade export arn:aws:personalize:us-east-1:000000000000:dataset/shop/INTERACTIONS s3://my-bucket/out/ \\
       --role-arn arn:aws:iam::000000000000:role/Export --mode ALL --format parquet --where TIMESTAMP:ge:1700000000")]
 pub struct Args {
@@ -26,7 +32,7 @@ pub struct Args {
     role_arn: Option<String>,
 
     /// Write the records of this user alone, at once, to a local folder given for S3_PATH or to standard output
-    #[arg(long, value_name = "USER_ID", conflicts_with_all = ["role_arn", "kms_key_arn", "name", "tags", "no_wait", "json"])]
+    #[arg(long, value_name = "USER_ID", conflicts_with_all = ["role_arn", "kms_key_arn", "name", "tags", "wait", "no_wait", "json", "download"])]
     user: Option<String>,
 
     /// Which records: those of imports (BULK), those put one by one (PUT), or both
@@ -66,6 +72,14 @@ pub struct Args {
     #[arg(long)]
     losers: bool,
 
+    /// Download the files and the manifest to this folder when the job has ended, and prove that they are what was written
+    #[arg(long, value_name = "DIR", conflicts_with = "no_wait")]
+    download: Option<PathBuf>,
+
+    /// Download to a folder that holds files of these names, or of another export, which are replaced
+    #[arg(long, requires = "download")]
+    force: bool,
+
     #[command(flatten)]
     more: NewJob,
 }
@@ -76,7 +90,13 @@ pub fn run(mut args: Args) -> ExitCode {
     }
     let options = args.options();
     args.more.tags.extend(options);
-    args.more.create("Export", args.input())
+    match &args.download {
+        Some(folder) => {
+            let download = Download { folder, is_forced: args.force };
+            args.more.create_and_then("Export", args.input(), &Then::Download(download))
+        }
+        None => args.more.create("Export", args.input()),
+    }
 }
 
 impl Args {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::job::create::NewJob;
+use crate::job::create::{NewJob, Then};
 
 /// Options of `lade import`.
 #[derive(clap::Args)]
@@ -53,7 +53,8 @@ pub struct Args {
 pub fn run(mut args: Args) -> ExitCode {
     let options = args.options();
     args.more.tags.extend(options);
-    args.more.create_and_save("Import", args.input(), args.rejects.as_deref())
+    let then = args.rejects.as_deref().map_or(Then::Nothing, Then::SaveRejects);
+    args.more.create_and_then("Import", args.input(), &then)
 }
 
 impl Args {

@@ -13,6 +13,7 @@ use crate::client::server::Choice;
 use crate::job::Progress;
 use crate::job::watch::{POLL, SILENCE_POLLS, Screen};
 use crate::serve;
+use crate::{say, say_text};
 
 /// Options of `lade insights`.
 #[derive(clap::Args)]
@@ -158,9 +159,9 @@ async fn insights(args: &Args) -> Result<()> {
         known
     };
     if args.json {
-        println!("{}", known.raw);
+        say!("{}", known.raw);
     } else {
-        print!("{}", show::whole(&known.members));
+        say_text!("{}", show::whole(&known.members));
     }
     Ok(())
 }

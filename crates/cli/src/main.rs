@@ -4,19 +4,25 @@ mod apply;
 mod bench;
 mod cancel;
 mod client;
+mod completions;
 mod datasets;
 mod demo;
 mod diff;
 mod env;
+#[cfg(test)]
+mod examples;
 mod executor;
 mod export;
 mod health;
 mod import;
 mod insights;
+mod inspect;
 mod job;
 mod logs;
 mod migrate;
 mod nodes;
+mod out;
+mod put;
 mod records;
 mod scheduler;
 mod schedules;
@@ -68,6 +74,8 @@ enum Command {
     Import(import::Args),
     /// Export a dataset to CSV files in S3.
     Export(export::Args),
+    /// Put the records of files into a dataset, live.
+    Put(Box<put::Args>),
     /// Show how far jobs are and what became of them.
     Status(status::Args),
     /// Tell by the exit code whether the running server can do what it is asked.
@@ -90,10 +98,15 @@ enum Command {
     Diff(diff::Args),
     /// Move dataset groups in from Amazon Personalize or another Lade, or out to it.
     Migrate(Box<migrate::Args>),
+    /// Show what a run, a segment of the log or a manifest on the disk holds.
+    Inspect(inspect::Args),
+    /// Print what makes a shell complete these commands.
+    Completions(completions::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
 fn main() -> ExitCode {
+    out::end_quietly_without_reader();
     match CommandLine::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Scheduler(args) => scheduler::run(args),
@@ -115,6 +128,9 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Put(args) => put::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Completions(args) => completions::run(&args),
     }
 }
 

@@ -7,6 +7,7 @@ use model::error::Result;
 use serde_json::Value;
 
 use crate::client::server::Choice;
+use crate::say;
 use crate::serve;
 
 /// Options of `lade nodes`.
@@ -32,7 +33,7 @@ async fn list(args: &Args) -> Result<()> {
     let client = args.server.client("PERSONALIZE")?;
     let answer = client.lade(Method::GET, "/nodes").await?;
     for node in answer["nodes"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        println!("{}", if args.json { node.to_string() } else { line(node) });
+        say!("{}", if args.json { node.to_string() } else { line(node) });
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::client::server::Choice;
 use crate::serve;
+use crate::{say, say_text};
 
 /// Options of `lade records`.
 #[derive(clap::Args)]
@@ -68,12 +69,12 @@ async fn show(args: &Args) -> Result<()> {
     }
     let answer = args.server.client("PERSONALIZE")?.records(&body).await?;
     if args.json {
-        println!("{answer}");
+        say!("{answer}");
         return Ok(());
     }
     let found: Found =
         serde_json::from_value(answer).unavailable(|| "read what the server found".to_owned())?;
-    print!("{}", text(&found));
+    say_text!("{}", text(&found));
     if found.has_more {
         eprintln!("There are more; --limit shows up to 1,000.");
     }

@@ -56,6 +56,12 @@ const FINISH: Duration = Duration::from_secs(20);
 
 /// Options of `lade serve`.
 #[derive(clap::Args)]
+#[command(after_help = "All settings: docs/operating.md.
+
+Examples:
+  lade serve
+  lade serve --data-dir ./data --listen 127.0.0.1:0
+  lade serve --config lade.toml")]
 pub struct Args {
     /// File with settings (TOML)
     #[arg(long, env = "LADE_CONFIG", value_name = "FILE")]

@@ -12,6 +12,7 @@ use crate::client::job::Wanted;
 use crate::client::server::Choice;
 use crate::job::{Job, State, show, watch};
 use crate::serve;
+use crate::{out, say};
 
 /// How many jobs of each dataset are shown that have ended.
 const LAST: usize = 3;
@@ -65,13 +66,13 @@ async fn all(client: &Client, args: &Args) -> Result<ExitCode> {
             };
             // What has not changed since the last round is not told again.
             if printed.insert(job.members.job_arn.clone(), line.clone()).as_ref() != Some(&line) {
-                println!("{line}");
+                say!("{line}");
             }
         }
         if jobs.is_empty() && !args.json {
-            println!("There are no jobs.");
+            say!("There are no jobs.");
         }
-        if !args.watch || jobs.iter().all(|job| job.state() != State::Open) {
+        if !args.watch || out::is_closed() || jobs.iter().all(|job| job.state() != State::Open) {
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(POLL).await;

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::client::server::Choice;
 use crate::job::AnyLedger;
 use crate::job::show::{number, sum};
+use crate::say;
 use crate::serve;
 use dataset::Compared;
 use place::Place;
@@ -26,14 +27,15 @@ const AT_ONCE: usize = 2;
 
 /// Options of `lade verify`.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "\
+The address, key and region of the store are those that the AWS CLI uses: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL,
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION.
+
+Examples:
   lade verify s3://my-bucket/out/nightly/
   lade verify --quick s3://my-bucket/out/nightly/
   lade verify ./nightly/
-  lade verify --against-dataset s3://my-bucket/out/nightly/
-
-The address, key and region of the store are those that the AWS CLI uses: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL,
-AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION.")]
+  lade verify --against-dataset s3://my-bucket/out/nightly/")]
 pub struct Args {
     /// Folder with _manifest.json: s3://BUCKET/PREFIX/ or a local one
     #[arg(value_name = "FOLDER")]
@@ -117,8 +119,8 @@ async fn check_files(place: &Arc<Place>, expected: Vec<Expected>, is_quick: bool
     Ok(differences)
 }
 
-// Drawn on a terminal only.
-fn bar(bytes: u64) -> ProgressBar {
+/// A bar over bytes, drawn on a terminal only.
+pub fn bar(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent} %, {eta} left") {
         bar.set_style(style);
@@ -136,25 +138,25 @@ fn report(args: &Args, manifest: &Manifest, differences: &[Difference], dataset:
             "files": files, "rows": rows, "bytes": bytes, "ledger": manifest.ledger, "differences": differences,
             "dataset": dataset,
         });
-        println!("{found}");
+        say!("{found}");
         return;
     }
-    differences.iter().for_each(|difference| println!("{difference}"));
+    differences.iter().for_each(|difference| say!("{difference}"));
     if is_verified {
         let how = if args.quick {
             "sizes and checksums are"
         } else {
             "sizes, checksums, hashes, headers and rows are"
         };
-        println!(
+        say!(
             "{folder}: {} files, {} rows, {} bytes: {how} those of the manifest",
             files,
             number(rows),
             number(bytes)
         );
-        println!("  {}", sum(&AnyLedger::Export(manifest.ledger)));
+        say!("  {}", sum(&AnyLedger::Export(manifest.ledger)));
         if dataset.is_some() {
-            println!("  the dataset holds the same records now");
+            say!("  the dataset holds the same records now");
         }
     }
 }

@@ -19,6 +19,7 @@ mod committer;
 mod folder;
 mod frame;
 mod index;
+pub mod look;
 mod queue;
 mod recovery;
 mod segment;

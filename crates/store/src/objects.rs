@@ -22,6 +22,7 @@ use bucket::{OpenUpload, OwnBucket};
 use file::FileWriter;
 use parts::PartsWriter;
 use remote::{Remote, RemoteFile};
+pub use sealed::key_id_of;
 use sealed::{SealedFile, Sealer};
 
 const UNFINISHED: &str = ".unfinished";
@@ -232,6 +233,22 @@ pub enum Object {
 }
 
 impl Object {
+    /// Opens one file of those that hold objects, wherever it lies, to be read and never written. `name` is what the object
+    /// was called when it was written.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is sealed under a key that is not here; `Unavailable` when it can't be read.
+    pub fn of_file(path: &Path, name: &str, keys: &DataKeys) -> Result<Object> {
+        let reading = || format!("read {}", path.display());
+        let file = std::fs::File::open(path).unavailable(reading)?;
+        let content = Content::File(Arc::new(file));
+        let sealed = SealedFile::open(content.clone(), name, keys).map_err(|cause| match cause.kind() {
+            ErrorKind::InvalidData => Error::corrupt(format!("run {name} can't be opened")).caused_by(cause),
+            _ => Error::unavailable(reading()).caused_by(cause),
+        })?;
+        Ok(sealed.map_or(Object::Plain(content), |sealed| Object::Sealed(Arc::new(sealed))))
+    }
+
     /// The size of its content.
     pub fn size(&self) -> io::Result<u64> {
         match self {

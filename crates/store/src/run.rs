@@ -4,6 +4,7 @@ mod chunk;
 mod column;
 mod dictionary;
 mod group;
+pub mod look;
 mod pack;
 mod read;
 mod sums;

@@ -156,6 +156,11 @@ impl KeptKeys {
     }
 }
 
+/// What opens the data of a dataset whose group has no key of its own.
+pub fn keys_of_server(master: &SealingKey, dataset_id: i64) -> DataKeys {
+    DataKeys::opening(of_dataset(&master.derive(SERVER_DATA), dataset_id))
+}
+
 fn of_dataset(key: &SealingKey, dataset_id: i64) -> SealingKey {
     key.derive(format!("dataset {dataset_id}").as_bytes())
 }

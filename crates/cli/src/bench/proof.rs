@@ -8,11 +8,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::json;
 
-use super::dataset::text;
 use super::load::Outcome;
 use super::numbers::Numbers;
 use crate::client::Client;
 use crate::client::place::Place;
+use crate::client::schema::text;
 
 const PIECE_BYTES: u64 = 8 << 20;
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -173,7 +173,7 @@ mod tests {
     use super::super::latency::Latencies;
     use super::super::records::Records;
     use super::*;
-    use crate::bench::dataset::Dataset;
+    use crate::client::schema::Dataset;
 
     const HEADER: &str = "USER_ID,ITEM_ID,TIMESTAMP";
 

@@ -8,21 +8,27 @@ use model::Clock;
 use model::clock::SystemClock;
 use model::error::{Context, Error, ErrorKind, Result};
 
-use super::dataset::Dataset;
 use super::load::Load;
 use super::proof;
 use super::records::Records;
 use super::report::Report;
 use crate::client::Client;
 use crate::client::place::Place;
+use crate::client::schema::Dataset;
 use crate::client::server::Server;
+use crate::{say, say_text};
 
 /// Where the server reads a call and does nothing with it.
 const NOTHING: &str = crate::serve::LIVE;
 
 /// Options of `lade bench put`.
 #[derive(clap::Args)]
-#[command(group(clap::ArgGroup::new("target").required(true)))]
+#[command(
+    group(clap::ArgGroup::new("target").required(true)),
+    after_help = "Examples:
+  lade bench put --tracking-id 11111111-2222-4333-8444-555555555555 --seconds 60 --json
+  lade bench put --dataset-arn arn:aws:personalize:us-east-1:000000000000:dataset/shop/ITEMS --verify"
+)]
 pub struct Args {
     /// Put events under this tracking id
     #[arg(long, value_name = "ID", group = "target")]
@@ -87,9 +93,9 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(report) => report,
         Err(error) => return crate::failed(&error),
     };
-    print!("{}", report.table());
+    say_text!("{}", report.table());
     if args.json {
-        println!("{}", serde_json::json!(report));
+        say!("{}", serde_json::json!(report));
     }
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -6,7 +6,7 @@ use model::DatasetType;
 use model::error::{Error, Result};
 use model::schema::{Field, Kind};
 
-use super::dataset::Dataset;
+use crate::client::schema::Dataset;
 
 /// Users that events are spread over.
 const USERS: u64 = 100_000;

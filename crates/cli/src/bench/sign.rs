@@ -129,6 +129,7 @@ mod tests {
     fn server(token: Option<&str>) -> Server {
         Server {
             authority: "127.0.0.1:8080".into(),
+            told_by: String::new(),
             is_secure: false,
             ca_file: None,
             region: "eu-west-1".into(),

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
-use model::Error;
-use model::error::Result;
+use model::error::{Error, ErrorKind, Result};
 
 use crate::client::Client;
 use crate::client::connector::Connector;
@@ -38,9 +37,13 @@ impl Choice {
     /// # Errors
     /// As `Server::find`.
     pub fn client(&self, service: &str) -> Result<Client> {
-        let own = || variable(&format!("AWS_ENDPOINT_URL_{service}")).filter(|_| self.data_dir.is_none());
+        let name = format!("AWS_ENDPOINT_URL_{service}");
+        let own = || variable(&name).filter(|_| self.data_dir.is_none());
         let mut server = match self.endpoint_url.clone().or_else(own) {
-            Some(url) => Server::of_environment(&url, self.region.as_deref())?,
+            Some(url) => {
+                let by = if self.endpoint_url.is_some() { "--endpoint-url".into() } else { name };
+                Server::of_environment(&url, &by, self.region.as_deref())?
+            }
             None => Server::find(self.data_dir.clone(), self.region.as_deref())?,
         };
         if let Some(region) = &self.region {
@@ -58,6 +61,8 @@ impl Choice {
 pub struct Server {
     /// `HOST:PORT`, as it stands in the Host header.
     pub authority: String,
+    /// What told it, such as AWS_ENDPOINT_URL.
+    pub told_by: String,
     /// Whether it is spoken to over TLS,
     pub is_secure: bool,
     /// and the file with the authorities to trust then, where these are not the system's.
@@ -75,12 +80,12 @@ impl Server {
     /// `Invalid` when the variables lack a key or the address is none; `NotFound` when no server runs.
     pub fn find(data_dir: Option<PathBuf>, region: Option<&str>) -> Result<Server> {
         match variable("AWS_ENDPOINT_URL").filter(|_| data_dir.is_none()) {
-            Some(url) => Server::of_environment(&url, region),
+            Some(url) => Server::of_environment(&url, "AWS_ENDPOINT_URL", region),
             None => Server::of_folder(data_dir),
         }
     }
 
-    fn of_environment(url: &str, region: Option<&str>) -> Result<Server> {
+    fn of_environment(url: &str, told_by: &str, region: Option<&str>) -> Result<Server> {
         let needed = |name: &str| {
             variable(name).ok_or_else(|| {
                 Error::invalid(format!(
@@ -91,6 +96,7 @@ impl Server {
         let (is_secure, authority) = address(url)?;
         Ok(Server {
             authority,
+            told_by: told_by.to_owned(),
             is_secure,
             ca_file: variable("AWS_CA_BUNDLE").map(PathBuf::from),
             region: match region {
@@ -104,10 +110,19 @@ impl Server {
     }
 
     fn of_folder(data_dir: Option<PathBuf>) -> Result<Server> {
-        let found = env::client(data_dir)?;
+        let is_default = data_dir.is_none();
+        let found = env::client(data_dir).map_err(|cause| match cause.kind {
+            // Nobody named this folder.
+            ErrorKind::NotFound if is_default => {
+                let text = format!("{}; or name a server elsewhere in AWS_ENDPOINT_URL", cause.message());
+                Error::new(ErrorKind::NotFound, text)
+            }
+            _ => cause,
+        })?;
         let (is_secure, authority) = address(&found.url)?;
         Ok(Server {
             authority,
+            told_by: "the data folder".to_owned(),
             is_secure,
             ca_file: found.ca_bundle.map(PathBuf::from),
             region: found.region,
@@ -126,7 +141,8 @@ impl Server {
         let credentials = Credentials::new(access_key_id, secret_access_key, session_token, None, "lade");
         let scheme = if self.is_secure { "https" } else { "http" };
         let url = format!("{scheme}://{}", self.authority);
-        Ok(Client::with(self.connector()?, url, self.region.clone(), credentials))
+        let client = Client::with(self.connector()?, url, self.region.clone(), credentials);
+        Ok(client.told_by(&self.told_by))
     }
 
     /// What opens connections to it.

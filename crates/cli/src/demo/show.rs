@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::say;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use model::error::{Error, Result};
 use model::manifest::{FileEntry, Ledger};
@@ -47,26 +49,36 @@ fn count_records(bytes: &[u8]) -> u64 {
 }
 
 pub fn first_lines(key: &str, bytes: &[u8]) {
-    println!("    {key}");
+    say!("    {key}");
     for line in String::from_utf8_lossy(bytes).lines().take(LINES) {
-        println!("    │ {line}");
+        say!("    │ {line}");
     }
 }
 
 pub fn ledgers(all: &[(&str, &str, Ledger)]) {
-    println!("\nWhat became of every row (each manifest's ledger balances, each file matches its hash)");
-    println!(
+    say!("\nWhat became of every row (each manifest's ledger balances, each file matches its hash)");
+    say!(
         "  {:<13}{:<5}{:>10}{:>10}{:>13}{:>12}{:>10}",
-        "dataset", "mode", "bulk in", "put in", "duplicates", "superseded", "out"
+        "dataset",
+        "mode",
+        "bulk in",
+        "put in",
+        "duplicates",
+        "superseded",
+        "out"
     );
     for (dataset, mode, l) in all {
-        println!(
+        say!(
             "  {dataset:<13}{mode:<5}{:>10}{:>10}{:>13}{:>12}{:>10}",
-            l.read_bulk, l.read_put, l.exact_duplicates, l.superseded, l.written
+            l.read_bulk,
+            l.read_put,
+            l.exact_duplicates,
+            l.superseded,
+            l.written
         );
     }
     let (_, _, all) = all[2];
-    println!(
+    say!(
         "\nInteractions: {} rows went in ({} in bulk, {} live), {} were removed as duplicates, {} came out.",
         all.read_bulk + all.read_put,
         all.read_bulk,

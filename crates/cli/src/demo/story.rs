@@ -10,6 +10,7 @@ use super::data::{self, Shop};
 use super::show;
 use crate::client::Client;
 use crate::client::place::Place;
+use crate::say;
 use crate::serve::Server;
 
 const BUCKET: &str = "demo-personalize";
@@ -61,7 +62,7 @@ impl Story {
     }
 
     async fn import(&self, shop: &Shop) -> Result<()> {
-        println!("Bulk import from s3://{BUCKET}/in/");
+        say!("Bulk import from s3://{BUCKET}/in/");
         let files = [shop.interactions_csv(), shop.items_csv(), shop.users_csv()];
         for (dataset, csv) in self.datasets.iter().zip(files) {
             let (rows, key) = (csv.lines().count() - 1, format!("in/{}.csv", dataset.name));
@@ -79,7 +80,7 @@ impl Story {
     }
 
     async fn put_live(&self, shop: &Shop) -> Result<()> {
-        println!("\nLive records, each call answered when its records are on the disk");
+        say!("\nLive records, each call answered when its records are on the disk");
         let begun = Instant::now();
         let bar = show::bar("PutEvents, PutItems, PutUsers", EVENT_CALLS + ITEM_CALLS + USER_CALLS);
         for _ in 0..EVENT_CALLS {
@@ -96,12 +97,12 @@ impl Story {
         }
         bar.finish_and_clear();
         let records = 10 * (EVENT_CALLS + ITEM_CALLS + USER_CALLS);
-        println!("  {records} records in {:.2} s", begun.elapsed().as_secs_f64());
+        say!("  {records} records in {:.2} s", begun.elapsed().as_secs_f64());
         Ok(())
     }
 
     async fn export_all(&self) -> Result<()> {
-        println!("\nExports to s3://{BUCKET}/out/");
+        say!("\nExports to s3://{BUCKET}/out/");
         let mut ledgers = Vec::new();
         for dataset in &self.datasets {
             for mode in ["BULK", "PUT", "ALL"] {
@@ -144,7 +145,7 @@ impl Story {
             match job["status"].as_str().unwrap_or_default() {
                 "ACTIVE" => {
                     spinner.finish_and_clear();
-                    println!("  {label}: ACTIVE after {} ms", begun.elapsed().as_millis());
+                    say!("  {label}: ACTIVE after {} ms", begun.elapsed().as_millis());
                     return Ok(());
                 }
                 "CREATE FAILED" => {

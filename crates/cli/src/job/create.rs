@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::watch;
 use crate::client::server::Choice;
+use crate::export::download::Download;
 use crate::import::rejects;
+use crate::say;
 use crate::serve;
 
 /// Options of every command that creates a job.
@@ -22,6 +24,10 @@ pub struct NewJob {
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     pub tags: Vec<(String, String)>,
 
+    /// Wait until the job has ended, which is what happens without it
+    #[arg(long, conflicts_with = "no_wait")]
+    wait: bool,
+
     /// Return when the job is created
     #[arg(long)]
     no_wait: bool,
@@ -34,16 +40,25 @@ pub struct NewJob {
     server: Choice,
 }
 
+/// What is done when the job has ended.
+pub enum Then<'a> {
+    Nothing,
+    /// The rows that an import left out are saved to a file.
+    SaveRejects(&'a Path),
+    /// The files of an export are downloaded.
+    Download(Download<'a>),
+}
+
 impl NewJob {
     /// Creates a job and follows it; `kind` is `Import` or `Export`.
     pub fn create(&self, kind: &str, input: Value) -> ExitCode {
-        self.create_and_save(kind, input, None)
+        self.create_and_then(kind, input, &Then::Nothing)
     }
 
-    /// As `create`, and saves the rows that an import left out.
-    pub fn create_and_save(&self, kind: &str, input: Value, rejects: Option<&Path>) -> ExitCode {
-        let done = serve::runtime()
-            .and_then(|runtime| runtime.block_on(self.create_and_follow(kind, input, rejects)));
+    /// As `create`, and does one thing more when the job has ended.
+    pub fn create_and_then(&self, kind: &str, input: Value, then: &Then<'_>) -> ExitCode {
+        let done =
+            serve::runtime().and_then(|runtime| runtime.block_on(self.create_and_follow(kind, input, then)));
         done.unwrap_or_else(|error| crate::failed(&error))
     }
 
@@ -52,12 +67,10 @@ impl NewJob {
         &self.server
     }
 
-    async fn create_and_follow(
-        &self,
-        kind: &str,
-        mut input: Value,
-        rejects: Option<&Path>,
-    ) -> Result<ExitCode> {
+    async fn create_and_follow(&self, kind: &str, mut input: Value, then: &Then<'_>) -> Result<ExitCode> {
+        if let Then::Download(download) = then {
+            download.check_folder()?;
+        }
         let client = self.server.client("PERSONALIZE")?;
         input["jobName"] = json!(self.name(kind));
         let tags: Vec<Value> =
@@ -67,16 +80,20 @@ impl NewJob {
         let arn = created[format!("dataset{kind}JobArn")].as_str().map(str::to_owned);
         let arn = arn.ok_or_else(|| Error::unavailable("the server's answer names no job"))?;
         if self.no_wait && !self.json {
-            println!("{arn}");
+            say!("{arn}");
             return Ok(ExitCode::SUCCESS);
         }
         if self.no_wait {
             return watch::tell(&client.job(&arn).await?, true);
         }
         let followed = watch::until_ended(&client, &arn, self.json).await;
-        match rejects {
-            Some(file) => rejects::save(&client, &arn, file).await.and(followed),
-            None => followed,
+        match then {
+            Then::Nothing => followed,
+            Then::SaveRejects(file) => rejects::save(&client, &arn, file).await.and(followed),
+            Then::Download(download) if followed.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) => {
+                download.fetch(&self.server, &client.job(&arn).await?).await.and(followed)
+            }
+            Then::Download(_) => followed,
         }
     }
 

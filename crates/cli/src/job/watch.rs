@@ -10,6 +10,7 @@ use model::error::{Error, ErrorKind, Result};
 use super::show;
 use super::{Job, State};
 use crate::client::Client;
+use crate::{say, say_text};
 
 pub const POLL: Duration = Duration::from_millis(200);
 /// A server that is restarted is waited for this many polls: about half a minute.
@@ -46,9 +47,9 @@ pub async fn until_over(client: &Client, arn: &str) -> Result<Job> {
 /// The reason of a job that failed.
 pub fn tell(job: &Job, is_json: bool) -> Result<ExitCode> {
     if is_json {
-        println!("{}", job.raw);
+        say!("{}", job.raw);
     } else {
-        print!("{}", show::whole(job));
+        say_text!("{}", show::whole(job));
     }
     if job.state() != State::Failed {
         return Ok(ExitCode::SUCCESS);

@@ -55,6 +55,11 @@ impl Place {
     /// # Errors
     /// `NotFound` when there is none; `Invalid` when it can't be read.
     pub async fn manifest(&self) -> Result<Manifest> {
+        self.manifest_and_text().await.map(|(manifest, _)| manifest)
+    }
+
+    /// As `manifest`, with its bytes as they lie there.
+    pub async fn manifest_and_text(&self) -> Result<(Manifest, Vec<u8>)> {
         let mut text = Vec::new();
         self.read_pieces(MANIFEST, |piece| {
             if text.len() + piece.len() > MANIFEST_BYTES_MAX {
@@ -65,8 +70,9 @@ impl Place {
         })
         .await
         .map_err(without_manifest)?;
-        serde_json::from_slice(&text)
-            .map_err(|e| Error::invalid(format!("{MANIFEST} is no manifest of an export")).caused_by(e))
+        let manifest = serde_json::from_slice(&text)
+            .map_err(|e| Error::invalid(format!("{MANIFEST} is no manifest of an export")).caused_by(e))?;
+        Ok((manifest, text))
     }
 
     /// The files that are there, with their sizes in bytes; those of folders in it too.

@@ -207,7 +207,7 @@ impl Head {
         })
     }
 
-    fn is_sealed(&self) -> bool {
+    pub(super) fn is_sealed(&self) -> bool {
         self.schema_version & SEALED != 0
     }
 }

@@ -189,7 +189,7 @@ fn read_header(bytes: &[u8], start: u64) -> Result<Header> {
 ///
 /// A crash can tear only the last write, of which any part may be on disk, even its end without its middle. So a
 /// frame of a *later* write proves that the bytes at `offset` were durable once.
-fn check_torn(bytes: &[u8], start: u64, offset: usize) -> Result<()> {
+pub(super) fn check_torn(bytes: &[u8], start: u64, offset: usize) -> Result<()> {
     let (first, bad) = (start + HEADER as u64, start + offset as u64);
     let later = |at: usize| match Head::check(&bytes[at..], start + at as u64, first) {
         Some(head) if head.group > bad => ControlFlow::Break(()),
@@ -207,7 +207,7 @@ fn damaged(start: u64, offset: usize) -> Error {
 }
 
 // The length without the zeros at the end.
-fn used(bytes: &[u8]) -> usize {
+pub(super) fn used(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1)
 }
 

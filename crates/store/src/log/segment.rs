@@ -9,7 +9,7 @@ use crate::disk::{Disk, DiskFile, is_full};
 use crate::measured;
 
 pub(super) const HEADER: usize = 32;
-const MAGIC: &[u8; 8] = b"LADE LOG";
+pub(super) const MAGIC: &[u8; 8] = b"LADE LOG";
 /// What is written: frames may be sealed.
 const VERSION: u32 = 2;
 /// No frame is sealed; a release that knows of no others would cut sealed ones off as torn.

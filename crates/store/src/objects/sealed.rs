@@ -28,6 +28,12 @@ fn cipher(key: &SealingKey, name: &str, salt: &[u8]) -> Cipher {
     Cipher::new(key, &format!("{name} {salt}"))
 }
 
+/// What the key of a sealed object is called by, of whose file these are the first bytes; `None` where it is not sealed.
+pub fn key_id_of(head: &[u8]) -> Option<KeyId> {
+    let rest = head.strip_prefix(MAGIC)?;
+    rest.get(8..16)?.try_into().ok()
+}
+
 /// Seals an object from its start to its end.
 pub(super) struct Sealer {
     cipher: Cipher,

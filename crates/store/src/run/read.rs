@@ -1,6 +1,6 @@
 //! Reading a run: whole or by ranges of the hash, by any number of readers at once.
 
-mod file;
+pub(super) mod file;
 mod find;
 mod group;
 mod reader;

@@ -72,6 +72,16 @@ impl Pages {
         Some((page, self.starts[page], usize::try_from(end - self.starts[page]).ok()?))
     }
 
+    pub fn len(&self) -> usize {
+        self.crcs.len()
+    }
+
+    /// Where a page starts, and how long it is.
+    pub fn place(&self, page: usize) -> Option<(u64, usize)> {
+        let (start, end) = (self.starts.get(page)?, self.starts.get(page + 1)?);
+        Some((*start, usize::try_from(end - start).ok()?))
+    }
+
     pub fn is_whole(&self, page: usize, bytes: &[u8]) -> bool {
         self.crcs.get(page) == Some(&crc32c::crc32c(bytes))
     }

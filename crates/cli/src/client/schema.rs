@@ -1,4 +1,4 @@
-//! The dataset that is put to, found as any client finds it: by asking the server.
+//! A dataset and its schema, and the tracker of its events, found as any client finds them: by asking the server.
 
 use model::error::{Error, Result};
 use model::{DatasetType, Schema};
@@ -46,6 +46,25 @@ impl Dataset {
             schema: schema.map_err(|problems| Error::invalid(problems.join(" ")))?,
         })
     }
+}
+
+/// The tracking id under which interactions come to a dataset: its own, else that of the event tracker in its group; `None` where the group has none.
+///
+/// # Errors
+/// As `Dataset::of_tracker`; `Denied` for a key that may not list trackers.
+pub async fn tracking_id_of(client: &Client, dataset_arn: &str) -> Result<Option<String>> {
+    let described = client.personalize("DescribeDataset", json!({ "datasetArn": dataset_arn })).await?;
+    // Datasets of action interactions have one of their own.
+    if let Some(tracking_id) = described["dataset"]["trackingId"].as_str() {
+        return Ok(Some(tracking_id.to_owned()));
+    }
+    let of_group = json!({ "datasetGroupArn": text(&described["dataset"], "datasetGroupArn")? });
+    let Some(listed) = list(client, "ListEventTrackers", of_group, "eventTrackers").await?.pop() else {
+        return Ok(None);
+    };
+    let arn = json!({ "eventTrackerArn": text(&listed, "eventTrackerArn")? });
+    let described = client.personalize("DescribeEventTracker", arn).await?;
+    text(&described["eventTracker"], "trackingId").map(Some)
 }
 
 async fn group_of(client: &Client, tracking_id: &str) -> Result<String> {
