@@ -9,9 +9,11 @@ mod delivery;
 pub mod event;
 pub mod job;
 mod node;
+mod pruning;
 mod query;
 pub mod record;
 mod rejects;
+mod root_key;
 pub mod user;
 
 use std::io;
@@ -38,6 +40,8 @@ const DELIVERIES: &str = "/lade/v1/deliveries";
 const CALLER: &str = "/lade/v1/caller";
 const NODES: &str = "/lade/v1/nodes";
 const ANALYSES: &str = "/lade/v1/analyses";
+const PRUNINGS: &str = "/lade/v1/prunings";
+const ROOT_KEY: &str = "/lade/v1/root-key";
 
 /// What is answered piece by piece.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -110,6 +114,8 @@ pub enum Asked {
     CreateAnalysis,
     DescribeAnalysis,
     ListNodes,
+    PruneJobs,
+    RotateRootKey,
     GetCaller,
     Unknown,
 }
@@ -129,6 +135,8 @@ impl Asked {
             Asked::CreateAnalysis => "CreateAnalysis",
             Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::ListNodes => "ListNodes",
+            Asked::PruneJobs => "PruneJobs",
+            Asked::RotateRootKey => "RotateRootKey",
             Asked::GetCaller => "GetCaller",
             Asked::Unknown => "unknown",
         }
@@ -151,6 +159,8 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     match (method, path) {
         (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::POST, PRUNINGS) => return Some(Asked::PruneJobs),
+        (&Method::POST, ROOT_KEY) => return Some(Asked::RotateRootKey),
         (&Method::GET, CALLER) => return Some(Asked::GetCaller),
         (&Method::GET, NODES) => return Some(Asked::ListNodes),
         (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
@@ -204,6 +214,8 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::DescribeAnalysis => reply::body(&analysis::describe(api, call).await?),
         Asked::GetCaller => reply::body(&caller::show(call)),
         Asked::ListNodes => reply::body(&node::list(api, call).await?),
+        Asked::PruneJobs => reply::body(&pruning::prune(api, call).await?),
+        Asked::RotateRootKey => reply::body(&root_key::rotate(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())
@@ -268,6 +280,8 @@ mod tests {
             (Method::POST, "/lade/v1/jobs/arn"),
             (Method::DELETE, "/lade/v1/jobs/arn"),
             (Method::GET, "/lade/v1/jobs/%ff"),
+            (Method::GET, PRUNINGS),
+            (Method::GET, ROOT_KEY),
         ] {
             assert_eq!(by_path(&method, path), Some(Asked::Unknown), "{method} {path}");
         }

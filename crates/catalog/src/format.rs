@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The tables of this version; those that are missing are made.
-const TABLES: [&str; 32] = [
+const TABLES: [&str; 33] = [
     sequencer::TABLES,
     log_segment::TABLES,
     change::TABLES,
@@ -33,6 +33,7 @@ const TABLES: [&str; 32] = [
     job::reject::TABLES,
     job::event::TABLES,
     job::task::TABLES,
+    job::prune::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,

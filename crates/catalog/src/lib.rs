@@ -43,11 +43,12 @@ pub use grant::GrantRow;
 pub use identity_policy::Identity;
 pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
-    AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent,
-    JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot,
-    TaskRow, TaskState, TasksDone, UpdateRequest, cancellation,
+    AnalysisRow, Beside, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest,
+    JobEvent, JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, PrunableJob, PruneFilter,
+    RejectFile, Rejects, Snapshot, TaskRow, TaskState, TasksDone, UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
+pub use master_key::MasterKeyChange;
 pub use metric_attribution::{
     MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
     PromisedReport,
@@ -272,13 +273,16 @@ pub(crate) fn failed(cause: sqlx::Error) -> Error {
 
 /// A failure to insert: a taken name is told apart from a database that failed.
 pub(crate) fn not_inserted(arn: &Arn) -> impl FnOnce(sqlx::Error) -> Error {
-    let text = format!("Another resource with Amazon Resource Name {arn} already exists.");
+    let taken = already_exists(arn);
     move |cause| match &cause {
-        sqlx::Error::Database(e) if e.is_unique_violation() => {
-            Error::new(model::ErrorKind::AlreadyExists, text)
-        }
+        sqlx::Error::Database(e) if e.is_unique_violation() => taken,
         _ => failed(cause),
     }
+}
+
+pub(crate) fn already_exists(arn: &Arn) -> Error {
+    let text = format!("Another resource with Amazon Resource Name {arn} already exists.");
+    Error::new(model::ErrorKind::AlreadyExists, text)
 }
 
 pub(crate) fn not_found(what: &str, arn: &Arn) -> Error {

@@ -1,5 +1,6 @@
 //! The binary `lade`: reads the command line and hands over to one of its commands.
 
+mod admin;
 mod bench;
 mod cancel;
 mod client;
@@ -77,6 +78,8 @@ enum Command {
     Verify(verify::Args),
     /// Tell what changed between two exports.
     Diff(diff::Args),
+    /// Look after a server: change its keys, remove old jobs.
+    Admin(admin::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Cancel(args) => cancel::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Diff(args) => diff::run(&args),
+        Command::Admin(args) => admin::run(args),
     }
 }
 

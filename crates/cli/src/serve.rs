@@ -12,6 +12,7 @@ mod engine;
 pub mod folder;
 mod front;
 mod log;
+pub mod master_key;
 mod node;
 mod objects;
 mod patience;
@@ -118,13 +119,14 @@ async fn start_on(
 ) -> Result<Server> {
     let realm = realm(settings, &folder, &catalog).await?;
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
-    let root = folder.root_key(given, &*clock)?;
+    let roots = folder.root_keys(given, &*clock)?;
+    let root = roots.current.clone();
     let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().unavailable(|| "ask for the address that was taken".to_owned())?;
     // Jobs take a shorter way than this address, on which nothing needs to be encrypted.
     let url = format!("http://{}", reachable(address));
-    let house = compose::compose(settings, &folder, catalog, (&realm, &root, &url), clock).await?;
+    let house = compose::compose(settings, &folder, catalog, (&realm, roots, &url), clock).await?;
     let stopping = CancellationToken::new();
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(stopping.clone()));
