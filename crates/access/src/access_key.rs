@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use catalog::Changes;
 use catalog::access_key::{AccessKeyRow, LiveKey, StoredSecret};
 use catalog::user::UserRow;
-use model::{Error, Result};
+use model::{Clock, Error, Result};
 use tokio::sync::Mutex;
 use wire::sigv4::Credential;
 
@@ -202,28 +202,48 @@ impl Access {
     }
 
     fn keep(&self, key: LiveKey) -> Result<()> {
-        let sealed = key.sealed_secret.strip_prefix(SEALED).and_then(|text| STANDARD.decode(text).ok());
-        let about = about(&key.id, &key.user.id);
-        let opened = sealed.and_then(|sealed| self.secrets_key().open(&sealed, about.as_bytes()));
-        let secret = opened.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
-            Error::corrupt(
-                "the secrets of access keys were sealed under another master key than the one in the data folder: \
-                 restore master_key from the same backup as the catalog",
-            )
-        })?;
+        let secret = open(&self.master, &key.sealed_secret, &about(&key.id, &key.user.id))?;
         self.keys.put(key, secret);
         Ok(())
     }
 
     fn sealed(&self, secret: &str, access_key_id: &str, user_id: &str) -> String {
-        let about = about(access_key_id, user_id);
-        let sealed = self.secrets_key().seal(&*self.clock, secret.as_bytes(), about.as_bytes());
-        format!("{SEALED}{}", STANDARD.encode(sealed))
+        seal(&self.master, &*self.clock, secret, &about(access_key_id, user_id))
     }
+}
 
-    fn secrets_key(&self) -> SealingKey {
-        self.master.derive(PURPOSE)
-    }
+/// A secret as it is kept under another master key.
+///
+/// # Errors
+/// `Corrupt` when it was not sealed under the one before.
+pub(crate) fn resealed(
+    from: &SealingKey,
+    to: &SealingKey,
+    clock: &dyn Clock,
+    secret: StoredSecret,
+) -> Result<StoredSecret> {
+    let about = about(&secret.access_key_id, &secret.user_id);
+    let clear = match secret.text.starts_with(SEALED) {
+        true => open(from, &secret.text, &about)?,
+        false => secret.text,
+    };
+    Ok(StoredSecret { text: seal(to, clock, &clear, &about), ..secret })
+}
+
+fn open(master: &SealingKey, text: &str, about: &str) -> Result<String> {
+    let sealed = text.strip_prefix(SEALED).and_then(|text| STANDARD.decode(text).ok());
+    let opened = sealed.and_then(|sealed| master.derive(PURPOSE).open(&sealed, about.as_bytes()));
+    opened.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+        Error::corrupt(
+            "the secrets of access keys were sealed under another master key than the one in the data folder: \
+             restore master_key from the same backup as the catalog",
+        )
+    })
+}
+
+fn seal(master: &SealingKey, clock: &dyn Clock, secret: &str, about: &str) -> String {
+    let sealed = master.derive(PURPOSE).seal(clock, secret.as_bytes(), about.as_bytes());
+    format!("{SEALED}{}", STANDARD.encode(sealed))
 }
 
 // A secret opens in its own row only.

@@ -71,7 +71,9 @@ impl Access {
     /// `Denied` for a session, which has such keys already.
     pub fn session_token(&self, principal: &Principal, duration_s: i64) -> Result<TemporaryKeys> {
         let bearer = match principal {
-            Principal::Root { .. } => Bearer::Root { access_key_id: self.root.access_key_id.clone() },
+            Principal::Root { .. } => {
+                Bearer::Root { access_key_id: self.root.shortest_lived(self.clock.now_ms()) }
+            }
             Principal::User(user) => Bearer::User { id: user.id.clone() },
             Principal::Session(_) | Principal::AssumedRole(_) => {
                 let text = "Cannot call GetSessionToken with session credentials";

@@ -7,21 +7,21 @@ mod fault;
 mod naming;
 
 pub use ciphertext::EncryptionContext;
-pub(crate) use data_key::KeptKeys;
 pub use data_key::keys_of_server;
+pub(crate) use data_key::{KeptKeys, SERVER_DATA};
 pub use decision::{is_one_of, keeps_policy_open};
 pub use fault::KeyFault;
 pub use naming::Naming;
 
 use catalog::{Catalog, KeyName, KeyRow};
-use model::{Arn, Error, Result};
+use model::{Arn, Clock, Error, Result};
 
 use crate::remedy::insufficient;
 use crate::seal::{KEY_BYTES, SealingKey};
 use crate::{Access, Asking, Principal};
 
 /// What the server's own data keys are sealed for; keys of KMS lie under the master key itself.
-const SERVER_KEY: &[u8] = b"data keys of the server";
+pub(crate) const SERVER_KEY: &[u8] = b"data keys of the server";
 
 /// The name under which S3 puts an object's ARN into the context of its data key.
 pub const OBJECT_CONTEXT: &str = "aws:s3:arn";
@@ -146,7 +146,9 @@ impl Access {
 
     /// Opens what `seal_server_key` made; `None` when it was changed.
     pub fn open_server_key(&self, sealed: &[u8], about: &str) -> Option<SealingKey> {
-        let opened = self.master.derive(SERVER_KEY).open(sealed, about.as_bytes())?;
+        let own = self.master.derive(SERVER_KEY);
+        let mut keys = std::iter::once(&own).chain(self.ring.of_objects());
+        let opened = keys.find_map(|key| key.open(sealed, about.as_bytes()))?;
         SealingKey::from_slice(&opened)
     }
 
@@ -191,6 +193,19 @@ pub async fn check_master(catalog: &Catalog, master: &SealingKey) -> Result<()> 
         Some(key) => material(master, &key).map(drop),
         None => Ok(()),
     }
+}
+
+/// The material of a key as it is kept under another master key.
+///
+/// # Errors
+/// `Corrupt` when it was not sealed under the one before.
+pub(crate) fn resealed(
+    from: &SealingKey,
+    to: &SealingKey,
+    clock: &dyn Clock,
+    key: &KeyRow,
+) -> Result<Vec<u8>> {
+    Ok(to.seal(clock, material(from, key)?.as_bytes(), key.id.as_bytes()))
 }
 
 fn material(master: &SealingKey, key: &KeyRow) -> Result<SealingKey> {

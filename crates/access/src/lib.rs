@@ -17,6 +17,7 @@ mod permission;
 pub mod policy;
 pub mod principal;
 pub mod remedy;
+mod root_key;
 pub mod services;
 mod session;
 mod session_token;
@@ -33,9 +34,11 @@ pub use denial::{Denial, Reason};
 pub use errand::Errand;
 pub use key::{EncryptionContext, KeyFault, keys_of_server};
 pub use location::S3Location;
+pub use master_key::KeyRing;
 pub use network::Network;
 pub use policy::Context;
 pub use principal::{AssumedRole, Peer, Principal, RoleSession, User};
+pub use root_key::{FormerKey, KeepRootKeys, RootKey, RootKeys, Rotated};
 pub use services::ServiceSettings;
 pub use session_token::TemporaryKeys;
 pub use simulation::Simulated;
@@ -52,6 +55,7 @@ use bucket::{EmbeddedS3, Way};
 use identity_policy::{IdentityPolicies, unreadable};
 use key::KeptKeys;
 use policy::{Caller, Decision, Document, Request, decide};
+use root_key::Roots;
 use services::Services;
 use session::{LIFE_MS, SessionKeys, Sessions};
 use session_token::SessionTokens;
@@ -64,7 +68,7 @@ pub struct Access {
     pub realm: Realm,
     catalog: Catalog,
     clock: Arc<dyn Clock>,
-    root: RootKey,
+    root: Roots,
     keys: AccessKeys,
     policies: IdentityPolicies,
     s3: S3Endpoint,
@@ -73,6 +77,8 @@ pub struct Access {
     embedded: OnceLock<Way>,
     /// Seals the keys of KMS and the secrets of users.
     master: SealingKey,
+    /// Opens what was sealed before the master key was changed.
+    ring: KeyRing,
     sessions: Arc<Sessions>,
     tokens: SessionTokens,
     /// Whether clients reach the server over TLS, as far as its settings tell.
@@ -81,13 +87,6 @@ pub struct Access {
     seals_data: bool,
     kept: KeptKeys,
     services: Services,
-}
-
-/// The account's root credentials.
-#[derive(Clone)]
-pub struct RootKey {
-    pub access_key_id: String,
-    pub secret_access_key: String,
 }
 
 /// Why nobody is behind a request.
@@ -130,6 +129,7 @@ impl Access {
     ) -> Access {
         let (way, embedded) = (Way::to(&s3.url, None), OnceLock::new());
         let (keys, policies, sessions, kept, services) = Default::default();
+        let (root, ring) = (Roots::new(root), KeyRing::default());
         let (tokens, is_secure, seals_data) = (SessionTokens::new(&master), false, true);
         Access {
             realm,
@@ -142,6 +142,7 @@ impl Access {
             way,
             embedded,
             master,
+            ring,
             sessions,
             tokens,
             is_secure,
@@ -155,6 +156,12 @@ impl Access {
     #[must_use]
     pub fn over_tls(self, is_secure: bool) -> Access {
         Access { is_secure, ..self }
+    }
+
+    /// The same, which also opens what was sealed before the master key was changed.
+    #[must_use]
+    pub fn with_key_ring(self, ring: KeyRing) -> Access {
+        Access { ring, ..self }
     }
 
     /// The same, with data of groups without a key of their own left plain.
@@ -196,9 +203,7 @@ impl Access {
 
     // Of the keys that this process holds in memory.
     fn standing_credential(&self, access_key_id: &str) -> Option<(Credential, Principal)> {
-        if access_key_id == self.root.access_key_id {
-            let secret_access_key = self.root.secret_access_key.clone();
-            let credential = Credential { secret_access_key, session_token: None };
+        if let Some(credential) = self.root.find(access_key_id, self.clock.now_ms()) {
             return Some((credential, Principal::Root { arn: self.realm.root() }));
         }
         if let Some(found) = self.keys.find(access_key_id) {

@@ -78,6 +78,8 @@ struct Opened {
     expires_ms: i64,
     /// The catalog's count of changes when the bearer was looked up.
     generation: u64,
+    /// The root key with which the session ends, where it is the root's.
+    root_key_id: Option<String>,
 }
 
 impl Opened {
@@ -145,6 +147,9 @@ impl Access {
                 one
             }
         };
+        if one.root_key_id.as_ref().is_some_and(|id| !self.root.is_live(id, now_ms)) {
+            return Err(AuthError::invalid_token().into());
+        }
         if one.expires_ms <= now_ms {
             let text = "The security token included in the request is expired";
             return Err(AuthError::new(AuthErrorKind::ExpiredToken, text).into());
@@ -159,6 +164,10 @@ impl Access {
         generation: u64,
     ) -> Result<Opened, Unauthenticated> {
         let claims = self.tokens.open(access_key_id, token).ok_or_else(AuthError::invalid_token)?;
+        let root_key_id = match &claims.bearer {
+            Bearer::Root { access_key_id } => Some(access_key_id.clone()),
+            Bearer::User { .. } | Bearer::Role(_) => None,
+        };
         let principal = self.principal_of(claims.bearer, claims.issued_ms).await?;
         Ok(Opened {
             credential: Credential {
@@ -168,6 +177,7 @@ impl Access {
             principal: principal.ok_or_else(AuthError::invalid_token)?,
             expires_ms: claims.expires_ms,
             generation,
+            root_key_id,
         })
     }
 
@@ -175,7 +185,8 @@ impl Access {
     async fn principal_of(&self, bearer: Bearer, issued_ms: i64) -> Result<Option<Principal>> {
         Ok(match bearer {
             Bearer::Root { access_key_id } => {
-                (access_key_id == self.root.access_key_id).then(|| Principal::Root { arn: self.realm.root() })
+                let is_live = self.root.is_live(&access_key_id, self.clock.now_ms());
+                is_live.then(|| Principal::Root { arn: self.realm.root() })
             }
             Bearer::User { id } => {
                 let user = self.catalog.user_by_id(&id).await?;

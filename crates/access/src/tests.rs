@@ -213,7 +213,7 @@ async fn a_key_works_while_it_is_active_and_after_a_restart() {
         catalog.clone(),
         clock.clone(),
         access.realm.clone(),
-        access.root.clone(),
+        RootKey { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() },
         access.s3.clone(),
         SealingKey::new([7; 32]),
     );

@@ -9,9 +9,11 @@ mod delivery;
 pub mod event;
 pub mod job;
 mod node;
+mod pruning;
 mod query;
 pub mod record;
 mod rejects;
+mod root_key;
 mod schedule;
 pub mod user;
 
@@ -40,6 +42,8 @@ const CALLER: &str = "/lade/v1/caller";
 const NODES: &str = "/lade/v1/nodes";
 const ANALYSES: &str = "/lade/v1/analyses";
 const SCHEDULES: &str = "/lade/v1/schedules";
+const PRUNINGS: &str = "/lade/v1/prunings";
+const ROOT_KEY: &str = "/lade/v1/root-key";
 
 /// What is answered piece by piece.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -112,6 +116,8 @@ pub enum Asked {
     CreateAnalysis,
     DescribeAnalysis,
     ListNodes,
+    PruneJobs,
+    RotateRootKey,
     GetCaller,
     ListSchedules,
     DescribeSchedule(String),
@@ -138,6 +144,8 @@ impl Asked {
             Asked::CreateAnalysis => "CreateAnalysis",
             Asked::DescribeAnalysis => "DescribeAnalysis",
             Asked::ListNodes => "ListNodes",
+            Asked::PruneJobs => "PruneJobs",
+            Asked::RotateRootKey => "RotateRootKey",
             Asked::GetCaller => "GetCaller",
             Asked::ListSchedules => "ListExportSchedules",
             Asked::DescribeSchedule(_) => "DescribeExportSchedule",
@@ -170,6 +178,8 @@ pub fn by_path(method: &Method, path: &str) -> Option<Asked> {
     }
     match (method, path) {
         (&Method::POST, ANALYSES) => return Some(Asked::CreateAnalysis),
+        (&Method::POST, PRUNINGS) => return Some(Asked::PruneJobs),
+        (&Method::POST, ROOT_KEY) => return Some(Asked::RotateRootKey),
         (&Method::GET, CALLER) => return Some(Asked::GetCaller),
         (&Method::GET, NODES) => return Some(Asked::ListNodes),
         (&Method::GET, ANALYSES) => return Some(Asked::DescribeAnalysis),
@@ -245,6 +255,8 @@ pub async fn answer(api: &Api, asked: Asked, call: &Call) -> Answer<Bytes> {
         Asked::RunSchedule(name) => reply::body(&schedule::run(api, call, &name).await?),
         Asked::PauseSchedule(name) => reply::body(&schedule::pause(api, call, &name, true).await?),
         Asked::ResumeSchedule(name) => reply::body(&schedule::pause(api, call, &name, false).await?),
+        Asked::PruneJobs => reply::body(&pruning::prune(api, call).await?),
+        Asked::RotateRootKey => reply::body(&root_key::rotate(api, call).await?),
         Asked::Unknown => {
             let text = format!("There is nothing at {} {}.", call.method, call.path);
             Err(Error::new(ErrorKind::NotFound, text).into())
@@ -330,6 +342,8 @@ mod tests {
             (Method::POST, "/lade/v1/jobs/arn"),
             (Method::DELETE, "/lade/v1/jobs/arn"),
             (Method::GET, "/lade/v1/jobs/%ff"),
+            (Method::GET, PRUNINGS),
+            (Method::GET, ROOT_KEY),
         ] {
             assert_eq!(by_path(&method, path), Some(Asked::Unknown), "{method} {path}");
         }

@@ -35,6 +35,7 @@ const TABLES: [&str; 33] = [
     job::event::TABLES,
     job::task::TABLES,
     export_schedule::TABLES,
+    job::prune::TABLES,
     tag::TABLES,
     role::TABLES,
     policy::TABLES,

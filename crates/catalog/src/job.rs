@@ -10,6 +10,7 @@ mod dataset_update;
 mod ended;
 pub(crate) mod event;
 mod list;
+pub(crate) mod prune;
 pub(crate) mod reject;
 mod snapshot;
 pub(crate) mod task;
@@ -22,6 +23,7 @@ pub use dataset_update::{DatasetUpdate, UpdateRequest};
 pub use ended::EndedJob;
 pub use event::{Delivery, JobEvent};
 pub use list::JobFilter;
+pub use prune::{Beside, PrunableJob, PruneFilter};
 pub use reject::{RejectFile, Rejects};
 pub use task::{TaskRow, TaskState, TasksDone};
 
@@ -271,6 +273,9 @@ async fn insert<R: Serialize>(
     snapshot: Option<&Snapshot>,
     now_ms: i64,
 ) -> Result<()> {
+    if prune::is_taken(tx, &new.arn).await? {
+        return Err(crate::already_exists(&new.arn));
+    }
     sqlx::query(
         "INSERT INTO job (arn, name, kind, subject_arn, dataset_id, role_arn, request, status, created_ms, updated_ms,
          attempts, fence, lease_until_ms, snapshot, rows_done, rows_total, bytes_done)

@@ -8,8 +8,8 @@ pub mod dataset;
 pub mod dataset_group;
 mod duty;
 pub mod event_tracker;
-mod figures;
 pub mod export_schedule;
+mod figures;
 mod format;
 pub mod grant;
 pub mod group;
@@ -43,17 +43,18 @@ pub use dataset::history::Point;
 pub use dataset::{DatasetRow, NewDataset};
 pub use dataset_group::{DatasetGroupRow, NewDatasetGroup};
 pub use event_tracker::{EventTrackerRow, NewEventTracker, Tracked};
-pub use figures::{DatasetFigures, Figures};
 pub use export_schedule::{ExportPlan, ExportScheduleRow, Keep, Missed, ScheduledExport};
+pub use figures::{DatasetFigures, Figures};
 pub use grant::GrantRow;
 pub use identity_policy::Identity;
 pub use job::data_deletion_job::{DeletionList, DeletionPlan, Replacement};
 pub use job::{
-    AnalysisRow, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest, JobEvent,
-    JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, RejectFile, Rejects, Snapshot,
-    TaskRow, TaskState, TasksDone, UpdateRequest, cancellation,
+    AnalysisRow, Beside, DatasetUpdate, DeletionRequest, Delivery, EndedJob, ExportRequest, ImportRequest,
+    JobEvent, JobFilter, JobKind, JobRow, Lease, NewJob, PinnedDataset, Progress, PrunableJob, PruneFilter,
+    RejectFile, Rejects, Snapshot, TaskRow, TaskState, TasksDone, UpdateRequest, cancellation,
 };
 pub use key::{AliasRow, KeyName, KeyRow};
+pub use master_key::MasterKeyChange;
 pub use metric_attribution::{
     MetricAttributionRow, MetricAttributionUpdate, MetricRow, MetricsOutput, NewMetric, NewMetricAttribution,
     PromisedReport,
@@ -282,13 +283,16 @@ pub(crate) fn failed(cause: sqlx::Error) -> Error {
 
 /// A failure to insert: a taken name is told apart from a database that failed.
 pub(crate) fn not_inserted(arn: &Arn) -> impl FnOnce(sqlx::Error) -> Error {
-    let text = format!("Another resource with Amazon Resource Name {arn} already exists.");
+    let taken = already_exists(arn);
     move |cause| match &cause {
-        sqlx::Error::Database(e) if e.is_unique_violation() => {
-            Error::new(model::ErrorKind::AlreadyExists, text)
-        }
+        sqlx::Error::Database(e) if e.is_unique_violation() => taken,
         _ => failed(cause),
     }
+}
+
+pub(crate) fn already_exists(arn: &Arn) -> Error {
+    let text = format!("Another resource with Amazon Resource Name {arn} already exists.");
+    Error::new(model::ErrorKind::AlreadyExists, text)
 }
 
 pub(crate) fn not_found(what: &str, arn: &Arn) -> Error {

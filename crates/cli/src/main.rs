@@ -1,5 +1,6 @@
 //! The binary `lade`: reads the command line and hands over to one of its commands.
 
+mod admin;
 mod apply;
 mod bench;
 mod cancel;
@@ -102,6 +103,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Print what makes a shell complete these commands.
     Completions(completions::Args),
+    /// Look after a server: change its keys, remove old jobs.
+    Admin(admin::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
@@ -131,6 +134,7 @@ fn main() -> ExitCode {
         Command::Put(args) => put::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Admin(args) => admin::run(args),
     }
 }
 

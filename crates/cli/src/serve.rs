@@ -13,6 +13,7 @@ mod engine;
 pub mod folder;
 mod front;
 mod log;
+pub mod master_key;
 mod measured;
 mod metrics;
 mod node;
@@ -134,7 +135,8 @@ async fn start_on(
 ) -> Result<Server> {
     let realm = realm(settings, &folder, &catalog).await?;
     let given = settings.root_key.as_ref().map(|(id, secret)| (id.clone(), secret.0.clone()));
-    let root = folder.root_key(given, &*clock)?;
+    let roots = folder.root_keys(given, &*clock)?;
+    let root = roots.current.clone();
     let tls = settings.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
     let listener = listen(settings.listen, "listen").await?;
     let admin_listener = match settings.admin_listen {
@@ -145,7 +147,7 @@ async fn start_on(
     // Jobs take a shorter way than this address, on which nothing needs to be encrypted.
     let url = format!("http://{}", reachable(address));
     let house =
-        compose::compose(settings, &folder, catalog, (&realm, &root, &url, tls.as_ref()), clock).await?;
+        compose::compose(settings, &folder, catalog, (&realm, roots, &url, tls.as_ref()), clock).await?;
     let stopping = CancellationToken::new();
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(stopping.clone()));

@@ -96,10 +96,7 @@ pub async fn list_keys(parts: &Parts, job: &JobRow) -> Result<DataKeys> {
 
 /// Keys that open what others sealed, too.
 pub fn and_opening(keys: DataKeys, others: &DataKeys) -> DataKeys {
-    match others.sealing_key() {
-        Some((key, _)) => keys.and_opening(key.clone()),
-        None => keys,
-    }
+    keys.and_opening_all(others)
 }
 
 struct Reader {

@@ -43,6 +43,12 @@ impl DataKeys {
         DataKeys { opening: self.opening.iter().cloned().chain([key]).collect(), ..self }
     }
 
+    /// The same keys, and all that open what others sealed.
+    #[must_use]
+    pub fn and_opening_all(self, others: &DataKeys) -> DataKeys {
+        DataKeys { opening: self.opening.iter().chain(&*others.opening).cloned().collect(), ..self }
+    }
+
     /// The key that seals, and where its chance comes from; `None` where nothing is sealed.
     pub fn sealing_key(&self) -> Option<(&SealingKey, &Arc<dyn Clock>)> {
         self.sealing.as_ref().map(|sealing| (&sealing.key, &sealing.clock))

@@ -15,7 +15,7 @@ use crate::{Access, Asking, Principal};
 /// The name under which a dataset group's ARN stands in the context of its data key.
 const GROUP_CONTEXT: &str = "aws:personalize:dataset-group-arn";
 /// What data keys of datasets without a key of KMS are derived for.
-const SERVER_DATA: &[u8] = b"data of datasets";
+pub(crate) const SERVER_DATA: &[u8] = b"data of datasets";
 /// How long an unwrapped key is used before KMS is asked again: a key that is disabled is out of use within a minute.
 const KEPT_MS: i64 = 20_000;
 const DECRYPT: &str = "kms:Decrypt";
@@ -47,11 +47,20 @@ impl Access {
         let asked_ms = row.key.as_ref().map(|_| self.clock.now_ms());
         let keys = match &row.key {
             Some(key) => self.sealing(&self.open_group_key(group, key).await?, dataset_id),
-            None if self.seals_data => self.sealing(&self.master.derive(SERVER_DATA), dataset_id),
-            None => DataKeys::opening(of_dataset(&self.master.derive(SERVER_DATA), dataset_id)),
+            None => self.of_server(dataset_id),
         };
         self.kept.keep(dataset_id, Kept { keys: keys.clone(), asked_ms });
         Ok(keys)
+    }
+
+    // Data from before the master key was changed stays as it was sealed.
+    fn of_server(&self, dataset_id: i64) -> DataKeys {
+        let key = self.master.derive(SERVER_DATA);
+        let own = match self.seals_data {
+            true => self.sealing(&key, dataset_id),
+            false => DataKeys::opening(of_dataset(&key, dataset_id)),
+        };
+        self.ring.of_data().fold(own, |keys, former| keys.and_opening(of_dataset(former, dataset_id)))
     }
 
     fn sealing(&self, key: &SealingKey, dataset_id: i64) -> DataKeys {

@@ -134,7 +134,7 @@ pub(super) async fn keep(
     forget_older(tx, dataset_id).await
 }
 
-// Jobs stay for ever; what they left out would fill any disk.
+// Jobs stay until they are pruned; what they left out would fill any disk.
 async fn forget_older(tx: &mut Transaction<'static, Any>, dataset_id: i64) -> Result<()> {
     let query = sqlx::query(
         "DELETE FROM reject_file WHERE dataset_id = $1 AND job_arn NOT IN (

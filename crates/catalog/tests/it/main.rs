@@ -16,6 +16,7 @@ mod log_segment;
 mod node;
 mod place;
 mod postgres;
+mod prune;
 mod put_count;
 mod reject;
 mod run;

@@ -92,7 +92,7 @@ impl Client {
     }
 
     /// Asks for something under `/lade/v1`.
-    pub(super) async fn lade_with(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
+    pub async fn lade_with(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
         let (path, headers) = (format!("/lade/v1{path}"), vec![]);
         let answer = self.send(Plain { service: "personalize", method, path, headers, body }).await?;
         serde_json::from_slice(&answer)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use access::bucket::EmbeddedS3;
-use access::{Access, RootKey, S3Endpoint, SealingKey, ServiceSettings, master_key};
+use access::{Access, RootKeys, S3Endpoint, SealingKey, ServiceSettings};
 use api::lade::Pieces;
 use api::lade::record::ReadRecords;
 use api::lade::user::ReadUser;
@@ -31,13 +31,13 @@ use super::audit::Audit;
 use super::cors::Cors;
 use super::counting;
 use super::dispatch::{AskMetrics, Dispatch, Doors};
-use super::folder::{Folder, read_master_key};
+use super::folder::Folder;
 use super::metrics::Metrics;
 use super::node::{self, Node};
 use super::ready::Ready;
 use super::tls::Tls;
 use super::webhook::{Target, Webhook};
-use super::{log, objects};
+use super::{log, master_key, objects};
 use crate::settings::{Settings, WebhookSettings};
 
 /// How long jobs may take to let go once the server stops.
@@ -95,7 +95,7 @@ pub async fn compose(
     settings: &Settings,
     folder: &Folder,
     catalog: Catalog,
-    (realm, root, url, tls): (&Realm, &RootKey, &str, Option<&Arc<Tls>>),
+    (realm, roots, url, tls): (&Realm, RootKeys, &str, Option<&Arc<Tls>>),
     clock: Arc<dyn Clock>,
 ) -> Result<House> {
     let place = |name: &str| folder.path().join(name);
@@ -104,12 +104,15 @@ pub async fn compose(
     warn_of_own_buckets(settings);
     let bucket = objects::bucket(settings, realm, url, &*clock).await?;
     let endpoint = S3Endpoint { url: url.to_owned() };
-    let master = master_key(settings, folder, &catalog, &*clock).await?;
+    let (master, ring) = master_key::open(settings, folder, &catalog, &*clock).await?;
     let objects = objects::open(settings, folder, &catalog, bucket.as_ref()).await?;
     let (ready_bucket, own_bucket) = (bucket.clone(), bucket.clone());
     let log = Arc::new(log::open(settings, folder, &catalog, bucket).await?);
-    let root = root.clone();
+    let root = roots.current.clone();
     let access = Access::new(catalog.clone(), clock.clone(), realm.clone(), root, endpoint, master);
+    // A key that the settings give is changed there.
+    let keeper = settings.root_key.is_none().then(|| folder.root_keeper());
+    let access = access.with_root_keys(roots, keeper).with_key_ring(ring);
     let is_plain = settings.is_plain_at_rest;
     let services = services(settings, realm);
     let access = access.over_tls(settings.is_secure()).with_plain_data(is_plain).with_services(&services);
@@ -422,24 +425,6 @@ impl House {
             warn!("the audit log was not closed in good order: {cause}");
         }
     }
-}
-
-async fn master_key(
-    settings: &Settings,
-    folder: &Folder,
-    catalog: &Catalog,
-    clock: &dyn Clock,
-) -> Result<SealingKey> {
-    let master = match (&settings.master_key_file, folder.master_key()?) {
-        (Some(file), _) => read_master_key(file)?,
-        (None, Some(master)) => master,
-        (None, None) => {
-            master_key::refuse_lost(catalog, &folder.master_key_file().display().to_string()).await?;
-            folder.make_master_key(clock)?
-        }
-    };
-    master_key::check(catalog, &master, clock).await?;
-    Ok(master)
 }
 
 fn job_settings(settings: &Settings) -> jobs::Settings {

@@ -1,4 +1,11 @@
-//! The data folder: one server at a time, its region and account for life, its root key, its address.
+//! The data folder: one server at a time, its region and account for life, its keys, its address.
+
+mod master_key;
+mod root_key;
+
+pub use master_key::{
+    drop_successor, keep_master_key, lay_successor, read_master_key, successor_of, take_successor,
+};
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -9,10 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use access::{RootKey, SealingKey};
+use access::SealingKey;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use serde::{Deserialize, Serialize};
+
+use root_key::StoredKey;
 
 const LOCK: &str = "lock";
 const REALM: &str = "realm.json";
@@ -28,12 +37,6 @@ pub struct Folder {
     pub is_new: bool,
     has_new_key: AtomicBool,
     _lock: File,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredKey {
-    access_key_id: String,
-    secret_access_key: String,
 }
 
 /// What `lade env` has to know of a running server.
@@ -69,6 +72,18 @@ impl Folder {
         let _ = fs::remove_file(path.join(ADDRESS));
         let is_new = !path.join(REALM).exists();
         Ok(Folder { path, is_new, has_new_key: AtomicBool::new(false), _lock: lock })
+    }
+
+    /// Takes a folder that a server has had before.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none; otherwise as `open`.
+    pub fn open_existing(path: &Path) -> Result<Folder> {
+        if !path.join(REALM).exists() {
+            let text = format!("{} is no data folder: name it with --data-dir", path.display());
+            return Err(Error::invalid(text));
+        }
+        Folder::open(path)
     }
 
     pub fn path(&self) -> &Path {
@@ -110,42 +125,15 @@ impl Folder {
         Ok(stored)
     }
 
-    /// The account's root key: the given one, else the one made at the first start.
-    ///
-    /// # Errors
-    /// `Unavailable` when the disk refuses; `Corrupt` when the stored key can't be read.
-    pub fn root_key(&self, given: Option<(String, String)>, clock: &dyn Clock) -> Result<RootKey> {
-        if let Some((access_key_id, secret_access_key)) = given {
-            return Ok(RootKey { access_key_id, secret_access_key });
-        }
-        let key = match read::<StoredKey>(&self.key_file())? {
-            Some(key) => key,
-            None => {
-                let access_key_id = format!("AKIA{}", clock.base32(16));
-                let key = StoredKey { access_key_id, secret_access_key: clock.base32(40) };
-                write(&self.path, ROOT_KEY, &json(&key))?;
-                self.has_new_key.store(true, Ordering::Relaxed);
-                key
-            }
-        };
-        Ok(RootKey { access_key_id: key.access_key_id, secret_access_key: key.secret_access_key })
+    fn note_new_key(&self) {
+        self.has_new_key.store(true, Ordering::Relaxed);
     }
 
     pub fn master_key_file(&self) -> PathBuf {
         self.path.join(MASTER_KEY)
     }
 
-    /// The key under which records, keys of KMS, secrets of users and session tokens are sealed; `None` where the file is
-    /// not there.
-    ///
-    /// # Errors
-    /// `Unavailable` when the disk refuses; `Corrupt` when the file has another size.
-    pub fn master_key(&self) -> Result<Option<SealingKey>> {
-        let file = self.master_key_file();
-        if file.exists() { read_master_key(&file).map(Some) } else { Ok(None) }
-    }
-
-    /// Makes that key: 32 random bytes.
+    /// Makes the key under which records, keys of KMS, secrets of users and session tokens are sealed: 32 random bytes.
     ///
     /// # Errors
     /// `Unavailable` when the disk refuses.
@@ -179,16 +167,6 @@ impl Folder {
             tracing::warn!("the file with the server's address stays behind: {cause}");
         }
     }
-}
-
-/// Reads a master key that lies anywhere.
-///
-/// # Errors
-/// `Unavailable` when the file can't be read; `Corrupt` when it has another size.
-pub fn read_master_key(file: &Path) -> Result<SealingKey> {
-    let bytes = fs::read(file).unavailable(|| format!("read {}", file.display()))?;
-    let damaged = || Error::corrupt(format!("{} does not hold a key of 32 bytes", file.display()));
-    SealingKey::from_slice(&bytes).ok_or_else(damaged)
 }
 
 /// Finds the server that runs on a data folder.
@@ -323,24 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn the_root_key_stays_and_is_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open(&dir.path().join("a/b")).unwrap();
-        let clock = SimulatedClock::new(0, 1);
-        let made = folder.root_key(None, &clock).unwrap();
-        assert!(folder.has_new_key());
-        assert_eq!(folder.root_key(None, &clock).unwrap().secret_access_key, made.secret_access_key);
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(folder.path()), mode(&folder.key_file())), (0o700, 0o600));
-    }
-
-    #[test]
     fn a_running_server_is_found_by_its_folder() {
         let dir = tempfile::tempdir().unwrap();
         assert!(running(dir.path()).is_err());
         let folder = Folder::open(dir.path()).unwrap();
         folder.realm(None, None).unwrap();
-        let key = folder.root_key(None, &SimulatedClock::new(0, 1)).unwrap();
+        let key = folder.root_keys(None, &SimulatedClock::new(0, 1)).unwrap().current;
         let address = "127.0.0.1:8080".parse().unwrap();
         folder.announce(address, &key.access_key_id, Some(Some(Path::new("/ca.pem")))).unwrap();
         let found = running(dir.path()).unwrap();

@@ -110,7 +110,7 @@ fn of_aws(region: &str) -> String {
 
 // What no row of the catalog names is deleted: two catalogs would delete each other's objects.
 async fn own(objects: &ObjectsSettings, catalog: &Catalog, bucket: &OwnBucket) -> Result<()> {
-    let mark = catalog.master_key_mark().await?.ok_or_else(|| Error::internal("the catalog has no mark"))?;
+    let mark = catalog.owner_mark().await?.ok_or_else(|| Error::internal("the catalog has no mark"))?;
     let mark = blake3::hash(&mark).to_hex().to_string();
     match bucket.put_new(OWNER, Bytes::from(mark)).await {
         Err(cause) if cause.kind == ErrorKind::AlreadyExists => {
