@@ -1,5 +1,6 @@
 //! The binary `lade`: reads the command line and hands over to one of its commands.
 
+mod admin;
 mod bench;
 mod cancel;
 mod client;
@@ -51,6 +52,8 @@ enum Command {
     Scheduler(scheduler::Args),
     /// Run an executor that does tasks of jobs for the servers of a scheduler.
     Executor(Box<executor::Args>),
+    /// Back up, restore and look after a server.
+    Admin(admin::Args),
     /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
     Env(env::Args),
     /// Start a server on a scratch folder and show an import, live events and exports.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Scheduler(args) => scheduler::run(args),
         Command::Executor(args) => executor::run(*args),
+        Command::Admin(args) => admin::run(args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),

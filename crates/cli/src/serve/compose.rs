@@ -31,7 +31,7 @@ use super::audit::Audit;
 use super::cors::Cors;
 use super::counting;
 use super::dispatch::{Dispatch, Doors};
-use super::folder::{Folder, read_master_key};
+use super::folder::{self, Folder, read_master_key};
 use super::node::{self, Node};
 use super::ready::Ready;
 use super::webhook::{Target, Webhook};
@@ -167,6 +167,7 @@ pub async fn compose(
         access: access.clone(),
         log: log.clone(),
         objects,
+        holds: holds(settings, folder),
         clock,
         bell,
         dataset_changed: Arc::new(move || door.forget_datasets()),
@@ -197,6 +198,14 @@ pub async fn compose(
         counting,
         bucket: own_bucket,
     })
+}
+
+// What lies in a bucket no backup copies from here.
+fn holds(settings: &Settings, folder: &Folder) -> jobs::Holds {
+    match settings.objects {
+        Some(_) => jobs::Holds::default(),
+        None => folder::holds(folder.path()),
+    }
 }
 
 // What tells processes apart that do tasks of the same jobs.

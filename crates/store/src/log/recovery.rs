@@ -175,7 +175,7 @@ fn read(disk: &dyn Disk, start: u64) -> Result<(Arc<dyn DiskFile>, Vec<u8>)> {
     read().unavailable(|| format!("read log segment {}", segment::name(start)))
 }
 
-fn read_header(bytes: &[u8], start: u64) -> Result<Header> {
+pub(super) fn read_header(bytes: &[u8], start: u64) -> Result<Header> {
     match segment::check_header(bytes, start) {
         Header::OtherVersion(version) => Err(Error::corrupt(format!(
             "log segment {} has format {version}, which this release does not read; start the release that wrote it",
@@ -189,7 +189,7 @@ fn read_header(bytes: &[u8], start: u64) -> Result<Header> {
 ///
 /// A crash can tear only the last write, of which any part may be on disk, even its end without its middle. So a
 /// frame of a *later* write proves that the bytes at `offset` were durable once.
-fn check_torn(bytes: &[u8], start: u64, offset: usize) -> Result<()> {
+pub(super) fn check_torn(bytes: &[u8], start: u64, offset: usize) -> Result<()> {
     let (first, bad) = (start + HEADER as u64, start + offset as u64);
     let later = |at: usize| match Head::check(&bytes[at..], start + at as u64, first) {
         Some(head) if head.group > bad => ControlFlow::Break(()),
@@ -202,7 +202,7 @@ fn check_torn(bytes: &[u8], start: u64, offset: usize) -> Result<()> {
     }
 }
 
-fn damaged(start: u64, offset: usize) -> Error {
+pub(super) fn damaged(start: u64, offset: usize) -> Error {
     Error::corrupt(format!("log segment {} is damaged at offset {offset}", segment::name(start)))
 }
 
