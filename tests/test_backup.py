@@ -97,6 +97,7 @@ class Writers:
         self.server, self.stop = server, threading.Event()
         self.group = workshop.make_group(items=ITEMS, users=USERS)
         self.sent, self.acknowledged, self.imported, self.exported, self.failures = [0, 0], [[], []], [], [], []
+        workshop.import_csv(self.group.users, "USER_ID,AGE,GENDER\nfirst,1,f\n")
         doing = [lambda: self.put(workshop, 0), lambda: self.put(workshop, 1), lambda: self.bring(workshop),
                  lambda: self.take(workshop), lambda: self.churn(workshop)]
         self.threads = [threading.Thread(target=self.repeat, args=(do,)) for do in doing]
@@ -175,7 +176,8 @@ def test_a_backup_under_load_holds_what_was_acknowledged_before_and_nothing_half
         rows = restored.export(writers.group.users, "BULK").rows
         files = {}
         for name, age, _ in rows:
-            files.setdefault(int(age), set()).add(name)
+            if name != "first":
+                files.setdefault(int(age), set()).add(name)
         assert all(len(names) == 50 for names in files.values()), "an import is there in part"
         assert set(range(imports)) <= set(files)
         # An export that was ready is there with its files.
@@ -195,11 +197,11 @@ def test_a_killed_backup_is_none_and_leaves_nothing_behind(serve, tmp_path, note
     back_up(server, tmp_path / "whole", "--copy")
     usual = time.monotonic() - begun
     killed = 0
-    for n in range(8):
+    for n in range(5):
         to = tmp_path / f"killed{n}"
         process = subprocess.Popen([binary(), "admin", "backup", to, "--copy", "--data-dir", server.data_dir],
                                    env=server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(usual * (n + 0.5) / 8)
+        time.sleep(usual * (n + 0.5) / 5)
         process.kill()
         process.wait(30)
         # Who deletes may: the lock went with the process.
@@ -212,7 +214,7 @@ def test_a_killed_backup_is_none_and_leaves_nothing_behind(serve, tmp_path, note
         if to.exists() and any(to.iterdir()):
             refused = admin(server, "backup", to, "--data-dir", server.data_dir)
             assert refused.returncode == 1 and "is not empty" in refused.stderr, refused.stderr
-    note(f"{killed} of 8 backups were killed before their end")
+    note(f"{killed} of 5 backups were killed before their end")
     assert killed >= 2
     workshop.put_items(group.items, ("p", {"price": 1, "categoryL1": "P"}))
     back_up(server, tmp_path / "after")
@@ -221,7 +223,7 @@ def test_a_killed_backup_is_none_and_leaves_nothing_behind(serve, tmp_path, note
 
 def take_all(data_dir, shared=False):
     """Takes the locks that a backup takes; files that keep them."""
-    files = [open(data_dir / name, "rb") for name in ("log.hold", "objects.hold", "s3/hold")]
+    files = [open(data_dir / name, "ab") for name in ("log.hold", "objects.hold", "s3/hold")]
     for file in files:
         deadline = time.monotonic() + 10
         while True:
@@ -273,11 +275,11 @@ def test_a_killed_restore_is_refused_and_can_be_done_again(serve, tmp_path, note
     whole = restore(server, tmp_path / "backup", tmp_path / "whole", with_key=False)
     usual = time.monotonic() - begun
     halves = 0
-    for n in range(8):
+    for n in range(5):
         half = Server(tmp_path / f"half{n}")
         process = subprocess.Popen([binary(), "admin", "restore", tmp_path / "backup", "--data-dir", half.data_dir],
                                    env=server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(usual * (n + 0.5) / 8)
+        time.sleep(usual * (n + 0.5) / 5)
         process.kill()
         process.wait(30)
         if not (half.data_dir / "restore_unfinished").exists():
@@ -289,7 +291,7 @@ def test_a_killed_restore_is_refused_and_can_be_done_again(serve, tmp_path, note
         refused = admin(server, "restore", tmp_path / "backup", "--data-dir", half.data_dir)
         assert refused.returncode == 1 and "is not empty" in refused.stderr
         assert admin(server, "backup", tmp_path / "no", "--data-dir", half.data_dir).returncode == 1
-    note(f"{halves} of 8 restores were killed in their midst")
+    note(f"{halves} of 5 restores were killed in their midst")
     assert halves >= 2
     shutil.rmtree(half.data_dir, ignore_errors=True)
     again = serve("", of=restore(server, tmp_path / "backup", tmp_path / "again", with_key=False))
