@@ -115,7 +115,7 @@ const POSTGRES_EXPORT_SCHEDULES: &str = r#"
     CREATE INDEX scheduled_export_of ON scheduled_export (schedule, is_kept);
 "#;
 
-const FORMAT: i64 = 1 + STEPS.len() as i64;
+pub(crate) const FORMAT: i64 = 1 + STEPS.len() as i64;
 
 /// The first format that there was on PostgreSQL, made new in all databases.
 const POSTGRES_FIRST: i64 = 3;
@@ -166,12 +166,17 @@ async fn settle_postgres(tx: &mut Transaction<'static, Any>) -> Result<()> {
 // The steps from a format to this one; 0 is the format of a database without tables, which none has to change.
 fn missing<'a>(found: i64, first: i64, steps: &'a [&'static str]) -> Result<&'a [&'static str]> {
     if found > FORMAT {
-        return Err(Error::corrupt(format!(
-            "the catalog has format {found}, this version reads up to {FORMAT}: start the newer version that wrote it"
-        )));
+        return Err(newer(found));
     }
     let done = if found == 0 { steps.len() } else { usize::try_from(found - first).unwrap_or(0) };
     Ok(&steps[done..])
+}
+
+/// What a catalog is refused with that a newer version wrote.
+pub(crate) fn newer(found: i64) -> Error {
+    Error::corrupt(format!(
+        "the catalog has format {found}, this version reads up to {FORMAT}: start the newer version that wrote it"
+    ))
 }
 
 async fn check_server(tx: &mut Transaction<'static, Any>) -> Result<()> {

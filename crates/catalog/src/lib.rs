@@ -3,6 +3,7 @@
 pub mod access_key;
 mod change;
 pub mod console_session;
+pub mod copy;
 mod database;
 pub mod dataset;
 pub mod dataset_group;

@@ -63,6 +63,8 @@ enum Command {
     Scheduler(scheduler::Args),
     /// Run an executor that does tasks of jobs for the servers of a scheduler.
     Executor(Box<executor::Args>),
+    /// Back up, restore and look after a server.
+    Admin(admin::Args),
     /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
     Env(env::Args),
     /// Start a server on a scratch folder and show an import, live events and exports.
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Scheduler(args) => scheduler::run(args),
         Command::Executor(args) => executor::run(*args),
+        Command::Admin(args) => admin::run(args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),

@@ -11,6 +11,7 @@ mod counting;
 mod dispatch;
 mod engine;
 pub mod folder;
+mod formats;
 mod front;
 mod log;
 pub mod master_key;
@@ -116,6 +117,7 @@ pub async fn start(settings: &Settings) -> Result<Server> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = Folder::open(&settings.data_dir)?;
     settings.check_shared()?;
+    formats::check(settings, folder.path()).await?;
     let catalog = compose::open_catalog(settings, &folder, &clock).await?;
     let started = start_on(settings, folder, catalog.clone(), clock).await;
     // Whoever starts in its place need not wait until it is given up.

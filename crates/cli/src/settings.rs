@@ -94,6 +94,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// With an empty region where the server's own holds.
     pub services: ServiceSettings,
+    /// The authorities behind these services, in PEM.
+    pub ca_file: Option<PathBuf>,
     /// `None`: in the data folder.
     pub objects: Option<ObjectsSettings>,
 }
@@ -210,6 +212,7 @@ impl Given {
             webhook,
             cors_origins: given.cors_origins.unwrap_or_default(),
             services,
+            ca_file: given.ca_file,
             objects,
         })
     }

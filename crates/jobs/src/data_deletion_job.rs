@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::evidence::{self, Evidence};
-use crate::upkeep::{carry, clear_objects, clear_orphans, flush_before, input, trim_log};
+use crate::upkeep::{carry, clear_objects, clear_orphans, flush_before, input, leave_to_clear, trim_log};
 use crate::{Outcome, Parts, attempt, blocking, dataset_import_job, explain_denial, lease, new_run};
 
 pub async fn run(
@@ -186,30 +186,32 @@ pub async fn clear_away(
         return Ok(Outcome::Waiting);
     }
     trim_log(parts).await?;
-    clear_objects(parts).await?;
-    if parts.log.start() < plan.log_position {
+    // A backup that copies files lets none of them go; the job waits for its end.
+    if !clear_objects(parts).await? || parts.log.start() < plan.log_position {
         return Ok(Outcome::Waiting);
     }
     if evidence::is_scratch_awaited(parts, plan)? {
         return Ok(Outcome::Waiting);
     }
     clear_orphans(parts).await?;
-    if let Some(list) = &plan.list {
-        prove(parts, job, lease, list, progress).await?;
+    if let Some(list) = &plan.list
+        && !prove(parts, job, lease, list, progress).await?
+    {
+        return Ok(Outcome::Waiting);
     }
     let done = lease::so_far(progress, None);
     parts.catalog.finish_deletion(lease, catalog::Progress { rows_total: done.rows_done, ..done }).await?;
     Ok(Outcome::Ended)
 }
 
-/// Writes down the evidence, and lets the list of users go.
+/// Writes down the evidence, and lets the list of users go; `false` where it has to stay for now.
 async fn prove(
     parts: &Arc<Parts>,
     job: &JobRow,
     lease: &Lease,
     list: &DeletionList,
     progress: &Arc<Progress>,
-) -> Result<()> {
+) -> Result<bool> {
     let unreadable = || "the evidence of a data deletion job can't be read".to_owned();
     let found: Evidence = match &job.report {
         // An earlier attempt got this far; the list may be gone since.
@@ -222,10 +224,11 @@ async fn prove(
             found
         }
     };
+    let Some(_going) = leave_to_clear(&parts.holds.objects).await? else { return Ok(false) };
     let (objects, object) = (parts.objects.clone(), list.object.clone());
     blocking(move || objects.delete(&object)).await?;
     if found.records_found > 0 {
         return Err(Error::corrupt(evidence::reason(&found)));
     }
-    Ok(())
+    Ok(true)
 }

@@ -50,7 +50,7 @@ use model::error::{Error, ErrorKind, Result};
 use model::{Clock, Layout, Origin};
 use seal::DataKeys;
 use store::log::Log;
-use store::{Objects, RunFile, ScratchFolder};
+use store::{Hold, Objects, RunFile, ScratchFolder};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -62,6 +62,7 @@ pub struct Parts {
     pub access: Arc<Access>,
     pub log: Arc<Log>,
     pub objects: Objects,
+    pub holds: Holds,
     pub clock: Arc<dyn Clock>,
     /// Rung when a job was created; a hint over polling.
     pub bell: Arc<Notify>,
@@ -76,6 +77,15 @@ pub struct Parts {
     /// What this process calls itself where it tells who did a task.
     pub name: Arc<str>,
     pub settings: Settings,
+}
+
+/// What keeps files from being deleted while a backup copies them.
+#[derive(Clone, Default)]
+pub struct Holds {
+    /// Segments of the log, which are copied first.
+    pub log: Hold,
+    /// Runs and what else lies beside them.
+    pub objects: Hold,
 }
 
 #[derive(Clone, Copy, Debug)]

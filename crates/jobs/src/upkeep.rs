@@ -8,6 +8,7 @@ use catalog::{DatasetRow, RunRow};
 use model::Origin;
 use model::error::{Error, ErrorKind, Result};
 use store::compact::Input;
+use store::hold::{Guard, Hold};
 use store::tail::read_tail;
 use store::{RunFile, RunWriter, Sorter};
 use tokio::sync::watch;
@@ -77,6 +78,8 @@ impl Upkeep {
         let parts = self.parts.clone();
         let clearing = async {
             trim_log(&self.parts).await?;
+            // While a backup copies files none of them goes.
+            let Some(_going) = leave_to_clear(&self.parts.holds.objects).await? else { return Ok(()) };
             delete_retired(&self.parts).await?;
             self.sweep().await
         };
@@ -265,8 +268,15 @@ pub fn input(row: &RunRow) -> Input {
     }
 }
 
-/// Drops the segments of the log that are flushed and that no snapshot pins.
+/// Leave to delete files, from before it is looked which can go; `None` while a backup copies them.
+pub async fn leave_to_clear(hold: &Hold) -> Result<Option<Guard>> {
+    let hold = hold.clone();
+    blocking(move || hold.clearing()).await
+}
+
+/// Drops the segments of the log that are flushed and that no snapshot pins; none while a backup copies them.
 pub async fn trim_log(parts: &Arc<Parts>) -> Result<()> {
+    let Some(_going) = leave_to_clear(&parts.holds.log).await? else { return Ok(()) };
     parts.log.refresh().await?;
     // Flushed positions are read before the pins: a snapshot made in between pins no less than they do.
     let durable = parts.log.durable();
@@ -285,10 +295,12 @@ pub async fn clear_orphans(parts: &Arc<Parts>) -> Result<()> {
     blocking(move || parts.log.clear_orphans()).await
 }
 
-/// Deletes the objects of runs that are in no list and in no snapshot, and those that no row names.
-pub async fn clear_objects(parts: &Arc<Parts>) -> Result<()> {
+/// Deletes the objects of runs that are in no list and in no snapshot, and those that no row names; `false` where they
+/// have to stay for now, as a backup copies them.
+pub async fn clear_objects(parts: &Arc<Parts>) -> Result<bool> {
+    let Some(_going) = leave_to_clear(&parts.holds.objects).await? else { return Ok(false) };
     delete_retired(parts).await?;
-    delete_unnamed(parts).await
+    delete_unnamed(parts).await.map(|()| true)
 }
 
 async fn delete_retired(parts: &Arc<Parts>) -> Result<()> {

@@ -11,10 +11,11 @@ pub use write::Stored;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::Clock;
 use model::error::{Context, Result};
+use store::Hold;
 
 /// The folder of blobs; a clone is the same folder.
 ///
@@ -30,7 +31,13 @@ struct Inner {
     clock: Arc<dyn Clock>,
     pins: pin::Pins,
     readers: read::Readers,
+    hold: Hold,
+    /// Blobs that nothing names, and that a backup may be copying.
+    waiting: Mutex<Vec<String>>,
 }
+
+/// The file whose lock keeps blobs while a backup copies them.
+pub(crate) const HOLD: &str = "hold";
 
 /// A stretch of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +64,8 @@ impl Blobs {
                 clock,
                 pins: pin::Pins::default(),
                 readers: Default::default(),
+                hold: Hold::on(&dir.join(HOLD)),
+                waiting: Mutex::default(),
             }),
         })
     }
@@ -65,14 +74,34 @@ impl Blobs {
         self.inner.blobs.join(shelf_of(id)).join(id)
     }
 
+    // Those that have to stay for now go when others do.
     fn remove(&self, ids: &[String]) {
-        for id in ids {
-            if let Err(cause) = fs::remove_file(self.path(id)) {
+        let mut waiting = self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend_from_slice(ids);
+        if waiting.is_empty() {
+            return;
+        }
+        let going = match self.inner.hold.clearing() {
+            Ok(Some(going)) => going,
+            Ok(None) => return,
+            Err(cause) => {
+                tracing::warn!(cause = %cause.chain(), "blobs that nothing names stay for now");
+                return;
+            }
+        };
+        for id in waiting.drain(..) {
+            if let Err(cause) = fs::remove_file(self.path(&id)) {
                 // Nothing names the blob any more; the sweep at the next start removes it.
                 tracing::warn!(cause = %cause, "a blob that nothing names stays until the next start");
             }
         }
+        drop(going);
     }
+}
+
+/// Where a blob lies in the folder of the store.
+pub(crate) fn place_of(id: &str) -> PathBuf {
+    Path::new("blobs").join(shelf_of(id)).join(id)
 }
 
 fn shelf_of(id: &str) -> &str {

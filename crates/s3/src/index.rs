@@ -28,7 +28,7 @@ pub struct Index {
 }
 
 /// The version of the tables; a newer one is refused.
-const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 3;
 
 const TABLES: &str = include_str!("index/tables.sql");
 
@@ -104,16 +104,20 @@ async fn set_up(writer: &SqlitePool) -> Result<()> {
         1 => &[TO_VERSION_2, TO_VERSION_3],
         2 => &[TO_VERSION_3],
         VERSION => &[],
-        newer => {
-            let text =
-                format!("The index of objects has version {newer}; this program reads version {VERSION}.");
-            return Err(Error::invalid(text));
-        }
+        newer => return Err(refused(newer)),
     };
     for sql in steps {
         sqlx::raw_sql(*sql).execute(&mut *tx).await.unavailable(doing)?;
     }
     tx.commit().await.unavailable(doing)
+}
+
+/// What an index is refused with that a newer program wrote.
+pub(crate) fn refused(newer: i64) -> Error {
+    Error::invalid(format!(
+        "The index of objects, s3/index.db, has version {newer}, and this program reads up to version {VERSION}: start \
+         the newer version that wrote it."
+    ))
 }
 
 /// Lets a change run to its end even when whoever waits for it goes away.

@@ -6,6 +6,7 @@
 mod answer;
 mod assembly;
 mod backend;
+pub mod backup;
 mod blob;
 mod body;
 mod caller;

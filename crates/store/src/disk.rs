@@ -76,6 +76,14 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
+/// How much a disk has left for us, and how much it has in all, in bytes.
+///
+/// # Errors
+/// Those of the system.
+pub fn space_bytes(folder: &Path) -> io::Result<(u64, u64)> {
+    Ok((fs4::available_space(folder)?, fs4::total_space(folder)?))
+}
+
 /// A folder of the operating system.
 pub struct Folder {
     path: PathBuf,

@@ -4,6 +4,7 @@
 
 pub mod compact;
 pub mod disk;
+pub mod hold;
 pub mod log;
 pub mod measured;
 pub mod merge;
@@ -13,6 +14,7 @@ pub mod run;
 pub mod sort;
 pub mod tail;
 
+pub use hold::Hold;
 pub use merge::{Merge, Merged, Piece};
 pub use objects::Objects;
 pub use rows::{Rows, RowsBuilder};

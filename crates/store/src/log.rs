@@ -16,6 +16,7 @@
 //! numbers in it count from its own start, and the catalog gives it its place in the order of all.
 
 mod committer;
+pub mod copy;
 mod folder;
 mod frame;
 mod index;

@@ -55,6 +55,15 @@ impl Objects {
         Objects::open_on(Arc::new(Folder::open(folder).unavailable(opening)?))
     }
 
+    /// The objects of a folder that somebody else may be writing to: nothing is cleared away.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder can't be had.
+    pub fn beside(folder: &Path) -> Result<Objects> {
+        let disk = Arc::new(Folder::open(folder).unavailable(opening)?);
+        Ok(Objects { store: Store::Folder(disk), keys: DataKeys::default() })
+    }
+
     /// As `open`, on any disk.
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Objects> {
         let names = disk.names().unavailable(listing)?;

@@ -31,7 +31,7 @@ use super::audit::Audit;
 use super::cors::Cors;
 use super::counting;
 use super::dispatch::{AskMetrics, Dispatch, Doors};
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use super::metrics::Metrics;
 use super::node::{self, Node};
 use super::ready::Ready;
@@ -188,6 +188,7 @@ pub async fn compose(
         access: access.clone(),
         log: log.clone(),
         objects,
+        holds: holds(settings, folder),
         clock,
         bell,
         dataset_changed: Arc::new(move || door.forget_datasets()),
@@ -231,6 +232,14 @@ fn metrics_here(settings: &Settings, metrics: &Arc<Metrics>) -> Option<AskMetric
             Box::pin(async move { metrics.text().await })
         })
     })
+}
+
+// What lies in a bucket no backup copies from here.
+fn holds(settings: &Settings, folder: &Folder) -> jobs::Holds {
+    match settings.objects {
+        Some(_) => jobs::Holds::default(),
+        None => folder::holds(folder.path()),
+    }
 }
 
 // What tells processes apart that do tasks of the same jobs.

@@ -20,6 +20,7 @@ use access::SealingKey;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use serde::{Deserialize, Serialize};
+use store::Hold;
 
 use root_key::StoredKey;
 
@@ -29,6 +30,8 @@ const ROOT_KEY: &str = "root_key.json";
 const MASTER_KEY: &str = "master_key";
 const ADDRESS: &str = "address";
 const ACCESS_KEY_ID: &str = "access_key_id";
+/// There while a backup is being restored into the folder.
+const RESTORING: &str = "restore_unfinished";
 
 /// A data folder that this process has for itself until it ends or drops this.
 pub struct Folder {
@@ -61,8 +64,10 @@ impl Folder {
     /// Makes the folder where there is none, and takes it.
     ///
     /// # Errors
-    /// `Unavailable` when the disk refuses; `InUse` when another server has it.
+    /// `Unavailable` when the disk refuses; `InUse` when another server has it; `Invalid` when a backup was not restored to
+    /// its end there.
     pub fn open(path: &Path) -> Result<Folder> {
+        refuse_half_restored(path)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).unavailable(|| making(path))?;
         let path = path.canonicalize().unavailable(|| making(path))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unavailable(|| making(&path))?;
@@ -169,6 +174,36 @@ impl Folder {
     }
 }
 
+/// What keeps the files of a data folder while a backup copies them.
+pub fn holds(folder: &Path) -> jobs::Holds {
+    jobs::Holds { log: Hold::on(&folder.join("log.hold")), objects: Hold::on(&folder.join("objects.hold")) }
+}
+
+/// The file that marks a folder into which a backup is being restored.
+pub fn restoring(folder: &Path) -> PathBuf {
+    folder.join(RESTORING)
+}
+
+/// Refuses a folder into which a backup was not restored to its end.
+///
+/// # Errors
+/// `Invalid` with what to do.
+pub fn refuse_half_restored(folder: &Path) -> Result<()> {
+    if !restoring(folder).exists() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "a backup was not restored to its end into the data folder {}: delete the folder, and restore the backup again",
+        folder.display()
+    )))
+}
+
+/// Whether a server runs on a data folder at this moment.
+pub fn is_served(folder: &Path) -> bool {
+    File::open(folder.join(LOCK))
+        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Finds the server that runs on a data folder.
 ///
 /// # Errors
@@ -225,6 +260,14 @@ fn same(path: &Path, setting: &str, stored: &str, given: Option<&str>) -> Result
         ))),
         _ => Ok(()),
     }
+}
+
+/// The realm of a data folder; `None` before its first start.
+///
+/// # Errors
+/// `Unavailable` when it can't be read; `Corrupt` when it makes no sense.
+pub fn realm_of(folder: &Path) -> Result<Option<Realm>> {
+    read(&folder.join(REALM))
 }
 
 fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
@@ -285,6 +328,15 @@ mod tests {
         first.realm(None, None).unwrap();
         drop(first);
         assert!(!Folder::open(dir.path()).unwrap().is_new);
+    }
+
+    #[test]
+    fn a_folder_that_a_backup_was_not_restored_to_its_end_into_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(restoring(dir.path()), "").unwrap();
+        let refused = Folder::open(dir.path()).err().unwrap();
+        assert!(refused.chain().contains("restore the backup again"), "{}", refused.chain());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is written there");
     }
 
     #[test]

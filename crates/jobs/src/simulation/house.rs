@@ -203,6 +203,7 @@ impl House {
             access: shared.access.clone(),
             log: Arc::new(log),
             objects,
+            holds: Default::default(),
             clock: stage.clock.clone(),
             bell: Arc::default(),
             dataset_changed: Arc::new(|| {}),

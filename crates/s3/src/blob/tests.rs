@@ -43,6 +43,20 @@ async fn slices_of_several_blobs_read_as_one_stream() {
 }
 
 #[tokio::test]
+async fn a_blob_that_a_backup_copies_goes_when_another_one_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = blobs(&dir);
+    let (first, second) = (written(&blobs, b"first").await, written(&blobs, b"second").await);
+    let (first_path, second_path) = (blobs.path(&first.id), blobs.path(&second.id));
+    let kept = crate::backup::hold(dir.path()).keep(std::time::Duration::ZERO).unwrap();
+    drop(first);
+    assert!(first_path.exists());
+    drop(kept);
+    drop(second);
+    assert!(!first_path.exists() && !second_path.exists());
+}
+
+#[tokio::test]
 async fn a_blob_that_is_not_kept_leaves_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = blobs(&dir);

@@ -175,7 +175,7 @@ fn read(disk: &dyn Disk, start: u64) -> Result<(Arc<dyn DiskFile>, Vec<u8>)> {
     read().unavailable(|| format!("read log segment {}", segment::name(start)))
 }
 
-fn read_header(bytes: &[u8], start: u64) -> Result<Header> {
+pub(super) fn read_header(bytes: &[u8], start: u64) -> Result<Header> {
     match segment::check_header(bytes, start) {
         Header::OtherVersion(version) => Err(Error::corrupt(format!(
             "log segment {} has format {version}, which this release does not read; start the release that wrote it",
@@ -202,7 +202,7 @@ pub(super) fn check_torn(bytes: &[u8], start: u64, offset: usize) -> Result<()> 
     }
 }
 
-fn damaged(start: u64, offset: usize) -> Error {
+pub(super) fn damaged(start: u64, offset: usize) -> Error {
     Error::corrupt(format!("log segment {} is damaged at offset {offset}", segment::name(start)))
 }
 

@@ -1,5 +1,6 @@
 //! What the log promises, on a real folder; damage and faults have files of their own.
 
+mod copy;
 mod damage;
 mod faults;
 mod tail;

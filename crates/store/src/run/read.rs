@@ -146,7 +146,10 @@ impl OpenRun {
             Some(FORMAT) => Ok(()),
             other => {
                 let found = other.unwrap_or("none");
-                Err(Error::corrupt(format!("run {} has format {found}, not {FORMAT}", self.object)))
+                Err(Error::corrupt(format!(
+                    "run {} has format {found}, and this version reads format {FORMAT}: start the version that wrote it",
+                    self.object
+                )))
             }
         }
     }

@@ -92,7 +92,7 @@ impl Story {
             Act::Flush => self.flush(parts, dataset).await,
             Act::Compact => self.compact(&house, dataset).await,
             Act::Trim => trim_log(parts).await,
-            Act::Clear => clear_objects(parts).await,
+            Act::Clear => clear_objects(parts).await.map(drop),
             Act::CreateImport => self.create_import(parts, dataset).await,
             Act::CreateExport => {
                 let mode = MODES[self.pick(3) as usize];
