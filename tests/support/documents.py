@@ -92,6 +92,22 @@ def read(name):
     return parse(name, (ROOT / name).read_text())
 
 
+def lost(page, pages):
+    """What the page's links and mentions lead to that is not there, as sentences."""
+    wrong = []
+    for target in page.links:
+        path, _, heading = target.partition("#")
+        file = ((ROOT / page.name).parent / path).resolve() if path else ROOT / page.name
+        found = str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else None
+        if path and (found is None or not file.exists()):
+            wrong.append(f"{page.name}: {target}: there is no such file")
+        elif heading and (found not in pages or heading not in pages[found].headings):
+            wrong.append(f"{page.name}: {target}: there is no such heading")
+    prose = re.sub(r"\]\([^)\s]*\)", "]", page.text)
+    return wrong + [f"{page.name}: {path}: there is no such file" for path in re.findall(r"\bdocs/[\w./-]+\.md\b", prose)
+                    if not (ROOT / path).exists()]
+
+
 def parse(name, text):
     """A page, with what is wrong about its blocks and marks as sentences."""
     page = Page(name, text, [], [])

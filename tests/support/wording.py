@@ -5,17 +5,32 @@ import re
 import subprocess
 
 from support.documents import ROOT
-from support.server import bare_environment, binary
+from support.server import bare_environment, binary, has_cluster
 
 # Where a command line begins: at a line's start, behind a variable that is set, or behind what joins commands.
 BEGINS = re.compile(r"(?:^|[;&|(]\s*|\b(?:sudo|time|nohup|exec|then|do) )(?:[A-Z_]+=\S* )*(?:\S*/)?lade (?=[a-z-])", re.M)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 # Flags of programs that are not ours.
 OF_OTHERS = {
-    "--release", "--workspace", "--features", "--lib", "--bins", "--bench", "--all", "--locked", "--endpoint-url", "--generate-cli-skeleton",
+    "--release", "--workspace", "--features", "--lib", "--bins", "--bench", "--all", "--locked",
 }
 # Programs of the project whose flags are in their sources.
 SOURCES = ("xtask/src", "bench", "tests/drill.py", "tests/support/drill.py", "tests/conftest.py")
+
+
+def wrong(page):
+    """What a page names of the command line that is not there, as sentences."""
+    said = []
+    for place, text in commands(page):
+        words, flags = split(text)
+        if words[:1] in (["scheduler"], ["executor"]) and not has_cluster():
+            continue
+        command, there = known(words)
+        if words and not command:
+            said.append(f"{place}: there is no lade {words[0]}")
+        else:
+            said += [f"{place}: lade {' '.join(command)} has no {flag}" for flag in flags if flag not in there]
+    return said + [f"{page.name}: nothing takes the flag {flag}" for flag in flags_alone(page) if flag not in all_flags()]
 
 
 def commands(page):
@@ -75,6 +90,15 @@ def all_flags():
         for file in [path] if path.is_file() else [*path.rglob("*.rs"), *path.rglob("*.py")]:
             flags |= set(re.findall(r'"(--[a-z][a-z0-9-]*)', file.read_text()))
     return flags
+
+
+@functools.cache
+def variables():
+    """The names of environment variables that any source of the project mentions."""
+    sources = [*ROOT.glob("crates/*/src/**/*.rs"), *ROOT.glob("crates/*/tests/**/*.rs")]
+    sources += [path for folder in ("xtask/src", "tests", "bench", "deploy") for path in (ROOT / folder).rglob("*")
+                if path.suffix in (".rs", ".py", ".js", ".yaml", "") and path.is_file() and "node_modules" not in path.parts]
+    return {name for path in sources for name in re.findall(r"\bLADE_[A-Z0-9_]*[A-Z0-9]\b", path.read_text(errors="replace"))}
 
 
 @functools.cache
