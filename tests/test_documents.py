@@ -5,9 +5,9 @@ Rules for all markdown of the project (`*.md` at the top, below docs/ and deploy
 1. Blocks of ```sh, ```python and ```js run in the order of their page, in one shell (`set -eE -o pipefail`; variables stay)
    and one scratch folder, which is also HOME. `lade` and `./target/release/lade` are the server under test; `aws`, `python3`
    and boto3 those of the tests; ```js has the packages of tests/js.
-2. A server runs on the default data folder, and the shell is as after `eval "$(lade env)"`; unless the page says `lade serve`
-   in a block: then it starts its own, in the background, and the next block begins when it is ready. Ports 8080 to 8099 are
-   replaced by free ones.
+2. A server runs on the default data folder, and the shell is as after `eval "$(lade env)"`; unless the page says
+   `lade serve … &` as the last line of a block: then it starts its own, and the next block begins when it is ready. Ports
+   8080 to 8099 are replaced by free ones.
 3. `<!-- not run: WHY -->` stands right before a block that can't run here. A block without a language is never run: it is no
    place for commands.
 4. `<!-- sh: COMMANDS -->` runs and is not seen: preparations and checks. `shop` in it makes the world of support/shop.py.
@@ -146,7 +146,8 @@ def test_a_mark_without_a_reason_and_other_spellings_are_refused():
     assert not wrong(f"Text.\n\n<!-- not run: it would take a cluster -->\n{fence}")
     for text in ("<!-- not run: -->\n" + fence, "<!-- not run -->\n" + fence, "<!-- skip: me -->\n" + fence,
                  "<!-- not run: why -->\nText.\n\n" + fence, "```bash\nlade status\n```\n", "```\nlade status\n```\n",
-                 "<!-- prints -->\n" + fence, "<!-- prints -->\n```\nout\n```\n", "```sh\nlade status\n", "```rust\n```\n"):
+                 "<!-- prints -->\n" + fence, "<!-- prints -->\n```\nout\n```\n", "```sh\nlade status\n", "```rust\n```\n",
+                 "```sh\nlade serve \\\n  --listen 127.0.0.1:0 >log 2>&1 & # here\nlade status\n```\n"):
         assert wrong(text), text
 
 

@@ -13,6 +13,8 @@ MISNAMED = {"bash", "shell", "console", "zsh", "shell-session", "py", "javascrip
 TYPED = re.compile(r"(?:lade|aws|cargo|curl|eval|sudo|docker|cp|tar|python3|npm|git) |export [A-Z_]+=|\./|\$ ")
 COMMENT = re.compile(r"<!--(.*?)-->", re.S)
 CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+# A server that is left running; whoever needs it waits for it in the next block.
+SERVES = re.compile(r"^(?:.*[\s/])?lade serve\b(?:[^\n&]|&&|\d?>&\d)*&[ \t]*(?:#.*)?$", re.M)
 FENCE = re.compile(r"^( *)```(.*)$")
 
 
@@ -34,6 +36,10 @@ class Block:
     @property
     def is_hidden(self):
         return self.language == "sh:"
+
+    @property
+    def serves(self):
+        return self.language in ("sh", "sh:") and SERVES.search(re.sub(r"\\\n\s*", " ", self.text)) is not None
 
     @property
     def is_run(self):
@@ -145,6 +151,7 @@ def _take(page, marks, lines, told):
     kind, _, more = (part.strip() for part in told.partition(":"))
     if kind == "sh" and more:
         page.blocks.append(Block(page.name, line, "sh:", f"{more}\n", last))
+        _serves_last(page, page.blocks[-1])
     elif kind in ("not run", "fails"):
         marks[kind] = more
         if not more:
@@ -157,6 +164,7 @@ def _take(page, marks, lines, told):
 
 def _add(page, block):
     before = page.blocks[-1] if page.blocks else None
+    _serves_last(page, block)
     if block.language in MISNAMED:
         page.wrong.append(f"{block.place}: ```{block.language} has another name here: one of {', '.join(RUN + READ)}")
     elif block.language not in ("", *RUN, *READ):
@@ -172,3 +180,10 @@ def _add(page, block):
         if typed:
             page.wrong.append(f"{block.place}: this is typed, so it is ```sh: {typed}")
     page.blocks.append(block)
+
+
+def _serves_last(page, block):
+    text = re.sub(r"\\\n\s*", " ", block.text)
+    found = SERVES.search(text) if block.is_run and block.serves else None
+    if found and text[found.end():].strip():
+        page.wrong.append(f"{block.place}: what follows a server that is started belongs into the next block, which waits for it")

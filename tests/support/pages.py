@@ -16,8 +16,6 @@ from support.server import bare_environment, binary
 PAGE_S = 90
 # Ports that the pages name, one behind the other.
 NAMED_PORTS = re.compile(r"(?<=[:= ])80([89]\d)\b")
-# Whoever starts a server waits for it in the next block.
-SERVES = re.compile(r"\blade serve\b")
 TESTS = ROOT / "tests"
 PRELUDE = r"""
 shopt -s inherit_errexit
@@ -55,7 +53,7 @@ class Reader:
         self.home, self.told = self.folder / "home", self.folder / "told"
         self.blocks = [block for block in page.blocks if block.is_run and (block.language != "js" or javascript())]
         # Whoever starts a server himself finds none.
-        self.has_server = not any(SERVES.search(block.text) for block in self.blocks)
+        self.has_server = not any(block.serves for block in self.blocks)
         first = ports.free(20)
         self.port = lambda match: str(first + int(match[1]) - 80)
         self.prepare(first)
@@ -82,7 +80,7 @@ class Reader:
             script.write_text(NAMED_PORTS.sub(self.port, block.text))
             parts.append(f'__at={shlex.quote(block.place)}; exec >"$__told/{number}.out" 2>"$__told/{number}.err"\n')
             parts.append(self.line(block, script))
-            if SERVES.search(block.text):
+            if block.serves:
                 parts.append("__ready\n")
         return "".join(parts)
 
