@@ -22,14 +22,10 @@ shopt -s inherit_errexit
 exec 7>>"$__told/failed"
 __watch() { trap 'printf "%s: %s\n" "$__at" "$BASH_COMMAND" >&7' ERR; set -eE -o pipefail; }
 __ready() { python3 "$__tests/support/ready.py" "$$"; }
+start() { lade serve >>"$__told/server.out" 2>>"$__told/server.err" & disown; __ready; eval "$(lade env)"; }
+stop() { python3 "$__tests/support/ready.py" "$$" stop; }
 shop() { local made; made=$(PYTHONPATH="$__tests" python3 -m support.shop); eval "$made"; }
 __watch
-"""
-SERVER = r"""
-lade serve >"$__told/server.out" 2>"$__told/server.err" &
-disown
-__ready
-eval "$(lade env)"
 """
 FAILS = r"""
 set +e; trap - ERR
@@ -74,7 +70,7 @@ class Reader:
 
     def write(self):
         """The script of the whole page; each block lies in a file of its own, so that one's quotes don't reach the next."""
-        parts = [PRELUDE, SERVER if self.has_server else ""]
+        parts = [PRELUDE, "start\n" if self.has_server else ""]
         for number, block in enumerate(self.blocks):
             script = self.told / f"{number}.{'mjs' if block.language == 'js' else 'sh'}"
             script.write_text(NAMED_PORTS.sub(self.port, block.text))

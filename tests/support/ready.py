@@ -1,7 +1,9 @@
-"""Waits until all servers that the shell of a page has started answer; a program of its own, for that shell to run."""
+"""Waits until all servers that the shell of a page has started answer, or ends them; a program for that shell to run."""
 
 import http.client
+import os
 import re
+import signal
 import ssl
 import sys
 import time
@@ -75,5 +77,16 @@ def main(leader):
         time.sleep(0.02)
 
 
+def stop(leader):
+    """Ends these servers in good order, and waits until they have ended."""
+    for pid in servers(leader):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + READY_S
+    while servers(leader):
+        if time.monotonic() > deadline:
+            sys.exit(f"a server does not end after {READY_S} s")
+        time.sleep(0.02)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    stop(sys.argv[1]) if sys.argv[2:] == ["stop"] else main(sys.argv[1])
