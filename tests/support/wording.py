@@ -3,6 +3,7 @@
 import functools
 import re
 import subprocess
+from pathlib import Path
 
 from support.documents import ROOT
 from support.server import bare_environment, binary, has_cluster
@@ -15,7 +16,7 @@ OF_OTHERS = {
     "--release", "--workspace", "--features", "--lib", "--bins", "--bench", "--all", "--locked",
 }
 # Programs of the project whose flags are in their sources.
-SOURCES = ("xtask/src", "bench", "tests/drill.py", "tests/support/drill.py", "tests/conftest.py")
+SOURCES = ("scripts", "xtask/src", "bench", "tests/drill.py", "tests/support/drill.py", "tests/conftest.py")
 
 
 def wrong(page):
@@ -87,8 +88,8 @@ def all_flags():
         commands += [(*command, name) for name in names if name != "help"]
     for source in SOURCES:
         path = ROOT / source
-        for file in [path] if path.is_file() else [*path.rglob("*.rs"), *path.rglob("*.py")]:
-            flags |= set(re.findall(r'"(--[a-z][a-z0-9-]*)', file.read_text()))
+        for file in [path] if path.is_file() else filter(Path.is_file, path.rglob("*")):
+            flags |= set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", file.read_text(errors="replace")))
     return flags
 
 
@@ -96,7 +97,7 @@ def all_flags():
 def variables():
     """The names of environment variables that any source of the project mentions."""
     sources = [*ROOT.glob("crates/*/src/**/*.rs"), *ROOT.glob("crates/*/tests/**/*.rs")]
-    sources += [path for folder in ("xtask/src", "tests", "bench", "deploy") for path in (ROOT / folder).rglob("*")
+    sources += [path for folder in ("xtask/src", "tests", "bench", "deploy", "scripts") for path in (ROOT / folder).rglob("*")
                 if path.suffix in (".rs", ".py", ".js", ".yaml", "") and path.is_file() and "node_modules" not in path.parts]
     return {name for path in sources for name in re.findall(r"\bLADE_[A-Z0-9_]*[A-Z0-9]\b", path.read_text(errors="replace"))}
 
