@@ -63,7 +63,7 @@ enum Command {
     Scheduler(scheduler::Args),
     /// Run an executor that does tasks of jobs for the servers of a scheduler.
     Executor(Box<executor::Args>),
-    /// Back up, restore and look after a server.
+    /// Back up, restore and look after a server, change its keys, remove old jobs.
     Admin(admin::Args),
     /// Print the lines that make a shell's AWS clients use the running server: eval "$(lade env)"
     Env(env::Args),
@@ -105,8 +105,6 @@ enum Command {
     Inspect(inspect::Args),
     /// Print what makes a shell complete these commands.
     Completions(completions::Args),
-    /// Look after a server: change its keys, remove old jobs.
-    Admin(admin::Args),
 }
 
 /// Exits with 0 when it is done, 1 when it failed, 2 when the command line can't be read.
@@ -137,7 +135,6 @@ fn main() -> ExitCode {
         Command::Put(args) => put::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),
-        Command::Admin(args) => admin::run(args),
     }
 }
 

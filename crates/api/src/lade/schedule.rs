@@ -200,7 +200,7 @@ fn pattern(name: &str) -> String {
 async fn may(api: &Api, call: &Call, action: &str, name: &str) -> Result<()> {
     let resource = api.realm.export_job(&pattern(name));
     trail::resource(resource.as_str());
-    authorize(api, call, action, resource.as_str(), &Context::from_peer(call.source_ip)).await
+    authorize(api, call, action, resource.as_str(), &Context::from_peer(call.peer)).await
 }
 
 fn operation() -> Result<&'static Operation> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use model::error::Result;
 use serde_json::json;
 
+use crate::logs;
 use crate::serve;
 use crate::serve::master_key::{self, Change, Done};
 use crate::settings::Given;
@@ -42,13 +43,13 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> ExitCode {
-    serve::log();
     let done = serve::runtime().and_then(|runtime| runtime.block_on(rotate(args)));
     done.map_or_else(|error| crate::failed(&error), |()| ExitCode::SUCCESS)
 }
 
 async fn rotate(args: Args) -> Result<()> {
     let settings = args.given.settle(args.config.as_deref())?;
+    logs::start(&settings.logs);
     let wanted = Change { new_key_file: args.new_key_file, old_key_file: args.keep_old_key };
     let done = master_key::change(&settings, &wanted).await?;
     if let Some(cause) = &done.left {

@@ -26,7 +26,7 @@ pub const METRICS: &str = "/metrics";
 /// what names another host may be a page in a browser.
 pub fn asks_metrics(parts: &Parts) -> bool {
     let is_read = matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.path() == METRICS;
-    let is_near = parts.extensions.get::<Peer>().is_some_and(|Peer(address)| address.is_loopback());
+    let is_near = parts.extensions.get::<Peer>().is_some_and(|peer| peer.address.is_loopback());
     let is_handed_on = parts.headers.contains_key(FORWARDED) || parts.headers.contains_key("x-forwarded-for");
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     is_read && is_near && !is_handed_on && host.is_some_and(is_this_machine)
