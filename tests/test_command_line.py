@@ -122,12 +122,78 @@ def test_usage_errors_exit_with_two_and_name_what_is_wrong(server, arguments):
     assert wrong in done.stderr
 
 
-@pytest.mark.parametrize("command", ["import", "export", "status", "cancel", "verify", "diff", "insights"])
-def test_help_has_an_example(server, command):
+@pytest.mark.parametrize("command", ["import", "export", "put", "status", "cancel", "verify", "diff", "insights", "inspect"])
+def test_help_ends_with_an_example(server, command):
     done = lade(server, command, "--help")
-    assert done.returncode == 0 and f"  lade {command} " in done.stdout
+    assert done.returncode == 0
+    last = done.stdout.rstrip().rsplit("\n\n", 1)[-1]
+    assert re.match(r"Examples?:\n", last) and f"  lade {command} " in last, done.stdout
 
 
 def test_an_address_that_is_none_is_refused_by_name(server):
     done = lade(server, "status", "--endpoint-url", "ftp://127.0.0.1:1")
     assert done.returncode == 1 and "ftp://127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["datasets"], ["completions", "bash"]])
+def test_a_reader_that_goes_away_is_no_failure(server, workshop, dataset, arguments):
+    workshop.import_csv(dataset, "ITEM_ID,PRICE\na,1\n")
+    process = subprocess.Popen([binary(), *arguments], env=server.client_environment(), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.wait(30), process.stderr.read()) == (0, "")
+    process.stderr.close()
+
+
+def test_what_was_found_out_is_still_told_when_nobody_reads(server, workshop, dataset):
+    workshop.import_csv(dataset, "ITEM_ID,PRICE\na,1\n")
+    found = workshop.export(dataset)
+    key = found.data_keys[0]
+    workshop.s3.put_object(Bucket=workshop.target, Key=key, Body=found.bodies[key] + b"x")
+    process = subprocess.Popen([binary(), "verify", f"s3://{workshop.target}/{found.folder}"], text=True,
+                               env=server.client_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait(30) == 1 and "panicked" not in process.stderr.read()
+    process.stderr.close()
+
+
+def test_output_that_cannot_be_written_exits_with_one(server):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([binary(), "completions", "bash"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "write to standard output" in done.stderr
+
+
+@pytest.mark.parametrize("shell, wanted", [("bash", "complete -F"), ("zsh", "#compdef lade"), ("fish", "complete -c lade"),
+                                           ("powershell", "Register-ArgumentCompleter"), ("elvish", "edit:completion")])
+def test_shells_are_told_how_to_complete(server, shell, wanted):
+    done = lade(server, "completions", shell)
+    assert done.returncode == 0 and wanted in done.stdout and "inspect" in done.stdout
+    if shell == "bash":
+        script = done.stdout + "\nCOMP_WORDS=(lade exp); COMP_CWORD=1; _lade lade exp lade; echo \"${COMPREPLY[@]}\""
+        assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.strip() == "export"
+
+
+def test_env_is_told_as_json(server):
+    env = {**bare_environment(), "LADE_ROOT_ACCESS_KEY_ID": ROOT_KEY, "LADE_ROOT_SECRET_ACCESS_KEY": ROOT_SECRET}
+    done = subprocess.run([binary(), "env", "--json", "--data-dir", str(server.data_dir)], env=env, capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    assert (told["endpointUrl"], told["accessKeyId"], told["secretAccessKey"]) == (server.endpoint, ROOT_KEY, ROOT_SECRET)
+    assert (told["region"], told["host"], told["caBundle"]) == ("us-east-1", "127.0.0.1", None)
+
+
+@pytest.mark.parametrize("arguments, env, named", [
+    (["status", "--endpoint-url", "http://127.0.0.1:9"], {}, "at http://127.0.0.1:9, the address in --endpoint-url"),
+    (["status"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "at http://127.0.0.1:9, the address in AWS_ENDPOINT_URL:"),
+    (["verify", "s3://bucket/p/"], {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, "the address in AWS_ENDPOINT_URL_S3:"),
+])
+def test_nobody_at_an_address_is_told_plainly(server, arguments, env, named):
+    done = lade(server, *arguments, env=env)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("lade: no server answers ") and named in done.stderr and "lade serve" in done.stderr
+
+
+def test_no_server_on_the_default_folder_is_told_plainly(tmp_path):
+    env = {**bare_environment(), "XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run([binary(), "status"], env=env, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr and "lade serve" in done.stderr and "AWS_ENDPOINT_URL" in done.stderr

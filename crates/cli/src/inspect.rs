@@ -107,8 +107,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
         for entry in fs::read_dir(folder).unavailable(listing)? {
             let path = entry.unavailable(listing)?.path();
             let is_one = path.extension().is_some_and(|end| end == "parquet" || end == "log");
-            // audit.log, beside the two folders, is none.
-            if path.is_file() && is_one && kind(&path).is_ok() {
+            // audit.log, beside the two folders, is neither.
+            if path.is_file() && is_one && matches!(kind(&path), Ok(Kind::Run | Kind::Segment)) {
                 names.push(path);
             }
         }

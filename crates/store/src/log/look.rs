@@ -75,7 +75,7 @@ pub fn look(file: &Path) -> Result<Segment> {
         let next = next_start(file, start);
         let found = of_bytes(&bytes, start, next)?;
         tries -= 1;
-        if tries == 0 || matches!(found.tail, Tail::Free { .. }) {
+        if tries == 0 || !matches!(found.tail, Tail::Torn { .. }) {
             return Ok(found);
         }
         thread::sleep(WAIT);

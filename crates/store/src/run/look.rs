@@ -1,6 +1,7 @@
 //! A run looked at as it lies on a disk, read and never written: what its footer says, and whether its pages are whole.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ pub fn look(path: &Path, keys: &DataKeys) -> Result<Looked> {
         Err(_) if is_foreign(path) => {
             return Err(Error::invalid(format!("{} is a Parquet file, but no run", path.display())));
         }
-        read => read?,
+        read => read.map_err(|cause| of_chunks(cause, &name))?,
     };
     let metadata = ParquetMetaDataReader::decode_metadata(&footer).corrupt(damaged)?;
     let text = |key: &str| {
@@ -117,7 +118,7 @@ impl Looked {
                 Ok(()) if self.pages.is_whole(page, &bytes) => {}
                 // Chunks of a sealed file are checked when they are opened.
                 Ok(()) => return Ok(Some(start)),
-                Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => return Ok(Some(start)),
+                Err(cause) if cause.kind() == io::ErrorKind::InvalidData => return Ok(Some(start)),
                 Err(cause) => return Err(cause).unavailable(|| format!("read run {}", self.name)),
             }
         }
@@ -159,6 +160,17 @@ impl Looked {
             }
         }
         Ok(all)
+    }
+}
+
+// Chunks of a sealed file are checked when they are opened: one that does not open is damaged.
+fn of_chunks(cause: Error, name: &str) -> Error {
+    let source = std::error::Error::source(&cause).and_then(|source| source.downcast_ref::<io::Error>());
+    match source.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidData) => {
+            Error::corrupt(format!("run {name} is damaged at its end")).caused_by(cause)
+        }
+        _ => cause,
     }
 }
 
