@@ -152,7 +152,7 @@ def test_what_is_wrong_with_a_file_is_told_with_line_column_and_path(apply):
         assert re.match(rf"lade: {re.escape(str(apply.file))}{place}", refused.stderr), refused.stderr
         assert words in refused.stderr, refused.stderr
     wrong = apply({"users": {"u": {"policies": {"p": document(allow("s3:*", "${lade:bucket/b}"))}}}}, "--plan")
-    assert wrong.returncode == 1 and "could not look at the user u: ${lade:bucket/b} stands for nothing" in wrong.stderr
+    assert wrong.returncode == 1 and "could not look at the user u (line 1): ${lade:bucket/b} stands for nothing" in wrong.stderr
 
 
 def test_an_interrupted_run_is_mended_by_the_next(server, workshop, apply):
@@ -189,5 +189,5 @@ def test_a_caller_needs_the_rights_of_the_calls_that_it_makes(workshop, apply):
     key = workshop.iam.create_access_key(UserName=user.name)["AccessKey"]
     env = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     refused = apply(small(name, unique("schema")), "--yes", env=env)
-    assert refused.returncode == 1 and f"could not make the role {name}" in refused.stderr
+    assert refused.returncode == 1 and f"could not make the role {name} (line 1): " in refused.stderr
     assert "iam:CreateRole" in refused.stderr

@@ -137,7 +137,8 @@ async fn perform(doors: &Doors, names: &mut Names, item: &Item) -> Result<()> {
 }
 
 fn in_words(item: &Item, doing: &str, cause: Error) -> Error {
-    let text = format!("could not {doing} the {} {}: {}", item.kind.as_str(), item.name, cause.message());
+    let (kind, name, line) = (item.kind.as_str(), &item.name, item.at.line);
+    let text = format!("could not {doing} the {kind} {name} (line {line}): {}", cause.message());
     Error::new(cause.kind, text)
 }
 

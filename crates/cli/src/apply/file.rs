@@ -49,7 +49,7 @@ fn each(
         let mut members = member.members()?;
         let (kind, wanted) = read(name, &mut members)?;
         members.end()?;
-        items.push(Item { kind, name: name.to_owned(), wanted });
+        items.push(Item { kind, name: name.to_owned(), at: member.node.at, wanted });
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ fn group(name: &str, mut members: Members<'_>, items: &mut Vec<Item>) -> Result<
         wanted.insert("kmsKey".to_owned(), reference("key", &key)?);
     }
     put_tags(&mut wanted, &mut members)?;
-    items.push(Item { kind: Kind::Group, name: name.to_owned(), wanted });
+    items.push(Item { kind: Kind::Group, name: name.to_owned(), at: members.at, wanted });
     if let Some(datasets) = members.take("datasets") {
         for (dataset_type, member) in datasets.entries()? {
             if !TYPES.contains(&dataset_type) {
@@ -111,7 +111,8 @@ fn group(name: &str, mut members: Members<'_>, items: &mut Vec<Item>) -> Result<
             let mut members = member.members()?;
             let wanted = dataset(&mut members)?;
             members.end()?;
-            items.push(Item { kind: Kind::Dataset, name: format!("{name}/{dataset_type}"), wanted });
+            let (name, at) = (format!("{name}/{dataset_type}"), member.node.at);
+            items.push(Item { kind: Kind::Dataset, name, at, wanted });
         }
     }
     if let Some(tracker) = members.take("eventTracker") {
@@ -119,7 +120,7 @@ fn group(name: &str, mut members: Members<'_>, items: &mut Vec<Item>) -> Result<
         wanted.insert("name".to_owned(), json!(members.required("name")?.text()?));
         put_tags(&mut wanted, &mut members)?;
         members.end()?;
-        items.push(Item { kind: Kind::Tracker, name: name.to_owned(), wanted });
+        items.push(Item { kind: Kind::Tracker, name: name.to_owned(), at: tracker.node.at, wanted });
     }
     members.end()
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::yaml::Place;
+
 /// Attributes by name, such as `trust`, `policies.s3` or `tags.team`.
 pub type Attributes = BTreeMap<String, Value>;
 
@@ -26,6 +28,8 @@ pub struct Item {
     pub kind: Kind,
     /// As it is shown: a dataset is `shop/ITEMS`, the tracker of a group bears the group's name.
     pub name: String,
+    /// Where the file declares it.
+    pub at: Place,
     pub wanted: Attributes,
 }
 

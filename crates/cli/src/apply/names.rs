@@ -129,6 +129,7 @@ mod tests {
         let role = Item {
             kind: Kind::Role,
             name: "Export".into(),
+            at: crate::apply::yaml::Place { line: 1, column: 1 },
             wanted: Attributes::from([("path".into(), json!("/jobs/"))]),
         };
         let mut names = Names::new("1".into(), "r".into(), &[role]);

@@ -166,7 +166,8 @@ mod tests {
     fn step(kind: Kind, name: &str, wanted: Value, found: Option<Value>) -> Step {
         let attributes = |value: Value| value.as_object().unwrap().clone().into_iter().collect();
         let found = found.map(|found| Found { attributes: attributes(found), more: vec![] });
-        let item = Item { kind, name: name.into(), wanted: Attributes::new() };
+        let at = crate::apply::yaml::Place { line: 1, column: 1 };
+        let item = Item { kind, name: name.into(), at, wanted: Attributes::new() };
         Step::of(&item, attributes(wanted), found)
     }
 
