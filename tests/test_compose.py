@@ -101,6 +101,7 @@ def settings(name, variables, deploy, store, catalog):
     for key, value in OURS[name]["environment"].items():
         env[key] = re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], value).replace("http://store:8333", store)
     assert env.pop("LADE_CATALOG").startswith("postgres://") and env.pop("LADE_DATA_DIR") and env.pop("LADE_LISTEN")
+    assert env.pop("LADE_ADMIN_LISTEN") == "0.0.0.0:9464"
     # Tasks run here: what the scheduler and the executors do is another suite's.
     assert (env.pop("LADE_ENGINE"), env.pop("LADE_SCHEDULER")) == ("ballista", "scheduler:8081")
     return {**env, "LADE_CATALOG": catalog, "LADE_MASTER_KEY_FILE": str(deploy / "secrets" / "master_key")}

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from support.certificates import self_signed
 from support.faults import FAIL, FOREVER, Faults
 from support.metrics import Metrics
 from support.schemas import INTERACTIONS, ITEMS
-from support.server import Server, bare_environment, binary
+from support.server import ROOT_KEY, ROOT_SECRET, Server, bare_environment, binary
 from support.workshop import Workshop
 
 ROOT = Path(__file__).parents[1]
@@ -283,15 +284,71 @@ def test_a_log_that_has_failed_is_told(tmp_path):
         group = workshop.make_group(interactions=INTERACTIONS, tracker=True)
         workshop.put_event(group.tracking_id, "u", "i", "click", 1)
         assert Metrics(server.endpoint).of("lade_log_failed") == 0
-        faults.arm(FAIL, 1, calls=("fdatasync", "fsync"), under=server.data_dir / "log", to=FOREVER, error=errno.EIO)
+        # A full disk is no failure: it passes.
+        faults.arm(FAIL, 1, calls=("pwrite64",), under=server.data_dir / "log", to=FOREVER, error=errno.ENOSPC)
         with pytest.raises(ClientError):
             workshop.put_event(group.tracking_id, "u", "i", "click", 2)
+        assert (Metrics(server.endpoint).of("lade_log_refusing"), Metrics(server.endpoint).of("lade_log_failed")) == (1, 0)
+        faults.disarm()
+        workshop.put_event(group.tracking_id, "u", "i", "click", 2)
+        assert Metrics(server.endpoint).of("lade_log_refusing") == 0
+        faults.arm(FAIL, 1, calls=("fdatasync", "fsync"), under=server.data_dir / "log", to=FOREVER, error=errno.EIO)
+        with pytest.raises(ClientError):
+            workshop.put_event(group.tracking_id, "u", "i", "click", 3)
         faults.disarm()
         failed = Metrics(server.endpoint)
         assert failed.of("lade_log_failed") == 1
-        assert failed.of("lade_requests_total", operation="PutEvents", answer="failed") == 1
+        assert failed.of("lade_requests_total", operation="PutEvents", answer="failed") == 2
     finally:
         server.kill()
+
+
+def test_a_log_in_a_bucket_is_told_of_by_its_steps(busy, shop, tmp_path):
+    bucket = shop.make_bucket("objects")
+    server = Server(tmp_path, env={
+        "LADE_OBJECTS": f"s3://{bucket}/lade", "LADE_OBJECTS_ENDPOINT": busy.endpoint,
+        "LADE_OBJECTS_ACCESS_KEY_ID": ROOT_KEY, "LADE_OBJECTS_SECRET_ACCESS_KEY": ROOT_SECRET,
+    }).start()
+    try:
+        workshop = Workshop(server.endpoint)
+        group = workshop.make_group(interactions=INTERACTIONS, tracker=True)
+        workshop.put_event(group.tracking_id, "u", "i", "click", 1)
+        told = Metrics(server.endpoint)
+        assert [told.of("lade_log_object_duration_seconds_count", step=step) for step in ("put", "place")] == [1, 1]
+        assert told.of("lade_log_fsync_duration_seconds_count") == 0 and told.of("lade_log_segments") == 1
+        assert told.of("lade_log_written_bytes_total") == told.of("lade_log_bytes") > 0
+    finally:
+        assert server.stop() == 0, server.tail()
+
+
+class Hook(BaseHTTPRequestHandler):
+    """A webhook that takes nothing at first."""
+
+    answers = []
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answers.append(200 if self.answers else 500)
+        self.send_response(self.answers[-1])
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_deliveries_to_the_webhook_are_counted(tmp_path):
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=hook.serve_forever, daemon=True).start()
+    server = Server(tmp_path, env={"LADE_WEBHOOK_URL": f"http://127.0.0.1:{hook.server_port}/", "LADE_WEBHOOK_SECRET": "s" * 16}).start()
+    try:
+        workshop = Workshop(server.endpoint)
+        workshop.import_csv(workshop.make_group(interactions=INTERACTIONS).interactions, CSV + "u,i,click,1\n")
+        deliveries = lambda result: Metrics(server.endpoint).of("lade_webhook_deliveries_total", result=result)
+        until(lambda: deliveries("delivered") == Hook.answers.count(200) >= 2 and deliveries("retried") == 1)
+        assert deliveries("given_up") == 0 and Hook.answers.count(500) == 1
+    finally:
+        assert server.stop() == 0, server.tail()
+        hook.shutdown()
 
 
 def test_a_stopping_server_tells_the_balancer_until_the_end(tmp_path):

@@ -121,8 +121,9 @@ impl OpenFile {
         self.number += 1;
         let (bucket, key, upload_id, number) =
             (bucket.clone(), self.key.clone(), self.upload_id.clone(), self.number);
-        self.on_their_way
-            .spawn(async move { bucket.upload_part(&key, &upload_id, number, bytes, crc64nvme).await });
+        self.on_their_way.spawn(access::about::along(async move {
+            bucket.upload_part(&key, &upload_id, number, bytes, crc64nvme).await
+        }));
         Ok(())
     }
 

@@ -34,7 +34,7 @@ impl Backend {
     pub fn discard(&self, blobs: Vec<String>) {
         if !blobs.is_empty() {
             let store = self.blobs.clone();
-            tokio::spawn(async move { store.discard(blobs).await });
+            tokio::spawn(access::about::along(async move { store.discard(blobs).await }));
         }
     }
 }

@@ -335,11 +335,11 @@ fn doors(
         }),
         key_used: Box::new(move |access_key_id, service| {
             if let Some(writing) = users.note_use(access_key_id, service) {
-                tokio::spawn(async move {
+                tokio::spawn(access::about::along(async move {
                     if let Err(cause) = writing.await {
                         warn!("the use of an access key was not noted: {}", cause.chain());
                     }
-                });
+                }));
             }
         }),
         personalize: Box::new(move |call| {
