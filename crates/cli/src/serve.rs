@@ -11,6 +11,7 @@ mod dispatch;
 mod engine;
 pub mod folder;
 mod front;
+mod linger;
 mod log;
 mod node;
 mod objects;
