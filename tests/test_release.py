@@ -55,6 +55,30 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(tmp_path):
     assert done.returncode == 1 and "nothing was built" in done.stderr and not (tmp_path / "out").exists()
 
 
+def test_a_build_is_static_knows_no_path_and_no_time_of_its_machine(static, tmp_path):
+    # In place of the long build, one that tells what it was asked for.
+    tools, target_dir = tmp_path / "tools", tmp_path / "target"
+    tools.mkdir()
+    (tools / "cargo").write_text(f"""#!/bin/sh
+echo "$@" >'{tmp_path}/asked'
+env >'{tmp_path}/env'
+install -D '{static}' '{target_dir}/{TARGET}/release/lade'
+""")
+    (tools / "cargo").chmod(0o755)
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "CARGO_TARGET_DIR": str(target_dir)}
+    done = release("--target", TARGET, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (target_dir / "release-archives" / f"{NAME}.tar.gz").exists()
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked == f"build --release --locked --package lade --features cluster --target {TARGET}".split()
+    env = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
+    flags = env["RUSTFLAGS"]
+    assert "target-feature=+crt-static" in flags and "strip=symbols" in flags and f"--remap-path-prefix={ROOT}=/lade" in flags
+    assert f"-ffile-prefix-map={ROOT}=/lade" in env["CFLAGS_" + TARGET.replace("-", "_")]
+    committed = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert env["SOURCE_DATE_EPOCH"] == committed.stdout.strip()
+
+
 def test_an_archive_holds_what_belongs_to_it_and_is_always_the_same(static, tmp_path):
     sums = []
     for folder in ("first", "second"):
