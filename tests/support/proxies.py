@@ -1,6 +1,7 @@
 """The real proxies with the files of deploy/: only addresses and certificates are others."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -118,7 +119,7 @@ class HAProxy(Proxy):
         both = self.folder / "both.pem"
         both.write_text(Path(self.certificate).read_text() + Path(self.key).read_text())
         text = (DEPLOY / "haproxy.cfg").read_text()
-        others = [line for line in text.splitlines(keepends=True) if "server node2" in line or "server node3" in line]
+        others = re.findall(r"^ *server node[23] .*\n", text, re.M)
         assert len(others) == 2
         (self.folder / "haproxy.cfg").write_text(replaced(
             text, *((other, "") for other in others), ("node1:8080", self.backend),

@@ -13,6 +13,7 @@ mod engine;
 pub mod folder;
 mod formats;
 mod front;
+mod linger;
 mod log;
 pub mod master_key;
 mod measured;

@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue, STRICT_TRANSPORT_SECURITY};
@@ -23,13 +24,19 @@ use tracing::debug;
 
 use super::answer::{AnswerBody, Keeping};
 use super::front::Front;
+<<<<<<< HEAD
 use super::measured::{self, Refusal};
+=======
+use super::linger::Lingering;
+>>>>>>> d788f43e01d8b31b0c9cd1ab139ed88873e3b3f8
 use super::patience::Patient;
 use super::slots::Pass;
 use super::tls::{HANDSHAKE, STRICT_TRANSPORT, Tls};
 
 /// How much of a request's head or body is read at once; how large a head may be is said in `dispatch`.
 const BUFFER_BYTES_MAX: usize = 128 << 10;
+/// How long whoever was refused may go on sending before the connection is gone.
+const LINGER: Duration = Duration::from_secs(2);
 /// For how long a connection has to be quiet after the stop until it is closed.
 const LAST_CALL: Duration = Duration::from_millis(500);
 
@@ -116,13 +123,15 @@ impl Connection {
     }
 
     async fn talk(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let is_last = Arc::new(AtomicBool::new(false));
+        let stream = Lingering::new(stream, is_last.clone(), LINGER);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.front.client_timeout)
             .max_buf_size(BUFFER_BYTES_MAX)
             // A client that has nothing more to say may still listen: what it has asked for is answered.
             .half_close(true)
-            .serve_connection(TokioIo::new(stream), service_fn(|request| self.answer(request)));
+            .serve_connection(TokioIo::new(stream), service_fn(|request| self.answer(request, &is_last)));
         let mut connection = pin!(connection);
         tokio::select! {
             ended = &mut connection => return debug_end(ended),
@@ -140,7 +149,11 @@ impl Connection {
         let _ = timeout(LAST_CALL, connection).await;
     }
 
-    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        is_last: &AtomicBool,
+    ) -> Result<Response<AnswerBody>, Infallible> {
         let busy = self.pass.busy();
         if let Some(sender) = self.sender {
             self.front.proxies.settle(&mut request, sender, self.front.tls.is_some());
@@ -149,6 +162,7 @@ impl Connection {
         if self.front.stop.is_cancelled() || self.pass.is_sent_away() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        is_last.store(response.headers().contains_key(CONNECTION), Ordering::Relaxed);
         if self.front.tls.is_some() {
             let strict = HeaderValue::from_static(STRICT_TRANSPORT);
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, strict);
