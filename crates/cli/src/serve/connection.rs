@@ -24,11 +24,8 @@ use tracing::debug;
 
 use super::answer::{AnswerBody, Keeping};
 use super::front::Front;
-<<<<<<< HEAD
-use super::measured::{self, Refusal};
-=======
 use super::linger::Lingering;
->>>>>>> d788f43e01d8b31b0c9cd1ab139ed88873e3b3f8
+use super::measured::{self, Refusal};
 use super::patience::Patient;
 use super::slots::Pass;
 use super::tls::{HANDSHAKE, STRICT_TRANSPORT, Tls};
