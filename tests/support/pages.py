@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from support import ports
-from support.documents import ROOT
+from support.documents import READ, ROOT
 from support.ready import of_session
 from support.server import bare_environment, binary
 
@@ -23,6 +23,7 @@ exec 7>>"$__told/failed"
 __watch() { trap 'printf "%s: %s\n" "$__at" "$BASH_COMMAND" >&7' ERR; set -eE -o pipefail; }
 __ready() { python3 "$__tests/support/ready.py" "$$"; }
 start() { lade serve >>"$__told/server.out" 2>>"$__told/server.err" & disown; __ready; eval "$(lade env)"; }
+shown() { cp "$__shown" "$1"; }
 stop() { python3 "$__tests/support/ready.py" "$$" stop; }
 shop() { local made; made=$(PYTHONPATH="$__tests" python3 -m support.shop); eval "$made"; }
 __watch
@@ -74,11 +75,20 @@ class Reader:
         for number, block in enumerate(self.blocks):
             script = self.told / f"{number}.{'mjs' if block.language == 'js' else 'sh'}"
             script.write_text(NAMED_PORTS.sub(self.port, block.text))
-            parts.append(f'__at={shlex.quote(block.place)}; exec >"$__told/{number}.out" 2>"$__told/{number}.err"\n')
+            parts.append(f'__shown={self.shown(block)}; __at={shlex.quote(block.place)}; exec >"$__told/{number}.out" 2>"$__told/{number}.err"\n')
             parts.append(self.line(block, script))
             if block.serves:
                 parts.append("__ready\n")
         return "".join(parts)
+
+    def shown(self, block):
+        """A file with the last block before this one that is read and not run; where there is none, with the next."""
+        at = self.page.blocks.index(block)
+        found = next((one for one in [*self.page.blocks[at::-1], *self.page.blocks[at:]] if one.language in READ), None)
+        file = self.told / "shown" if found is None else self.told / f"{found.line}.{found.language}"
+        if found:
+            file.write_text(NAMED_PORTS.sub(self.port, found.text))
+        return shlex.quote(str(file))
 
     def line(self, block, script):
         if block.language == "python":

@@ -13,7 +13,7 @@ BEGINS = re.compile(r"(?:^|[;&|(]\s*|\b(?:sudo|time|nohup|exec|then|do) )(?:[A-Z
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 # Flags of programs that are not ours.
 OF_OTHERS = {
-    "--release", "--workspace", "--features", "--lib", "--bins", "--bench", "--all", "--locked",
+    "--release", "--workspace", "--features", "--lib", "--bins", "--bench", "--all", "--locked", "--remap-path-prefix",
 }
 # Programs of the project whose flags are in their sources.
 SOURCES = ("scripts", "xtask/src", "bench", "tests/drill.py", "tests/support/drill.py", "tests/conftest.py")
