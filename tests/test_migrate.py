@@ -181,8 +181,8 @@ def test_a_migration_that_is_killed_goes_on_and_doubles_nothing(source, shop, ta
     group = shop.make_group(items="ITEM_ID:string PRICE:float TEXT:string?:textual", interactions="USER_ID:string ITEM_ID:string TIMESTAMP:long",
                             tracker=True)
     # More than one part of an upload, and more than one range of a download.
-    text = "long " * 1_900
-    shop.import_csv(group.items, "ITEM_ID,PRICE,TEXT\n" + "".join(f"i{n},{n},{text}\n" for n in range(2_000)))
+    text = "long " * 1_950
+    shop.import_csv(group.items, "ITEM_ID,PRICE,TEXT\n" + "".join(f"i{n},{n},{text}\n" for n in range(900)))
     shop.import_csv(group.interactions, "USER_ID,ITEM_ID,TIMESTAMP\n" + "".join(f"u{n},i{n},{n}\n" for n in range(2_000)))
     items = [[(f"i{(10 * call + n) % 1_500}", {"price": call}) for n in range(10)] for call in range(300)]
     # The order of two calls is theirs alone: each must be newest where it came last.

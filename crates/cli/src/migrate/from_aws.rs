@@ -145,7 +145,7 @@ pub async fn run(args: &Args) -> Result<Report> {
         }
     }
     report.is_same = report.checks.iter().all(Check::is_same)
-        && report.datasets.iter().all(|dataset| dataset.refused == 0);
+        && report.datasets.iter().all(|dataset| dataset.refused + dataset.too_late == 0);
     end(args, &target, work, &place, &mut report).await?;
     Ok(report)
 }

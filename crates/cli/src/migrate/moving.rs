@@ -166,10 +166,18 @@ impl Moving<'_> {
             work.save()?;
             report.checks.extend(checks);
         }
-        let refused = work.dataset(&key).refused;
+        let (refused, too_late) = (work.dataset(&key).refused, work.dataset(&key).strangers);
         let refused_file = (refused > 0).then(|| refused_path(&work.folder, &key).display().to_string());
         let (imported, put) = (rows("BULK"), rows("PUT"));
-        report.datasets.push(Brought { dataset: key, imported, put, refused, refused_file, reordered });
+        report.datasets.push(Brought {
+            dataset: key,
+            imported,
+            put,
+            refused,
+            refused_file,
+            reordered,
+            too_late,
+        });
         Ok(())
     }
 

@@ -53,7 +53,9 @@ pub async fn read(side: &Side, names: &[String]) -> Result<Vec<Group>> {
     let mut groups = Vec::new();
     for listed in &listed {
         let name = text(listed, "name")?;
-        if names.is_empty() || names.contains(&name) {
+        if names.is_empty() && listed["status"] != "ACTIVE" {
+            eprintln!("the dataset group {name} is left out: it is {}", listed["status"]);
+        } else if names.is_empty() || names.contains(&name) {
             groups.push(group(side, name, &text(listed, "datasetGroupArn")?).await?);
         }
     }

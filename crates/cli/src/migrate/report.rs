@@ -42,6 +42,8 @@ pub struct Brought {
     pub refused_file: Option<String>,
     /// How many ids had another newest record than at the source before that was mended.
     pub reordered: u64,
+    /// Records that came to the source after the exports of its imported and put records: they are not here.
+    pub too_late: u64,
 }
 
 /// Prints a report.
@@ -62,6 +64,12 @@ pub fn show(report: &Report) {
         println!("{}: {imported} imported, {put} put", brought.dataset);
         if brought.reordered > 0 {
             println!("  the newest record of {} ids was brought once more", number(brought.reordered));
+        }
+        if brought.too_late > 0 {
+            println!(
+                "  {} records came after the source was exported: they are not here",
+                number(brought.too_late)
+            );
         }
         if let Some(file) = &brought.refused_file {
             println!(

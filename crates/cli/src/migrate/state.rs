@@ -68,6 +68,8 @@ pub struct DatasetState {
     pub refused_bytes: u64,
     /// Whether the newest record of each id is the source's.
     pub is_ordered: bool,
+    /// Records that were newest at the source and in neither of its other exports: they came later.
+    pub strangers: u64,
     pub is_checked: bool,
 }
 
