@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from support.clients import AWS
+from support import raw
 from support.lade import lade
-from support.schemas import EVENTS, ITEMS_NULLABLE, avro
+from support.schemas import ACTION_INTERACTIONS, ACTIONS, EVENTS, ITEMS_NULLABLE, avro
 from support.server import REGION, Server, binary
-from support.workshop import Workshop, unique
+from support.workshop import Workshop, wait
 
 DOCS = Path(__file__).parents[1] / "docs" / "migrate.md"
-USERS = "USER_ID:string AGE:int? NOTE:string?:textual"
+USERS = "USER_ID:string AGE:int? NOTE:string?"
 MORE_USERS = USERS + " CITY:string?:categorical"
 ITEMS_CSV = '''ITEM_ID,PRICE,GENRES,DESCRIPTION
 i1,1,a|b,"says ""hi"", \\\\ and \\"bye\\""
@@ -78,9 +79,7 @@ def filled(shop):
     shop.import_csv(group.items, "ITEM_ID,PRICE,GENRES,DESCRIPTION\ni2,2.75,late,\n", "INCREMENTAL")
     shop.import_csv(group.users, "USER_ID,AGE,NOTE\nu1,30,\nu2,,\"a,b\"\n")
     shop.put_users(group.users, ("u2", {"age": 41}), ("u3", {"note": "put"}))
-    schema = shop.make_schema("USERS", MORE_USERS)
-    shop.personalize.update_dataset(datasetArn=group.users, schemaArn=schema)
-    until(lambda: shop.personalize.describe_dataset(datasetArn=group.users)["dataset"]["schemaArn"] == schema)
+    shop.replace_schema(group.users, MORE_USERS)
     shop.put_users(group.users, ("u1", {"age": 31, "city": "Zürich"}))
     header = "USER_ID,ITEM_ID,EVENT_TYPE,EVENT_VALUE,NUM_RATINGS,DEVICE,TIMESTAMP,IMPRESSION,RECOMMENDATION_ID\n"
     rows = [f"u{n % 7},i{n},view,{n % 3}.5,{n},,{1_700_000_000 + n},i1|i2,\n" for n in range(60)]
@@ -101,13 +100,6 @@ def filled(shop):
     return group, other
 
 
-def until(is_so, within_s=20):
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def from_aws(source, shop, target, mover, work, *more, env=None):
     return lade(target, "migrate", "from-aws", *arguments(source, shop, work), *more, env={**mover, **(env or {})})
 
@@ -126,10 +118,14 @@ def at_target(here, arn):
     return arn.replace(":000000000000:", ":111122223333:")
 
 
-def same(shop, here, dataset, modes=MODES):
+def name_of(shop, dataset):
+    return shop.personalize.describe_dataset(datasetArn=dataset)["dataset"]["name"]
+
+
+def same(shop, here, dataset, modes=MODES, **more):
     for mode in modes:
-        there = shop.export(dataset, mode)
-        brought = here.export(at_target(here, dataset), mode)
+        there = shop.export(dataset, mode, **more)
+        brought = here.export(at_target(here, dataset), mode, **more)
         assert there.header == brought.header
         assert there.multiset == brought.multiset, mode
         assert mode != "PUT" or there.rows, "a mode without records would prove nothing"
@@ -149,6 +145,8 @@ def test_groups_arrive_with_their_origins_order_tags_and_new_tracking_ids(source
     told = json.loads(done.stdout)
     assert told["isSame"] and {check["differences"] for check in told["checks"]} == {0}
     assert len(told["checks"]) == 12
+    reordered = {found["dataset"]: found["reordered"] for found in told["datasets"]}
+    assert reordered[f"{name(group.arn)}/ITEMS"] > 0, "nothing was newest otherwise than by its origin"
     for dataset in (group.items, group.users, group.interactions):
         same(shop, here, dataset)
     same(shop, here, other.items, ("PUT", "ALL"))
@@ -167,15 +165,24 @@ def test_groups_arrive_with_their_origins_order_tags_and_new_tracking_ids(source
     assert again.returncode == 0, again.stderr
     assert "is there" in again.stdout and f"{group.tracking_id} is now {tracker['newTrackingId']}" in again.stdout
     assert here.export(at_target(here, group.interactions)).ledger == before
+    # A dataset that was made again is filled again.
+    here.personalize.delete_dataset(datasetArn=at_target(here, other.items))
+    remaining = lambda: here.personalize.list_datasets(datasetGroupArn=at_target(here, other.arn))["datasets"]
+    wait(lambda: {"status": str(len(remaining()))}, ends=("0",))
+    again = from_aws(source, shop, target, mover, work, "--group", name(other.arn))
+    assert again.returncode == 0, again.stderr
+    same(shop, here, other.items, ("PUT", "ALL"))
     # Another working folder knows nothing of that: it does not mix records.
     refused = from_aws(source, shop, target, mover, tmp_path / "other", *groups)
     assert refused.returncode == 1 and "holds records that this migration did not bring" in refused.stderr
 
 
 def test_a_migration_that_is_killed_goes_on_and_doubles_nothing(source, shop, target, here, mover, tmp_path):
-    group = shop.make_group(items="ITEM_ID:string PRICE:float", interactions="USER_ID:string ITEM_ID:string TIMESTAMP:long",
+    group = shop.make_group(items="ITEM_ID:string PRICE:float TEXT:string?:textual", interactions="USER_ID:string ITEM_ID:string TIMESTAMP:long",
                             tracker=True)
-    shop.import_csv(group.items, "ITEM_ID,PRICE\n" + "".join(f"i{n},{n}\n" for n in range(2_000)))
+    # More than one part of an upload, and more than one range of a download.
+    text = "long " * 1_950
+    shop.import_csv(group.items, "ITEM_ID,PRICE,TEXT\n" + "".join(f"i{n},{n},{text}\n" for n in range(900)))
     shop.import_csv(group.interactions, "USER_ID,ITEM_ID,TIMESTAMP\n" + "".join(f"u{n},i{n},{n}\n" for n in range(2_000)))
     items = [[(f"i{(10 * call + n) % 1_500}", {"price": call}) for n in range(10)] for call in range(300)]
     # The order of two calls is theirs alone: each must be newest where it came last.
@@ -213,6 +220,45 @@ def test_a_migration_that_is_killed_goes_on_and_doubles_nothing(source, shop, ta
         same(shop, here, dataset)
 
 
+def test_what_is_rare_arrives_too_and_what_is_refused_is_told(source, shop, target, here, mover, tmp_path):
+    fields = "USER_ID:string ITEM_ID:string TIMESTAMP:long EVENT_ATTRIBUTION_SOURCE:string?"
+    group = shop.make_group(interactions=fields, tracker=True)
+    actions = shop.make_dataset(group.arn, "ACTIONS", ACTIONS)
+    taken = shop.make_dataset(group.arn, "ACTION_INTERACTIONS", ACTION_INTERACTIONS)
+    shop.import_csv(actions, "ACTION_ID,VALUE,KIND\na1,1,k\na2,,k\n")
+    shop.events.put_actions(datasetArn=actions, actions=[{"actionId": "a1", "properties": '{"value":2,"kind":"put"}'}])
+    tracking_id = shop.personalize.describe_dataset(datasetArn=taken)["dataset"]["trackingId"]
+    shop.events.put_action_interactions(trackingId=tracking_id, actionInteractions=[
+        {"actionId": "a1", "sessionId": "s", "userId": f"u{n}", "timestamp": 100 + n, "eventType": "Not Taken",
+         "impression": ["a1", "a2"], "properties": '{"device":"ü"}'} for n in range(3)])
+    put = lambda **event: raw.events(source.endpoint, "/events", {
+        "trackingId": group.tracking_id, "sessionId": "s", "eventList": [{"eventType": "e", "itemId": "i", **event}]})
+    answers = [
+        put(sentAt=1, properties='{"eventAttributionSource":"ü"}'),
+        put(sentAt=2, metricAttribution={"eventAttributionSource": "plain"}),
+        put(sentAt=250_000_000_000_000),
+        put(sentAt=9_100_000_000_000_000),
+    ]
+    assert {answer.status for answer in answers} == {200}
+    shop.personalize.delete_event_tracker(eventTrackerArn=group.tracker)
+    done = from_aws(source, shop, target, mover, tmp_path / "work", "--group", name(group.arn), "--verify", "--json")
+    assert done.returncode == 1 and "not all records are there" in done.stderr, done.stderr
+    told = json.loads(done.stdout)
+    differ = {(check["dataset"], check["mode"]): check["examples"] for check in told["checks"] if check["examples"]}
+    interactions = f"{name(group.arn)}/INTERACTIONS"
+    assert differ == {(interactions, mode): ["- s,i,9100000000000,"] for mode in ("PUT", "ALL")}
+    [brought] = [found for found in told["datasets"] if found["refused"]]
+    assert (brought["dataset"], brought["refused"]) == (interactions, 1)
+    [header, line] = Path(brought["refusedFile"]).read_text().splitlines()
+    assert header.endswith(",_REASON") and line.startswith("s,i,9100000000000,,") and "out of range" in line
+    allowed = {"tags": [{"tagKey": "lade:allow", "tagValue": "actions"}]}
+    same(shop, here, actions, **allowed)
+    same(shop, here, taken, **allowed)
+    assert [found["name"] for found in told["trackers"]] == [name_of(shop, taken)]
+    # The tracker that was needed to put events is gone again.
+    assert here.personalize.list_event_trackers(datasetGroupArn=at_target(here, group.arn))["eventTrackers"] == []
+
+
 def test_what_is_at_the_target_and_differs_is_refused_before_anything_is_made(source, shop, target, here, mover, tmp_path):
     group = shop.make_group(items=ITEMS_NULLABLE)
     schema = shop.personalize.describe_dataset(datasetArn=group.items)["dataset"]["schemaArn"]
@@ -224,8 +270,9 @@ def test_what_is_at_the_target_and_differs_is_refused_before_anything_is_made(so
     assert name(group.arn) not in [found["name"] for found in listed]
 
 
-def test_keys_come_from_the_environment_or_a_profile_and_are_the_sources(source, shop, target, mover, filled, tmp_path):
-    dry = lambda env, *more: from_aws(source, shop, target, env, tmp_path / "work", "--all", "--dry-run", *more)
+def test_keys_come_from_the_environment_or_a_profile_and_are_the_sources(source, shop, target, mover, tmp_path):
+    group = name(shop.make_group().arn)
+    dry = lambda env, *more: from_aws(source, shop, target, env, tmp_path / "w", "--group", group, "--dry-run", *more)
     none = dry({})
     assert none.returncode == 1 and "SOURCE_AWS_ACCESS_KEY_ID" in none.stderr
     credentials = tmp_path / "credentials"
@@ -233,7 +280,7 @@ def test_keys_come_from_the_environment_or_a_profile_and_are_the_sources(source,
     credentials.write_text(f"[there]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
     with_profile = dry({"AWS_SHARED_CREDENTIALS_FILE": str(credentials)}, "--source-profile", "there")
     assert with_profile.returncode == 0, with_profile.stderr
-    assert f"dataset group  {name(filled[0].arn)}" in with_profile.stdout
+    assert f"dataset group  {group}: would be made" in with_profile.stdout
     unknown = lade(target, "migrate", "from-aws", *arguments(source, shop, tmp_path / "w"), "--group", "none", env=mover)
     assert unknown.returncode == 1 and "there is no dataset group named none" in unknown.stderr
     assert lade(target, "migrate", "from-aws", "--group", "a", "--all").returncode == 2

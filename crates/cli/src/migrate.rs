@@ -6,12 +6,14 @@ mod check;
 mod compare;
 mod export;
 mod from_aws;
+mod moving;
 mod patience;
 mod plan;
 mod put;
+mod report;
 mod rows;
 mod script;
-mod show;
+
 mod side;
 mod source;
 mod state;
@@ -58,7 +60,7 @@ async fn migrate(args: &Args) -> Result<bool> {
             if args.json {
                 println!("{}", serde_json::json!(report));
             } else {
-                show::report(&report);
+                report::show(&report);
             }
             Ok(report.is_same)
         }

@@ -4,6 +4,18 @@ use http::StatusCode;
 use model::error::{Error, ErrorKind};
 use serde_json::Value;
 
+/// What is said of keys that are wrong or too old; not always with a status that says so.
+const KEYS_REFUSED: [&str; 8] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+];
+
 /// Reads a refusal; `asked` is what was called, for answers that say nothing of themselves.
 pub fn read(asked: &str, status: StatusCode, body: &[u8]) -> Error {
     let body = String::from_utf8_lossy(body);
@@ -19,7 +31,10 @@ pub fn read(asked: &str, status: StatusCode, body: &[u8]) -> Error {
 fn json(body: &str) -> Option<(String, String)> {
     let body: Value = serde_json::from_str(body).ok()?;
     let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
-    Some((text("__type"), text("message")))
+    // AWS may put a namespace before a code, and write the message with a capital.
+    let code = text("__type").rsplit('#').next().unwrap_or_default().to_owned();
+    let message = if body["message"].is_string() { text("message") } else { text("Message") };
+    Some((code, message))
 }
 
 fn xml(body: &str) -> Option<(String, String)> {
@@ -31,6 +46,7 @@ fn kind(status: StatusCode, code: &str) -> ErrorKind {
     match (code, status.as_u16()) {
         ("ResourceNotFoundException" | "NoSuchKey" | "NoSuchBucket", _) | (_, 404) => ErrorKind::NotFound,
         ("AccessDeniedException" | "AccessDenied", _) | (_, 403) => ErrorKind::Denied,
+        (code, _) if KEYS_REFUSED.contains(&code) => ErrorKind::Denied,
         ("ResourceAlreadyExistsException", _) => ErrorKind::AlreadyExists,
         ("LimitExceededException", _) => ErrorKind::LimitExceeded,
         ("ResourceInUseException", _) | (_, 409) => ErrorKind::InUse,
@@ -61,6 +77,18 @@ mod tests {
         let xml =
             "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>a &amp; b</Message></Error>";
         assert_eq!(told(403, xml), (ErrorKind::Denied, "a & b (AccessDenied)".into()));
+    }
+
+    #[test]
+    fn what_aws_says_is_understood_too() {
+        let aws =
+            |code: &str| told(400, &format!(r#"{{"__type":"com.amazonaws.x#{code}","Message":"No."}}"#));
+        assert_eq!(
+            aws("LimitExceededException"),
+            (ErrorKind::LimitExceeded, "No. (LimitExceededException)".into())
+        );
+        assert_eq!(aws("ExpiredTokenException").0, ErrorKind::Denied);
+        assert_eq!(aws("InvalidInputException").0, ErrorKind::Invalid);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use csv::Dialect;
 use model::Layout;
-use model::error::{Context, Result};
+use model::error::{Context, Error, Result};
 use serde_json::json;
 
 use super::compare::{Sort, each, sorted};
@@ -20,6 +20,8 @@ use crate::client::place::Place;
 
 /// So many records are put between two notes of how far it is.
 const WINDOW: usize = 1_000;
+/// Where so many are refused and none is taken, it is not the records that are wrong.
+const SUSPICIOUS: u64 = 100;
 
 /// A dataset at the target while it is filled.
 pub struct Bringing<'a> {
@@ -48,18 +50,18 @@ impl Bringing<'_> {
             };
             self.work.dataset(self.key).import_job = Some(name.clone());
             self.work.save()?;
-            let imported = self.import_files(&name, "FULL", sources).await;
-            if imported.as_ref().is_err_and(|cause| cause.kind == model::ErrorKind::Invalid) {
+            if let Err(failed) = self.import_files(&name, "FULL", sources).await? {
                 self.work.dataset(self.key).import_job = None;
                 self.work.save()?;
+                return Err(failed);
             }
-            imported?;
         }
         self.work.dataset(self.key).is_imported = true;
         self.work.save()
     }
 
-    async fn import_files(&self, name: &str, mode: &str, sources: Vec<Source>) -> Result<()> {
+    // The inner error is that of the job.
+    async fn import_files(&self, name: &str, mode: &str, sources: Vec<Source>) -> Result<Result<()>> {
         let members = ("datasetImportJobs", "jobName", "datasetImportJobArn");
         let of_dataset = json!({ "datasetArn": self.dataset_arn });
         let arn = match self.target.find("ListDatasetImportJobs", members, of_dataset, name).await? {
@@ -75,7 +77,8 @@ impl Bringing<'_> {
             }
         };
         let input = json!({ "datasetImportJobArn": arn });
-        self.target.until_active("DescribeDatasetImportJob", input, "datasetImportJob").await.map(drop)
+        let over = self.target.until_over("DescribeDatasetImportJob", input, "datasetImportJob").await?;
+        Ok(over.map(drop))
     }
 
     async fn upload(&self, folder: &str, sources: &[Source]) -> Result<()> {
@@ -109,6 +112,14 @@ impl Bringing<'_> {
             }
             let count = puts.len() as u64;
             let refused = self.put.send(&self.target.control, puts).await?;
+            if let Some((_, reason)) =
+                refused.first().filter(|_| count >= SUSPICIOUS && refused.len() as u64 == count)
+            {
+                let key = self.key;
+                return Err(Error::invalid(format!(
+                    "{key}: the target refuses one record after another: {reason}"
+                )));
+            }
             self.note_refused(&refused)?;
             self.work.dataset(self.key).put_rows += count;
             self.work.save()?;
@@ -153,7 +164,7 @@ impl Bringing<'_> {
     /// A record that is brought once more equals one that is there, so that it changes what is newest and nothing else.
     ///
     /// # Errors
-    /// `Invalid` when the source has records that were in neither of its other exports.
+    /// When either side refuses.
     pub async fn order(&mut self) -> Result<u64> {
         let wanted = self.target_export("ALL");
         export::all(self.work, self.target, (self.key, self.layout), &[wanted.wanted()]).await?;
@@ -163,16 +174,11 @@ impl Bringing<'_> {
         if found.imported_again > 0 {
             let name = self.work.job_name()?;
             let source = Source { path: found.file.clone(), dialect: Dialect::Rfc4180 };
-            self.import_files(&name, "INCREMENTAL", vec![source]).await?;
+            self.import_files(&name, "INCREMENTAL", vec![source]).await??;
         }
-        self.work.dataset(self.key).is_ordered = true;
+        let state = self.work.dataset(self.key);
+        (state.is_ordered, state.strangers) = (true, found.strangers);
         self.work.save()?;
-        if found.strangers > 0 {
-            eprintln!(
-                "{}: {} records came to the source after its exports of imported and put records: they are not brought",
-                self.key, found.strangers
-            );
-        }
         Ok(put_again + found.imported_again)
     }
 

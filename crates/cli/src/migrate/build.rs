@@ -140,13 +140,14 @@ impl<'a> Builder<'a> {
         Ok((json, found["domain"].as_str().map(str::to_owned)))
     }
 
-    /// The dataset's ARN, as `group`; one that is there must be empty, unless this migration began to fill it.
+    /// The dataset's ARN, as `group`; one that is there must be empty, unless this migration began to fill it: `claimed` tells when that one
+    /// was made.
     pub async fn dataset(
         &mut self,
         group: (&str, Option<&str>),
         schema_arn: Option<&str>,
         dataset: &Dataset,
-        is_claimed: bool,
+        claimed: Option<&str>,
     ) -> Result<Option<String>> {
         let (group_name, group_arn) = group;
         let (name, kind) = (format!("{group_name}/{}", dataset.kind.as_str()), dataset.kind.as_str());
@@ -162,7 +163,8 @@ impl<'a> Builder<'a> {
             let there = self.active_dataset(&arn).await?;
             if self.schema_of(&text(&there, "schemaArn")?).await?.0 != dataset.schema.json {
                 self.conflicts.push(format!("The dataset {name} is there with another schema."));
-            } else if !is_claimed && self.holds_records(&arn, group_arn).await? {
+            } else if claimed != Some(made_at(&there).as_str()) && self.holds_records(&arn, group_arn).await?
+            {
                 self.conflicts.push(format!(
                     "The dataset {name} is there and holds records that this migration did not bring."
                 ));
@@ -177,6 +179,11 @@ impl<'a> Builder<'a> {
         let arn = text(&self.side.call("CreateDataset", input).await?, "datasetArn")?;
         self.active_dataset(&arn).await?;
         Ok(Some(arn))
+    }
+
+    /// When a dataset was made: one that was deleted and made again is another one.
+    pub async fn created(&self, arn: &str) -> Result<String> {
+        Ok(made_at(&self.active_dataset(arn).await?))
     }
 
     pub async fn active_dataset(&self, arn: &str) -> Result<Value> {
@@ -214,6 +221,10 @@ impl<'a> Builder<'a> {
         let there = self.side.until_active("DescribeEventTracker", input, "eventTracker").await?;
         text(&there, "trackingId").map(Some)
     }
+}
+
+fn made_at(dataset: &Value) -> String {
+    dataset["creationDateTime"].to_string()
 }
 
 /// Reads `SOURCE_KEY_ARN=KEY_ARN,ROLE_ARN`.

@@ -158,13 +158,12 @@ pub async fn all(
         }
         eprintln!("{key}: waiting for the {} export {}", wanted.slot, export.job_name);
         let input = json!({ "datasetExportJobArn": export.job_arn });
-        let over = side.until_active("DescribeDatasetExportJob", input, "datasetExportJob").await;
-        if over.as_ref().is_err_and(|cause| cause.kind == model::ErrorKind::Invalid) {
+        if let Err(failed) = side.until_over("DescribeDatasetExportJob", input, "datasetExportJob").await? {
             // A job that failed is never waited for again: the next command makes another one.
             work.dataset(key).exports.remove(wanted.slot);
             work.save()?;
+            return Err(failed);
         }
-        over?;
         let files = wanted.fetch(side, &export.job_name, &folder).await?;
         export.rows = rows::count(layout, sources(&folder, &files))?;
         check_manifest(&folder, export.rows)?;

@@ -3,18 +3,16 @@
 use std::path::PathBuf;
 
 use access::S3Location;
+use model::Clock;
+use model::clock::SystemClock;
 use model::error::{Error, Result};
-use model::{Clock, Layout};
-use serde::Serialize;
-use serde_json::json;
 
-use super::bring::{Bringing, allow_actions, refused_path};
-use super::build::{Builder, KeyMap, Keys, Step, key_map};
+use super::build::{Builder, KeyMap, Keys, key_map};
 use super::check::Check;
-use super::export::{self, Wanted};
-use super::plan::{self, Dataset, Group, Tracker};
-use super::put::Target;
-use super::side::{Side, text};
+use super::moving::{Moving, build, key};
+use super::plan::{self, Group};
+use super::report::Report;
+use super::side::Side;
 use super::source::SourceArgs;
 use super::state::{PlaceState, Work};
 use crate::client::place::Place;
@@ -49,11 +47,11 @@ pub struct Args {
 
     /// Role of the source that may write there
     #[arg(long, value_name = "ARN")]
-    source_role_arn: String,
+    pub source_role_arn: String,
 
     /// Key of the source's KMS to encrypt its exports with
     #[arg(long, value_name = "ARN")]
-    source_kms_key_arn: Option<String>,
+    pub source_kms_key_arn: Option<String>,
 
     /// Role of this server that may read and write in --target-staging [default: a bucket and a role are made for it and
     /// removed again, which takes the rights of the root]
@@ -79,7 +77,7 @@ pub struct Args {
 
     /// Compare all records of both sides in the end, not only their numbers
     #[arg(long)]
-    verify: bool,
+    pub verify: bool,
 
     /// Look at both sides, tell what would be made, and change nothing
     #[arg(long)]
@@ -93,54 +91,11 @@ pub struct Args {
     server: Choice,
 }
 
-/// What was done.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    pub is_dry_run: bool,
-    pub is_same: bool,
-    pub steps: Vec<Step>,
-    pub trackers: Vec<NewTracker>,
-    pub datasets: Vec<Brought>,
-    pub checks: Vec<Check>,
-    /// Datasets whose records can't be exported at the source.
-    pub without_records: Vec<String>,
-    /// Folders that hold copies of records.
-    pub copies: Vec<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NewTracker {
-    pub group: String,
-    pub name: String,
-    pub old_tracking_id: String,
-    pub new_tracking_id: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Brought {
-    pub dataset: String,
-    pub imported: u64,
-    pub put: u64,
-    pub refused: u64,
-    /// File with what the target refused.
-    pub refused_file: Option<String>,
-    /// How many ids had another newest record than at the source before that was mended.
-    pub reordered: u64,
-}
-
-/// Where a dataset is at the target.
-struct Made {
-    dataset_arn: String,
-    group_arn: String,
-    put: Option<Target>,
-}
-
 /// # Errors
 /// What is at the target and differs; whatever either side refuses.
 pub async fn run(args: &Args) -> Result<Report> {
+    let wrong = || Error::invalid(format!("{} is not of the form s3://BUCKET/PREFIX/", args.staging));
+    let staging = &S3Location::parse(&args.staging).ok_or_else(wrong)?;
     let source = args.source.side().await?;
     let target = target(&args.server).await?;
     if source.name == target.name {
@@ -184,13 +139,13 @@ pub async fn run(args: &Args) -> Result<Report> {
             let Some(made) = made.filter(|_| dataset.kind.is_exportable() || source.is_lade) else {
                 continue;
             };
-            let brought =
-                Moving { args, source: &source, target: &target, place: &place, group, dataset, made };
-            brought.bring(work, &mut report).await?;
+            let (source, target, place) = (&source, &target, &place);
+            let moving = Moving { args, staging, source, target, place, group, dataset, made };
+            moving.bring(work, &mut report).await?;
         }
     }
     report.is_same = report.checks.iter().all(Check::is_same)
-        && report.datasets.iter().all(|dataset| dataset.refused == 0);
+        && report.datasets.iter().all(|dataset| dataset.refused + dataset.too_late == 0);
     end(args, &target, work, &place, &mut report).await?;
     Ok(report)
 }
@@ -213,79 +168,6 @@ fn without_records(groups: &[Group], source: &Side) -> Vec<String> {
     left.map(|(group, dataset)| key(group, dataset)).collect()
 }
 
-fn key(group: &Group, dataset: &Dataset) -> String {
-    format!("{}/{}", group.name, dataset.kind.as_str())
-}
-
-async fn build(
-    builder: &mut Builder<'_>,
-    group: &Group,
-    mut work: Option<&mut Work>,
-    report: &mut Report,
-) -> Result<Vec<Option<Made>>> {
-    let group_arn = builder.group(group).await?;
-    let mut made = Vec::new();
-    for dataset in &group.datasets {
-        let key = key(group, dataset);
-        let is_claimed = work.as_mut().is_some_and(|work| work.dataset(&key).is_claimed);
-        let schema_arn = builder.schema(&dataset.schema).await?;
-        let in_group = (group.name.as_str(), group_arn.as_deref());
-        let arn = builder.dataset(in_group, schema_arn.as_deref(), dataset, is_claimed).await?;
-        let (Some(dataset_arn), Some(group_arn)) = (arn, group_arn.clone()) else {
-            made.push(None);
-            continue;
-        };
-        let put = put_target(builder, dataset, &dataset_arn, group, report).await?;
-        if let Some(work) = work.as_mut().filter(|_| builder.conflicts.is_empty() && !builder.is_dry()) {
-            work.dataset(&key).is_claimed = true;
-            work.save()?;
-        }
-        made.push(Some(Made { dataset_arn, group_arn, put }));
-    }
-    if let Some(tracker) = &group.tracker
-        && let Some(tracking_id) = builder.tracker(group_arn.as_deref(), tracker).await?
-    {
-        report.trackers.push(NewTracker {
-            group: group.name.clone(),
-            name: tracker.name.clone(),
-            old_tracking_id: tracker.tracking_id.clone(),
-            new_tracking_id: tracking_id.clone(),
-        });
-        for (dataset, made) in group.datasets.iter().zip(&mut made) {
-            if let Some(made) = made.as_mut().filter(|_| dataset.kind == model::DatasetType::Interactions) {
-                made.put = Some(Target::Events(tracking_id.clone()));
-            }
-        }
-    }
-    Ok(made)
-}
-
-// Interactions get theirs with the tracker.
-async fn put_target(
-    builder: &Builder<'_>,
-    dataset: &Dataset,
-    arn: &str,
-    group: &Group,
-    report: &mut Report,
-) -> Result<Option<Target>> {
-    match dataset.kind {
-        model::DatasetType::Interactions => Ok(None),
-        model::DatasetType::ActionInteractions => {
-            let tracking_id = text(&builder.active_dataset(arn).await?, "trackingId")?;
-            if let Some(old) = &dataset.tracking_id {
-                report.trackers.push(NewTracker {
-                    group: group.name.clone(),
-                    name: dataset.name.clone(),
-                    old_tracking_id: old.clone(),
-                    new_tracking_id: tracking_id.clone(),
-                });
-            }
-            Ok(Some(Target::ActionInteractions(tracking_id)))
-        }
-        kind => Ok(Some(Target::Things(kind, arn.to_owned()))),
-    }
-}
-
 async fn place(args: &Args, target: &Side, work: &mut Work) -> Result<Place> {
     if let Some(role_arn) = &args.role_arn {
         let path = args.target_staging.as_deref().unwrap_or(&args.staging);
@@ -295,7 +177,7 @@ async fn place(args: &Args, target: &Side, work: &mut Work) -> Result<Place> {
         let PlaceState { bucket, prefix, role_arn, .. } = known.clone();
         return Ok(Place { bucket, prefix, role_arn });
     }
-    let name = format!("lade-migrate-{}", (&model::clock::SystemClock as &dyn Clock).hex(12));
+    let name = format!("lade-migrate-{}", (&SystemClock as &dyn Clock).hex(12));
     let place = Place::make(&target.control, &name).await?;
     let Place { bucket, prefix, role_arn } = place.clone();
     work.state.place = Some(PlaceState { bucket, prefix, role_arn, is_made: true });
@@ -313,97 +195,4 @@ async fn end(args: &Args, target: &Side, work: &mut Work, place: &Place, report:
         work.save()?;
     }
     Ok(())
-}
-
-/// One dataset on its way.
-struct Moving<'a> {
-    args: &'a Args,
-    source: &'a Side,
-    target: &'a Side,
-    place: &'a Place,
-    group: &'a Group,
-    dataset: &'a Dataset,
-    made: Made,
-}
-
-impl Moving<'_> {
-    async fn bring(self, work: &mut Work, report: &mut Report) -> Result<()> {
-        let key = key(self.group, self.dataset);
-        let layout = self.dataset.layout()?;
-        self.export(work, &key, &layout).await?;
-        let state = work.dataset(&key).clone();
-        let rows = |slot: &str| state.exports.get(slot).map_or(0, |export| export.rows);
-        let temporary = match &self.made.put {
-            None if !state.is_put && rows("PUT") > 0 => Some(self.temporary_tracker(&work.state.run).await?),
-            _ => None,
-        };
-        let of_tracker = temporary.as_ref().map(|(_, tracking_id)| Target::Events(tracking_id.clone()));
-        let put = self.made.put.clone().or(of_tracker).unwrap_or(Target::Events(String::new()));
-        let mut bringing = Bringing {
-            work,
-            target: self.target,
-            place: self.place,
-            key: &key,
-            layout: &layout,
-            dataset_arn: &self.made.dataset_arn,
-            put,
-        };
-        bringing.import().await?;
-        if !state.is_put {
-            bringing.put_all().await?;
-        }
-        if let Some((arn, _)) = temporary {
-            self.target.call("DeleteEventTracker", json!({ "eventTrackerArn": arn })).await?;
-        }
-        let is_keyed = self.dataset.kind.is_keyed();
-        let reordered = if is_keyed && !state.is_ordered { bringing.order().await? } else { 0 };
-        if !state.is_checked || self.args.verify {
-            let checks = bringing.check(self.args.verify).await?;
-            work.dataset(&key).is_checked = checks.iter().all(Check::is_same);
-            work.save()?;
-            report.checks.extend(checks);
-        }
-        let refused = work.dataset(&key).refused;
-        let refused_file = (refused > 0).then(|| refused_path(&work.folder, &key).display().to_string());
-        let (imported, put) = (rows("BULK"), rows("PUT"));
-        report.datasets.push(Brought { dataset: key, imported, put, refused, refused_file, reordered });
-        Ok(())
-    }
-
-    // ALL is needed where a newer record takes an older one's place, and for comparing.
-    async fn export(&self, work: &mut Work, key: &str, layout: &Layout) -> Result<()> {
-        let staging = S3Location::parse(&self.args.staging).ok_or_else(|| {
-            Error::invalid(format!("{} is not of the form s3://BUCKET/PREFIX/", self.args.staging))
-        })?;
-        let is_all_needed = self.dataset.kind.is_keyed() || self.args.verify;
-        let modes: &[&str] = if is_all_needed { &["BULK", "PUT", "ALL"] } else { &["BULK", "PUT"] };
-        let prefix = staging.prefix();
-        let wanted = modes.iter().map(|mode| Wanted {
-            slot: mode,
-            dataset_arn: &self.dataset.arn,
-            mode,
-            bucket: &staging.bucket,
-            prefix: prefix.clone(),
-            role_arn: &self.args.source_role_arn,
-            kms_key_arn: self.args.source_kms_key_arn.as_deref(),
-            tags: if self.dataset.kind.is_exportable() { vec![] } else { vec![allow_actions()] },
-        });
-        let wanted: Vec<Wanted<'_>> = wanted.collect();
-        export::all(work, self.source, (key, layout), &wanted).await
-    }
-
-    // Events were put while there was a tracker; there is none any more.
-    async fn temporary_tracker(&self, run: &str) -> Result<(String, String)> {
-        let name = format!("lade-migrate-{run}");
-        let tracker = Tracker { name: name.clone(), tracking_id: String::new(), tags: vec![] };
-        let keys = Keys::default();
-        let mut builder = Builder::new(self.target, &keys, false);
-        let group_arn = self.made.group_arn.as_str();
-        let tracking_id = builder.tracker(Some(group_arn), &tracker).await?;
-        let members = ("eventTrackers", "name", "eventTrackerArn");
-        let of_group = json!({ "datasetGroupArn": group_arn });
-        let arn = self.target.find("ListEventTrackers", members, of_group, &name).await?;
-        let missing = || Error::unavailable("the target made an event tracker and does not list it");
-        Ok((arn.ok_or_else(missing)?, tracking_id.ok_or_else(missing)?))
-    }
 }

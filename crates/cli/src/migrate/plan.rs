@@ -53,12 +53,30 @@ pub async fn read(side: &Side, names: &[String]) -> Result<Vec<Group>> {
     let mut groups = Vec::new();
     for listed in &listed {
         let name = text(listed, "name")?;
-        if names.is_empty() || names.contains(&name) {
+        if names.is_empty() && listed["status"] != "ACTIVE" {
+            eprintln!("the dataset group {name} is left out: it is {}", listed["status"]);
+        } else if names.is_empty() || names.contains(&name) {
             groups.push(group(side, name, &text(listed, "datasetGroupArn")?).await?);
         }
     }
     groups.sort_by(|a, b| a.name.cmp(&b.name));
+    groups.iter().try_for_each(check_names)?;
     Ok(groups)
+}
+
+// Names become those of folders, and words of a script.
+fn check_names(group: &Group) -> Result<()> {
+    let of_datasets = group.datasets.iter().flat_map(|dataset| [&dataset.name, &dataset.schema.name]);
+    let of_tracker = group.tracker.iter().map(|tracker| &tracker.name);
+    let mut names = [&group.name].into_iter().chain(of_datasets).chain(of_tracker);
+    let is_wrong = |name: &&String| {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !name.bytes().all(is_letter) || name.is_empty()
+    };
+    match names.find(is_wrong) {
+        Some(name) => Err(Error::invalid(format!("{name:?} is a name that the service would not take"))),
+        None => Ok(()),
+    }
 }
 
 async fn group(side: &Side, name: String, arn: &str) -> Result<Group> {

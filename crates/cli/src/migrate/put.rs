@@ -61,18 +61,17 @@ impl Target {
                 (Some("impression"), Field::String(text)) => {
                     body.insert("impression".into(), text.split('|').collect());
                 }
-                (Some("eventAttributionSource"), value) => {
-                    body.insert(
-                        "metricAttribution".into(),
-                        json!({ "eventAttributionSource": plain(value) }),
-                    );
+                (Some("eventAttributionSource"), Field::String(text)) if is_source(text) => {
+                    body.insert("metricAttribution".into(), json!({ "eventAttributionSource": text }));
                 }
                 (Some(time @ ("sentAt" | "timestamp")), Field::Long(at)) => {
                     body.insert(time.into(), json!(seconds(*at)));
                 }
-                (Some(member), value) => drop(body.insert(member.into(), plain(value))),
+                (Some(member), value) if member != "eventAttributionSource" => {
+                    body.insert(member.into(), plain(value));
+                }
                 // Names are compared without case and underscores; short ones leave room for what was put.
-                (None, value) => {
+                (_, value) => {
                     properties.insert(column.name().replace('_', "").to_lowercase(), plain(value));
                 }
             }
@@ -207,6 +206,11 @@ fn thing(kind: DatasetType) -> (&'static str, &'static str, &'static str) {
         DatasetType::Actions => ("actions", "actionId", "/actions"),
         _ => ("users", "userId", "/users"),
     }
+}
+
+// As a member it has to be of printable ASCII; as a property it could be anything.
+fn is_source(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) && text.bytes().any(|byte| byte != b' ')
 }
 
 fn plain(value: &Field<'_>) -> Value {

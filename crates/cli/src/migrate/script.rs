@@ -1,6 +1,6 @@
 //! The script and the page of a folder that `lade migrate to-aws` writes.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::plan::{Dataset, Group};
 
@@ -67,7 +67,7 @@ impl Written<'_> {
     fn lines(&self) -> String {
         let Dataset { name, kind, schema, tags, .. } = self.dataset;
         let domain = schema.domain.as_ref().map(|domain| format!(" --domain {domain}")).unwrap_or_default();
-        let tags = json!(tags);
+        let tags = in_quotes(tags);
         let mut lines = format!(
             "schema_arn=$(schema '{schema}' 'schemas/{schema}.json'{domain})\n\
              dataset_arn=$(dataset {kind} '{name}' \"$schema_arn\" '{tags}')\n",
@@ -96,7 +96,7 @@ pub fn script(group: &Group, datasets: &[Written<'_>]) -> String {
              echo \"the tracking id was {old} and is now $(personalize describe-event-tracker \\\n  \
              --event-tracker-arn \"$tracker\" --query eventTracker.trackingId)\"\n",
             name = tracker.name,
-            tags = json!(tracker.tags),
+            tags = in_quotes(&tracker.tags),
             old = tracker.tracking_id,
         ));
     }
@@ -104,9 +104,14 @@ pub fn script(group: &Group, datasets: &[Written<'_>]) -> String {
     SCRIPT
         .replace("@DATASETS@", &lines)
         .replace("@DOMAIN@", &domain)
-        .replace("@TAGS@", &json!(group.tags).to_string())
+        .replace("@TAGS@", &in_quotes(&group.tags))
         .replace("@PREFIX@", &format!("lade/{}", group.name))
         .replace("@GROUP@", &group.name)
+}
+
+// JSON between two single quotes of the shell.
+fn in_quotes(tags: &[Value]) -> String {
+    json!(tags).to_string().replace('\'', "'\\''")
 }
 
 /// The page: what there is, and what to look out for.

@@ -70,18 +70,24 @@ impl Side {
     /// # Errors
     /// `Invalid` with the reason when it failed.
     pub async fn until_active(&self, operation: &str, input: Value, member: &str) -> Result<Value> {
+        self.until_over(operation, input, member).await?
+    }
+
+    /// Describes something until it is ACTIVE or has failed, which is the inner error.
+    ///
+    /// # Errors
+    /// When nobody can tell.
+    pub async fn until_over(&self, operation: &str, input: Value, member: &str) -> Result<Result<Value>> {
         let mut pauses = Pauses::new();
         loop {
             let mut answer = self.call(operation, input.clone()).await?;
             let found = answer[member].take();
             match found["status"].as_str() {
-                Some("ACTIVE") => return Ok(found),
+                Some("ACTIVE") => return Ok(Ok(found)),
                 Some(status) if status.contains("FAILED") => {
                     let reason = found["failureReason"].as_str().unwrap_or("no reason was given");
-                    return Err(Error::invalid(format!(
-                        "{input} became {status} at {}: {reason}",
-                        self.name
-                    )));
+                    let text = format!("{input} became {status} at {}: {reason}", self.name);
+                    return Ok(Err(Error::invalid(text)));
                 }
                 _ => pauses.pause().await,
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use model::Clock;
@@ -50,8 +51,10 @@ pub struct PlaceState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetState {
-    /// Whether the target's dataset was empty when this migration began with it.
-    pub is_claimed: bool,
+    /// The source's dataset.
+    pub source_arn: Option<String>,
+    /// When the target's dataset was made, which was empty when this migration began with it.
+    pub claimed: Option<String>,
     /// By mode.
     pub exports: BTreeMap<String, ExportState>,
     /// The name of the job that brings the imported records in, once it has one.
@@ -65,6 +68,8 @@ pub struct DatasetState {
     pub refused_bytes: u64,
     /// Whether the newest record of each id is the source's.
     pub is_ordered: bool,
+    /// Records that were newest at the source and in neither of its other exports: they came later.
+    pub strangers: u64,
     pub is_checked: bool,
 }
 
@@ -96,7 +101,8 @@ impl Work {
     /// `InUse` when another command works in it; `Invalid` when it belongs to another pair of services.
     pub fn open(folder: &Path, source: &str, target: &str) -> Result<Work> {
         let opening = || format!("open the working folder {}", folder.display());
-        fs::create_dir_all(folder).unavailable(opening)?;
+        // It holds records: for nobody else's eyes.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).unavailable(opening)?;
         let lock = File::create(folder.join("lock")).unavailable(opening)?;
         match lock.try_lock() {
             Ok(()) => {}

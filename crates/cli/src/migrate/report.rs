@@ -1,10 +1,53 @@
-//! What a person is told of a migration.
+//! What a migration did, as people and programs are told.
 
-use super::from_aws::Report;
+use serde::Serialize;
+
+use super::build::Step;
+use super::check::Check;
 use crate::job::show::number;
 
+/// What was done.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub is_dry_run: bool,
+    pub is_same: bool,
+    pub steps: Vec<Step>,
+    pub trackers: Vec<NewTracker>,
+    pub datasets: Vec<Brought>,
+    pub checks: Vec<Check>,
+    /// Datasets whose records can't be exported at the source.
+    pub without_records: Vec<String>,
+    /// Folders that hold copies of records.
+    pub copies: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewTracker {
+    pub group: String,
+    pub name: String,
+    pub old_tracking_id: String,
+    pub new_tracking_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Brought {
+    pub dataset: String,
+    pub imported: u64,
+    pub put: u64,
+    pub refused: u64,
+    /// File with what the target refused.
+    pub refused_file: Option<String>,
+    /// How many ids had another newest record than at the source before that was mended.
+    pub reordered: u64,
+    /// Records that came to the source after the exports of its imported and put records: they are not here.
+    pub too_late: u64,
+}
+
 /// Prints a report.
-pub fn report(report: &Report) {
+pub fn show(report: &Report) {
     for step in &report.steps {
         let fate = match (step.is_there, report.is_dry_run) {
             (true, _) => "is there",
@@ -21,6 +64,12 @@ pub fn report(report: &Report) {
         println!("{}: {imported} imported, {put} put", brought.dataset);
         if brought.reordered > 0 {
             println!("  the newest record of {} ids was brought once more", number(brought.reordered));
+        }
+        if brought.too_late > 0 {
+            println!(
+                "  {} records came after the source was exported: they are not here",
+                number(brought.too_late)
+            );
         }
         if let Some(file) = &brought.refused_file {
             println!(
