@@ -1,6 +1,8 @@
 """`lade apply`: what a file declares is made once; a second run changes nothing; what is wrong is told where it stands."""
 
 import json
+import os
+import pty
 import re
 import subprocess
 from pathlib import Path
@@ -136,6 +138,21 @@ def test_what_can_not_be_changed_is_said_and_nothing_is_done(workshop, apply):
 def test_nobody_is_asked_where_there_is_no_terminal(apply):
     refused = apply(small(unique("asked"), unique("schema")))
     assert refused.returncode == 1 and "--yes does it" in refused.stderr and "+ role" in refused.stdout
+
+
+def test_a_person_is_asked_and_may_say_no(server, workshop, apply):
+    name = unique("asked")
+    apply.file.write_text(json.dumps({"buckets": {name: {}}}))
+    for answer, made in [(b"\n", False), (b"n\n", False), (b"y\n", True)]:
+        terminal, theirs = pty.openpty()
+        os.write(terminal, answer)
+        told = subprocess.run([binary(), "apply", "-f", str(apply.file)], env=server.client_environment(), stdin=theirs,
+                              capture_output=True, text=True, timeout=30)
+        os.close(terminal)
+        os.close(theirs)
+        assert told.returncode == 0 and "Do it? [y/N]" in told.stderr, told.stderr
+        assert f"+ bucket {name}\n1 to make, 0 to change, 0 are as the file says.\n" in told.stdout
+        assert (name in [bucket["Name"] for bucket in workshop.s3.list_buckets()["Buckets"]]) == made
 
 
 def test_what_is_wrong_with_a_file_is_told_with_line_column_and_path(apply):

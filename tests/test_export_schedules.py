@@ -187,6 +187,15 @@ def test_a_clock_that_is_set_back_brings_no_instant_twice(moved, clock, work):
     assert set(ended(work, "back", 2)) == {due, due + 20 * MINUTE} and shown(work, "back")["trouble"] is None
 
 
+def test_an_instant_that_can_bring_no_job_is_passed_over_and_told(clock, work):
+    assert put(work, "gone")[0] == 200
+    work.personalize.delete_dataset(datasetArn=work.items)
+    clock.step()
+    told = until(lambda: shown(work, "gone")["trouble"], "it is told")
+    assert told == f"The given dataset does not exist: {work.items}"
+    assert shown(work, "gone")["nextAt"] == (clock.minute + 1) * MINUTE and not jobs(work, "gone")
+
+
 def test_older_exports_are_deleted_but_for_what_is_not_theirs(moved, clock, work):
     status, refused = put(work, "kept", keep={"exports": 2})
     assert status == 400 and "s3:DeleteObject" in refused["message"], refused

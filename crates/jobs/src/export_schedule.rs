@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::complaint::Complaints;
 use crate::duty::alone;
 use crate::{Parts, explain_denial};
 
@@ -35,7 +36,7 @@ struct Report {
 }
 
 pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
-    let mut schedules = Schedules { parts, uncleared: HashMap::new() };
+    let mut schedules = Schedules { parts, waiting: Complaints::default(), uncleared: HashMap::new() };
     while !*stopped.borrow() {
         if let Err(cause) = schedules.round().await {
             warn!(error = %cause.chain(), "export schedules are looked at again later");
@@ -49,6 +50,8 @@ pub async fn run(parts: Arc<Parts>, mut stopped: watch::Receiver<bool>) {
 
 struct Schedules {
     parts: Arc<Parts>,
+    /// Of those whose instant has come and can't be seen to yet.
+    waiting: Complaints<String>,
     /// Of those whose older exports could not be deleted, when this was tried last.
     uncleared: HashMap<String, Instant>,
 }
@@ -56,16 +59,26 @@ struct Schedules {
 impl Schedules {
     async fn round(&mut self) -> Result<()> {
         let rows = self.parts.catalog.export_schedules().await?;
-        self.uncleared.retain(|name, _| rows.iter().any(|row| row.name == *name));
+        let is_there = |name: &String| rows.iter().any(|row| row.name == *name);
+        self.uncleared.retain(|name, _| is_there(name));
+        self.waiting.retain(is_there);
         for row in &rows {
             // One that is wrong keeps no other one waiting.
-            if let Err(cause) = see_to(&self.parts, row).await {
-                warn!(schedule = row.name, error = %cause.chain(), "an export schedule has made no job");
-                self.tell(row, Some(cause.message())).await?;
+            match see_to(&self.parts, row).await {
+                Ok(()) => drop(self.waiting.ends(&row.name)),
+                Err(cause) => self.complain(row, &cause).await?,
             }
             self.clear(row).await?;
         }
         Ok(())
+    }
+
+    async fn complain(&mut self, row: &ExportScheduleRow, cause: &Error) -> Result<()> {
+        let (text, now_ms) = (cause.chain(), self.parts.clock.now_ms());
+        if self.waiting.is_due(row.name.clone(), &text, now_ms) {
+            warn!(schedule = row.name, error = %text, "an export schedule makes its job later");
+        }
+        self.tell(row, Some(cause.message())).await
     }
 
     async fn clear(&mut self, row: &ExportScheduleRow) -> Result<()> {
