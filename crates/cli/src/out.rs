@@ -1,7 +1,7 @@
 //! Standard output as a program reads it: when nobody reads on, what is left is not written and nobody is told.
 
 use std::fmt::Arguments;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{self, ErrorKind, Write, stdout};
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,6 +34,31 @@ pub fn write(text: Arguments<'_>) {
         Err(cause) => {
             eprintln!("lade: write to standard output: {cause}");
             exit(1);
+        }
+    }
+}
+
+/// Standard output for what comes in pieces, written as `write` does.
+pub struct Out;
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if is_closed() {
+            return Ok(bytes.len());
+        }
+        match stdout().write(bytes) {
+            Err(cause) if cause.kind() == ErrorKind::BrokenPipe => {
+                IS_CLOSED.store(true, Ordering::Relaxed);
+                Ok(bytes.len())
+            }
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match stdout().flush() {
+            Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
         }
     }
 }

@@ -63,7 +63,7 @@ pub struct Args {
     dialect: Dialect,
 
     /// Connections, each with one call at a time; records of one id all go over the same one, in their order
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     connections: u16,
 
     /// Print what was done as JSON, also when it failed

@@ -1,7 +1,7 @@
 //! `lade export --user`: all that a dataset, or all datasets of a group, hold of one user.
 
 use std::fs::File;
-use std::io::{Write, stdout};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::client::server::Choice;
+use crate::out::Out;
 use crate::serve;
 
 /// Types of datasets whose records are of users.
@@ -35,7 +36,7 @@ async fn export(server: &Choice, arn: &str, user: &str, folder: Option<&Path>) -
     for (n, dataset) in datasets.iter().enumerate() {
         let mut out: Box<dyn Write> = match folder {
             Some(folder) => Box::new(create(&path(folder, dataset))?),
-            None => Box::new(stdout()),
+            None => Box::new(Out),
         };
         let writing = || format!("write the records of {dataset}");
         if folder.is_none() && n > 0 {

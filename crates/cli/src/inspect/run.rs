@@ -129,8 +129,8 @@ fn told(path: &Path, outside: &Outside, inside: &Inside) -> Value {
                 "format": run.format, "schemaVersion": run.schema_version, "rows": run.rows,
                 "records": arrivals.map(|arrivals| arrivals.copies), "contentBytes": run.size_bytes,
                 "csvBytes": run.csv_bytes, "pages": run.pages,
-                "sequenceMin": arrivals.map(|arrivals| arrivals.sequence_min + base),
-                "sequenceMax": arrivals.map(|arrivals| arrivals.sequence_max + base),
+                "sequenceMin": arrivals.map(|arrivals| arrivals.sequence_min.saturating_add(base)),
+                "sequenceMax": arrivals.map(|arrivals| arrivals.sequence_max.saturating_add(base)),
                 "rowGroups": groups.collect::<Vec<_>>(), "columns": columns.collect::<Vec<_>>(),
             });
             for (name, value) in more.as_object().into_iter().flatten() {
@@ -192,7 +192,8 @@ fn open_text(outside: &Outside, looked: &Looked, arrivals: Option<store::Arrival
         let base = outside.seen.as_ref().map(|seen| seen.sequence_base);
         let unknown = if base.is_none() { ", counted from a base that is not known here" } else { "" };
         let (base, copies) = (base.unwrap_or(0), number(arrivals.copies));
-        let (first, last) = (arrivals.sequence_min + base, arrivals.sequence_max + base);
+        let first = arrivals.sequence_min.saturating_add(base);
+        let last = arrivals.sequence_max.saturating_add(base);
         text.push_str(&format!("  {copies} records as they arrived, numbers {first} to {last}{unknown}\n"));
     }
     for (n, group) in run.groups.iter().enumerate() {

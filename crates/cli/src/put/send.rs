@@ -23,7 +23,7 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// For how long a call is sent again that the server asks to send again,
 const THROTTLED: Duration = Duration::from_secs(60);
 /// and one that it does not answer.
-const SILENCE: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(200);
 
 /// What was done; numbers count while it goes on.

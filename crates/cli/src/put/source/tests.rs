@@ -48,7 +48,7 @@ fn a_wrong_row_is_named_with_line_and_column() {
         ("u,i,c", "FILE, line 3: 3 values where the header has 4"),
         (",i,c,1", "FILE, line 3, column USER_ID: a value is required"),
         ("u,i,,1", "FILE, line 3, column EVENT_TYPE: a value is required"),
-        ("u,\"i,c,1", "FILE, line 3, byte 48: unclosed quote"),
+        ("u,\"i,c,1", "FILE, line 3, byte 47: unclosed quote"),
     ] {
         let (rows, ended) = read(&format!("{header}u,i,c,1\n{row}\n"), Input::Csv, false);
         assert_eq!((rows.len(), ended.as_deref()), (1, Some(wrong)));
