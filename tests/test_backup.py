@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from support import catalog
 from support.backup import admin, back_up, restore
 from support.schemas import INTERACTIONS, ITEMS, USERS
 from support.server import Server, binary
-from support.workshop import Workshop
+from support.workshop import Workshop, wait
 
 pytestmark = catalog.of_a_file
 MODES = ("BULK", "PUT", "ALL")
@@ -153,7 +154,8 @@ def test_a_backup_under_load_holds_what_was_acknowledged_before_and_nothing_half
     for n in range(2):
         before = writers.known()
         begun = time.monotonic()
-        back_up(server, tmp_path / f"backup{n}")
+        told = json.loads(back_up(server, tmp_path / f"backup{n}", "--json"))
+        note(f"writers of the catalog waited {told['writersWaitedMs']:.1f} ms for a backup")
         backups.append((tmp_path / f"backup{n}", before, time.monotonic() - begun))
         time.sleep(1)
     writers.end()
@@ -239,8 +241,9 @@ def take_all(data_dir, shared=False):
 def test_nothing_that_a_backup_copies_is_deleted_meanwhile(serve, tmp_path):
     server = serve("first", "--flush-after-s", "1")
     workshop = Workshop(server.endpoint)
-    group = workshop.make_group(items=ITEMS)
+    group = workshop.make_group(items=ITEMS, users=USERS)
     workshop.import_csv(group.items, "ITEM_ID,PRICE,CATEGORY_L1\na,1,A\n")
+    workshop.put_users(group.users, ("u1", {"age": 3}), ("u2", {"age": 4}))
     workshop.s3.put_object(Bucket=workshop.source, Key="o", Body=b"first")
     blobs = lambda: {path.name for path in (server.data_dir / "s3" / "blobs").rglob("*") if path.is_file()}
     runs = lambda: {path.name for path in (server.data_dir / "runs").iterdir()}
@@ -248,12 +251,19 @@ def test_nothing_that_a_backup_copies_is_deleted_meanwhile(serve, tmp_path):
     before = blobs(), runs()
     workshop.s3.put_object(Bucket=workshop.source, Key="o", Body=b"second")
     workshop.import_csv(group.items, "ITEM_ID,PRICE,CATEGORY_L1\nb,1,B\n")
+    deletion = workshop.personalize.create_data_deletion_job(
+        jobName="d", datasetGroupArn=group.arn, roleArn=workshop.import_role,
+        dataSource={"dataLocation": workshop.upload("USER_ID\nu1\n")})["dataDeletionJobArn"]
+    describe = lambda: workshop.personalize.describe_data_deletion_job(dataDeletionJobArn=deletion)["dataDeletionJob"]
     time.sleep(2.5)
     assert before[0] <= blobs() and before[1] <= runs()
+    assert describe()["status"] == "IN_PROGRESS", "it ends when the files are gone"
+    assert [line.split(",")[0] for line in workshop.export(group.users, "ALL").lines] == ["u2"]
     looked = admin(server, "doctor", "--data-dir", server.data_dir)
     assert looked.returncode == 0, looked.stdout + looked.stderr
     for lock in locks:
         lock.close()
+    assert wait(describe, ends=("COMPLETED", "FAILED"))["status"] == "COMPLETED"
     deadline = time.monotonic() + 10
     while before[1] & runs():
         assert time.monotonic() < deadline, "the replaced run stays"
@@ -326,8 +336,13 @@ def test_a_damaged_backup_is_refused_and_leaves_no_folder(serve, tmp_path):
 def test_the_master_key_is_kept_apart_unless_it_is_asked_for(serve, tmp_path):
     server = serve("first")
     fill(Workshop(server.endpoint))
-    said = back_up(server, tmp_path / "without")
-    assert "The master key is not in it" in said
+    # That the server is told where its key lies does not put the key into the backup.
+    env = {"LADE_MASTER_KEY_FILE": str(server.data_dir / "master_key")}
+    done = admin(server, "backup", tmp_path / "without", "--data-dir", server.data_dir, env=env)
+    assert done.returncode == 0 and "The master key is not in it" in done.stdout, done.stderr
+    refused = admin(server, "backup", tmp_path / "no", "--data-dir", server.data_dir, "--with-master-key",
+                    "--master-key-file", server.data_dir / "realm.json")
+    assert refused.returncode == 1 and "does not hold a key" in refused.stderr and not (tmp_path / "no").exists()
     bare = Server(tmp_path / "bare")
     done = admin(server, "restore", tmp_path / "without", "--data-dir", bare.data_dir)
     assert done.returncode == 0 and "before the start" in done.stdout, done.stderr
@@ -354,3 +369,22 @@ def test_what_it_cannot_back_up_is_refused_with_what_to_do(serve, tmp_path):
     refused = admin(server, "backup", to, "--data-dir", server.data_dir)
     assert refused.returncode == 1 and "s3://records/lade" in refused.stderr
     assert not to.exists()
+
+
+def test_every_command_of_the_page_runs(serve, tmp_path):
+    """Folders of the page are below this test's; `/backups/monday` is made by its first command."""
+    server = serve("first")
+    Workshop(server.endpoint)
+    (tmp_path / "vault").mkdir()
+    shutil.copy(server.data_dir / "master_key", tmp_path / "vault" / "master_key")
+    page = (Path(__file__).parents[1] / "docs" / "backup.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```$", page, re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) >= 6 and all(line.startswith("lade ") for line in lines), lines
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "lade").symlink_to(binary())
+    env = {**server.env, "LADE_DATA_DIR": str(server.data_dir), "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    for line in lines:
+        line = re.sub(r"/(backups|srv|vault)/", lambda found: f"{tmp_path}/{found.group(1)}/", line)
+        done = subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)

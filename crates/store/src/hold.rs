@@ -28,8 +28,10 @@ pub struct Guard {
 }
 
 impl Hold {
-    /// The lock behind a file, which is made when it is first asked for.
+    /// The lock behind a file, which is made where there is none.
     pub fn on(file: &Path) -> Hold {
+        // Now, as a disk that is full later must not keep files from going. Where it fails, whoever locks says so.
+        drop(open(file));
         Hold { file: Some(file.to_owned()) }
     }
 

@@ -48,8 +48,8 @@ pub struct Args {
     #[arg(long)]
     with_master_key: bool,
 
-    /// Where the master key lies [default: master_key in the data folder]
-    #[arg(long, env = "LADE_MASTER_KEY_FILE", value_name = "FILE", requires = "with_master_key")]
+    /// Where the master key lies that is put into it [default: master_key in the data folder]
+    #[arg(long, env = "LADE_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 
     /// Copy all files, where by default those that never change are linked if both folders are on one file system
@@ -83,8 +83,8 @@ async fn back_up(args: &Args) -> Result<String> {
     });
     refuse(&from, master_key.as_deref()).await?;
     let mut target = Target::begin(&args.to, !args.copy)?;
-    let manifest = match gather(&from, &mut target, master_key.as_deref()).await {
-        Ok(manifest) => manifest,
+    let (manifest, halted) = match gather(&from, &mut target, master_key.as_deref()).await {
+        Ok(gathered) => gathered,
         Err(cause) => {
             target.give_up();
             return Err(cause);
@@ -95,7 +95,7 @@ async fn back_up(args: &Args) -> Result<String> {
         let told = json!({
             "path": args.to.display().to_string(), "takenAt": manifest.taken_at, "files": files, "filesLinked": linked,
             "sizeBytes": manifest.size_bytes, "logEnd": manifest.log_end, "hasMasterKey": manifest.has_master_key,
-            "seconds": begun.elapsed().as_secs_f64(),
+            "writersWaitedMs": halted.as_secs_f64() * 1000.0, "seconds": begun.elapsed().as_secs_f64(),
         });
         return Ok(told.to_string());
     }
@@ -133,26 +133,29 @@ async fn refuse(from: &Path, master_key: Option<&Path>) -> Result<()> {
         )));
     }
     let version = env!("CARGO_PKG_VERSION");
-    match said.version {
-        Some(other) if folder::is_served(from) && other != version => Err(Error::invalid(format!(
+    if let Some(other) = said.version.filter(|other| folder::is_served(from) && other != version) {
+        return Err(Error::invalid(format!(
             "the server that runs is of version {other}, and this command of version {version}: take that one's"
-        ))),
-        _ if master_key.is_some_and(|file| !file.is_file()) => Err(Error::invalid(format!(
+        )));
+    }
+    match master_key {
+        Some(file) if !file.is_file() => Err(Error::invalid(format!(
             "there is no master key at {}: name its file with --master-key-file",
-            master_key.unwrap_or(from).display()
+            file.display()
         ))),
-        _ => Ok(()),
+        Some(file) => folder::read_master_key(file).map(drop),
+        None => Ok(()),
     }
 }
 
-async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> Result<Manifest> {
+async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> Result<(Manifest, Duration)> {
     let realm = folder::realm_of(from)?;
     let none = || Error::invalid(format!("no server was ever started on the data folder {}", from.display()));
     let realm = realm.ok_or_else(none)?;
     let (log, s3) = (from.join("log"), from.join("s3"));
     let holds = folder::holds(from);
     let _blobs = s3.exists().then(|| s3::backup::hold(&s3).keep(PATIENCE)).transpose()?;
-    let _objects = holds.objects.keep(PATIENCE)?;
+    let runs = holds.objects.keep(PATIENCE)?;
     let segments = holds.log.keep(PATIENCE)?;
     // Read up to its end before writers wait for what is left to read.
     let mut survey = Survey::begin(&log)?;
@@ -162,7 +165,7 @@ async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> 
         copies.push(Copy::prepare(&from.join(&index), &target.place(&index)?).await?);
     }
     copies.push(Copy::prepare(&from.join(catalog), &target.place(catalog)?).await?);
-    fix_moment(&mut copies, &mut survey).await?;
+    let halted = fix_moment(&mut copies, &mut survey).await?;
     let taken_at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(SystemClock.now_ms()) * 1_000_000);
     for copy in copies {
         copy.write().await?;
@@ -170,6 +173,7 @@ async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> 
     copy_log(&survey, &log, target, segments)?;
     target.adopt(catalog)?;
     copy_runs(from, target, survey.end()).await?;
+    drop(runs);
     if from.join(&index).exists() {
         target.adopt(&index)?;
         for (blob, size_bytes) in s3::backup::blobs(&target.place(&index)?).await? {
@@ -197,12 +201,13 @@ async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> 
         files: target.files.clone(),
     };
     manifest.write(&target.place(Path::new(""))?)?;
-    Ok(manifest)
+    Ok((manifest, halted))
 }
 
-/// Fixes one moment for all of it.
-async fn fix_moment(copies: &mut [Copy], survey: &mut Survey) -> Result<()> {
+/// Fixes one moment for all of it; tells for how long writers waited.
+async fn fix_moment(copies: &mut [Copy], survey: &mut Survey) -> Result<Duration> {
     for _ in 0..HALTS {
+        let begun = Instant::now();
         let mut halted = 0;
         while halted < copies.len() && copies[halted].halt().await? {
             halted += 1;
@@ -213,7 +218,7 @@ async fn fix_moment(copies: &mut [Copy], survey: &mut Survey) -> Result<()> {
             copy.release().await?;
         }
         if fixed? {
-            return Ok(());
+            return Ok(begun.elapsed());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
