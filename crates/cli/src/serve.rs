@@ -15,6 +15,7 @@ mod log;
 pub mod master_key;
 mod node;
 mod objects;
+mod otlp;
 mod patience;
 mod ready;
 mod slots;

@@ -33,6 +33,7 @@ use super::counting;
 use super::dispatch::{Dispatch, Doors};
 use super::folder::Folder;
 use super::node::{self, Node};
+use super::otlp::{Otlp, Telling};
 use super::ready::Ready;
 use super::webhook::{Target, Webhook};
 use super::{log, master_key, objects};
@@ -59,6 +60,8 @@ pub struct House {
     api: Arc<Api>,
     /// Ends with the server.
     telling: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Ends with the server.
+    tracing: Option<Telling>,
     /// Cancelled when this server can't go on beside others on its catalog.
     pub expelled: CancellationToken,
     /// Cancelled as soon as the server begins to stop.
@@ -137,6 +140,7 @@ pub async fn compose(
     let audit = audit.as_ref().map(Audit::open).transpose()?.map(Arc::new);
     let (expelled, stopping) = (CancellationToken::new(), CancellationToken::new());
     let ready = Arc::new(Ready::new(catalog.clone(), clock.clone(), stopping.clone(), ready_bucket));
+    let tracing = trace(settings, &catalog, &clock).await?;
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
             let is_secure = settings.tls.is_some();
@@ -147,6 +151,7 @@ pub async fn compose(
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
         audit: audit.clone(),
+        otlp: tracing.as_ref().map(|tracing| tracing.otlp.clone()),
         ready: Box::new(move || {
             let ready = ready.clone();
             Box::pin(async move { ready.reason().await })
@@ -194,6 +199,7 @@ pub async fn compose(
         jobs,
         api,
         telling,
+        tracing,
         expelled,
         stopping,
         node,
@@ -249,6 +255,13 @@ async fn tell(
     let webhook = Webhook { catalog, clock, realm, target, secret: secret.0.into_bytes() };
     let stop = CancellationToken::new();
     Ok(Some((stop.clone(), tokio::spawn(webhook.run(stop)))))
+}
+
+/// Begins to send traces, if somebody wants them; an executor tells of no jobs.
+async fn trace(settings: &Settings, catalog: &Catalog, clock: &Arc<dyn Clock>) -> Result<Option<Telling>> {
+    let Some(url) = settings.otlp.clone() else { return Ok(None) };
+    let catalog = settings.takes_jobs.then(|| catalog.clone());
+    Otlp::begin(url, process_name().to_string(), clock.clone(), catalog).await.map(Some)
 }
 
 fn services(settings: &Settings, realm: &Realm) -> ServiceSettings {
@@ -362,6 +375,9 @@ impl House {
             if let Err(cause) = telling.await {
                 warn!("the webhook did not stop in good order: {cause}");
             }
+        }
+        if let Some(tracing) = self.tracing {
+            tracing.end().await;
         }
         let (stop, counting) = self.counting;
         stop.cancel();
