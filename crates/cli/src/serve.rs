@@ -20,6 +20,7 @@ mod measured;
 mod metrics;
 mod node;
 mod objects;
+mod otlp;
 mod patience;
 mod proxies;
 mod ready;

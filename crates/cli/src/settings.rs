@@ -90,6 +90,8 @@ pub struct Settings {
     /// Whether data of groups without a key of KMS is left plain.
     pub is_plain_at_rest: bool,
     pub webhook: Option<WebhookSettings>,
+    /// Where spans go; `None`: there are none.
+    pub otlp: Option<TargetUrl>,
     /// Scheme, host and port of each, or `*`.
     pub cors_origins: Vec<String>,
     /// With an empty region where the server's own holds.
@@ -155,7 +157,7 @@ impl Given {
         };
         given.check()?;
         let root_key = given.root_key()?;
-        let (tls, webhook) = (given.tls()?, given.webhook()?);
+        let (tls, webhook, otlp) = (given.tls()?, given.webhook()?, given.otlp()?);
         let services = given.services()?;
         let objects = given.objects()?;
         let engine = given.engine()?;
@@ -210,6 +212,7 @@ impl Given {
             quotas: given.quotas.as_deref().and_then(Quotas::parse).unwrap_or(Quotas::OPEN),
             is_plain_at_rest: given.at_rest.as_deref() == Some("plain"),
             webhook,
+            otlp,
             cors_origins: given.cors_origins.unwrap_or_default(),
             services,
             ca_file: given.ca_file,
@@ -312,6 +315,18 @@ impl Given {
             return Err(Error::invalid("the webhook's secret must have at least 16 characters"));
         }
         Ok(Some(WebhookSettings { url, secret, ca: self.webhook_ca.clone() }))
+    }
+
+    // The path that OTLP gives traces, below the collector's address.
+    fn otlp(&self) -> Result<Option<TargetUrl>> {
+        let Some(endpoint) = &self.otlp_endpoint else { return Ok(None) };
+        let url = TargetUrl::parse(&format!("{}/v1/traces", endpoint.trim_end_matches('/')));
+        let wrong = || {
+            let text =
+                "the setting otlp_endpoint must be a collector's address such as http://127.0.0.1:4318";
+            Error::invalid(text)
+        };
+        url.ok_or_else(wrong).map(Some)
     }
 
     fn root_key(&self) -> Result<Option<(String, Secret)>> {

@@ -34,6 +34,7 @@ use super::dispatch::{AskMetrics, Dispatch, Doors};
 use super::folder::{self, Folder};
 use super::metrics::Metrics;
 use super::node::{self, Node};
+use super::otlp::{Otlp, Telling};
 use super::ready::Ready;
 use super::tls::Tls;
 use super::webhook::{Target, Webhook};
@@ -63,6 +64,8 @@ pub struct House {
     api: Arc<Api>,
     /// Ends with the server.
     telling: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Ends with the server.
+    tracing: Option<Telling>,
     /// Cancelled when this server can't go on beside others on its catalog.
     pub expelled: CancellationToken,
     /// Cancelled as soon as the server begins to stop.
@@ -153,6 +156,7 @@ pub async fn compose(
         names_datasets: settings.metrics_names_datasets,
         figures: tokio::sync::Mutex::default(),
     });
+    let tracing = trace(settings, &catalog, &clock).await?;
     let dispatch = Arc::new_cyclic(|dispatch| Dispatch {
         doors: doors(&access, &api, &iam, &kms, &s3, {
             let (is_tls, public_url) = (settings.tls.is_some(), settings.public_url.clone());
@@ -164,6 +168,7 @@ pub async fn compose(
         clock: clock.clone(),
         cors: Cors { origins: settings.cors_origins.clone() },
         audit: audit.clone(),
+        otlp: tracing.as_ref().map(|tracing| tracing.otlp.clone()),
         ready: Box::new(move || {
             let ready = ready.clone();
             Box::pin(async move { ready.reason().await })
@@ -214,6 +219,7 @@ pub async fn compose(
         jobs,
         api,
         telling,
+        tracing,
         expelled,
         stopping,
         node,
@@ -289,6 +295,13 @@ async fn tell(
     let webhook = Webhook { catalog, clock, realm, target, secret: secret.0.into_bytes() };
     let stop = CancellationToken::new();
     Ok(Some((stop.clone(), tokio::spawn(webhook.run(stop)))))
+}
+
+/// Begins to send traces, if somebody wants them; an executor tells of no jobs.
+async fn trace(settings: &Settings, catalog: &Catalog, clock: &Arc<dyn Clock>) -> Result<Option<Telling>> {
+    let Some(url) = settings.otlp.clone() else { return Ok(None) };
+    let catalog = settings.takes_jobs.then(|| catalog.clone());
+    Otlp::begin(url, process_name().to_string(), clock.clone(), catalog).await.map(Some)
 }
 
 fn services(settings: &Settings, realm: &Realm) -> ServiceSettings {
@@ -402,6 +415,9 @@ impl House {
             if let Err(cause) = telling.await {
                 warn!("the webhook did not stop in good order: {cause}");
             }
+        }
+        if let Some(tracing) = self.tracing {
+            tracing.end().await;
         }
         let (stop, counting) = self.counting;
         stop.cancel();

@@ -28,6 +28,7 @@ use super::answer::{AnswerBody, BodyFailure, whole};
 use super::audit::{Audit, Called};
 use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
+use super::otlp::{Otlp, Parent, Served};
 use super::{measured, unsigned};
 
 /// The most that a request's target and headers may hold together.
@@ -91,6 +92,8 @@ pub struct Dispatch {
     pub cors: Cors,
     /// `None`: no call leaves a line.
     pub audit: Option<Arc<Audit>>,
+    /// `None`: nobody is told of spans.
+    pub otlp: Option<Arc<Otlp>>,
     /// For how long a client may keep the server waiting for a body.
     pub client_timeout: Duration,
     pub ready: AskReady,
@@ -130,6 +133,7 @@ impl Dispatch {
         let protocol = unsigned::protocol(&parts);
         let page = self.cors.page(&parts);
         let source = parts.extensions.get::<Peer>().map(|peer| peer.address);
+        let parent = self.otlp.as_ref().and_then(|_| Parent::read(&parts.headers));
         let routed = AssertUnwindSafe(self.route(parts, body, &id)).catch_unwind();
         let (routed, trail) = about::request(&id, trail::follow(routed)).await;
         let mut response = routed.unwrap_or_else(|_| {
@@ -146,6 +150,13 @@ impl Dispatch {
         let answered =
             Answered { method, path, status: response.status().as_u16(), duration: start.elapsed() };
         self.report(&id, source, &trail, &response, &answered);
+        if let Some(otlp) = &self.otlp {
+            let Answered { method, path, status, duration } = &answered;
+            let error_code = error_code(&response);
+            let (status, duration, request_id) = (*status, *duration, &*id);
+            let served = Served { request_id, method, path, status, error_code, source, duration };
+            otlp.request(parent.as_ref(), &trail, &served);
+        }
         response
     }
 
@@ -158,7 +169,7 @@ impl Dispatch {
         response: &Response<AnswerBody>,
         answered: &Answered,
     ) {
-        let error_code = response.extensions().get::<ErrorCode>().map(|ErrorCode(code)| code.as_ref());
+        let error_code = error_code(response);
         let Answered { method, path, status, duration } = answered;
         count(trail, error_code, answered);
         let (status, duration_ms) = (*status, duration.as_millis());
@@ -382,6 +393,10 @@ fn protocol(parts: &Parts, scope: &Scope) -> Protocol {
             protocol => protocol,
         },
     }
+}
+
+fn error_code(response: &Response<AnswerBody>) -> Option<&str> {
+    response.extensions().get::<ErrorCode>().map(|ErrorCode(code)| code.as_ref())
 }
 
 fn head_bytes(parts: &Parts) -> usize {

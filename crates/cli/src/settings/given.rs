@@ -236,6 +236,10 @@ pub struct Given {
     #[arg(long, env = "LADE_WEBHOOK_CA", value_name = "FILE")]
     pub webhook_ca: Option<PathBuf>,
 
+    /// Address of a collector that takes traces by OTLP over HTTP, such as http://127.0.0.1:4318 [default: none]
+    #[arg(long, env = "LADE_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     /// File and environment only: flags are there for all to see.
     #[arg(skip = variable("LADE_WEBHOOK_SECRET").map(Secret))]
     pub webhook_secret: Option<Secret>,
@@ -326,6 +330,7 @@ impl Given {
             objects_access_key_id: self.objects_access_key_id.or(below.objects_access_key_id),
             objects_secret_access_key: self.objects_secret_access_key.or(below.objects_secret_access_key),
             cache_size: self.cache_size.or(below.cache_size),
+            otlp_endpoint: self.otlp_endpoint.or(below.otlp_endpoint),
             webhook_url: self.webhook_url.or(below.webhook_url),
             webhook_secret_file: self.webhook_secret_file.or(below.webhook_secret_file),
             webhook_ca: self.webhook_ca.or(below.webhook_ca),

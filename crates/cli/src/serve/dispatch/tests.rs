@@ -62,6 +62,7 @@ pub fn dispatch() -> Dispatch {
         clock,
         cors,
         audit: None,
+        otlp: None,
         client_timeout: Duration::from_secs(5),
         ready: Box::new(|| Box::pin(async { Some("catalog") })),
         metrics: None,
