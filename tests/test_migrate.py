@@ -255,6 +255,18 @@ def test_what_is_rare_arrives_too_and_what_is_refused_is_told(source, shop, targ
     same(shop, here, actions, **allowed)
     same(shop, here, taken, **allowed)
     assert [found["name"] for found in told["trackers"]] == [name_of(shop, taken)]
+    # A record that the source's ALL has and its PUT has not came between the two: it is told, and not imported.
+    file = tmp_path / "work" / "state.json"
+    state = json.loads(file.read_text())
+    found = state["datasets"][f"{name(group.arn)}/ACTIONS"]
+    del found["exports"]["ALL"]
+    found.update(isOrdered=False, isChecked=False)
+    file.write_text(json.dumps(state))
+    shop.events.put_actions(datasetArn=actions, actions=[{"actionId": "a1", "properties": '{"kind":"late"}'}])
+    late = from_aws(source, shop, target, mover, tmp_path / "work", "--group", name(group.arn), "--json")
+    assert late.returncode == 1
+    assert [found["tooLate"] for found in json.loads(late.stdout)["datasets"] if found["tooLate"]] == [1]
+    assert here.export(at_target(here, actions), "BULK", **allowed).multiset == shop.export(actions, "BULK", **allowed).multiset
     # The tracker that was needed to put events is gone again.
     assert here.personalize.list_event_trackers(datasetGroupArn=at_target(here, group.arn))["eventTrackers"] == []
 

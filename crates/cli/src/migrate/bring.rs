@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use csv::Dialect;
 use model::Layout;
@@ -20,6 +21,7 @@ use crate::client::place::Place;
 
 /// So many records are put between two notes of how far it is.
 const WINDOW: usize = 1_000;
+const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Where so many are refused and none is taken, it is not the records that are wrong.
 const SUSPICIOUS: u64 = 100;
 
@@ -102,6 +104,7 @@ impl Bringing<'_> {
         let sources = export::of_slot(self.work, self.key, "PUT")?;
         let mut rows = Rows::new(self.layout, sources);
         let done = self.work.dataset(self.key).put_rows;
+        let mut told = Instant::now();
         for _ in 0..done {
             rows.next(&mut |_| Ok(()))?;
         }
@@ -123,7 +126,10 @@ impl Bringing<'_> {
             self.note_refused(&refused)?;
             self.work.dataset(self.key).put_rows += count;
             self.work.save()?;
-            eprintln!("{}: {} records put", self.key, self.work.dataset(self.key).put_rows);
+            if told.elapsed() > TELL_EVERY {
+                told = Instant::now();
+                eprintln!("{}: {} records put so far", self.key, self.work.dataset(self.key).put_rows);
+            }
         }
         self.work.dataset(self.key).is_put = true;
         self.work.save()
@@ -321,7 +327,7 @@ async fn patiently_long<F: Future<Output = Result<()>>>(mut call: impl FnMut() -
         match call().await {
             Err(cause) if cause.kind == model::ErrorKind::Unavailable => {
                 eprintln!("writing again: {}", cause.message());
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
             answer => return answer,
         }

@@ -151,8 +151,8 @@ pub async fn all(
         work.save()?;
     }
     for wanted in wanted {
-        let folder = folder(work, key, wanted.slot);
         let Some(mut export) = work.dataset(key).exports.get(wanted.slot).cloned() else { continue };
+        let folder = folder(work, key, wanted.slot).join(&export.job_name);
         if export.files.is_some() {
             continue;
         }
@@ -181,12 +181,13 @@ pub async fn all(
 pub fn of_slot(work: &mut Work, key: &str, slot: &str) -> Result<Vec<Source>> {
     let folder = folder(work, key, slot);
     let export = work.dataset(key).exports.get(slot);
-    let files = export.and_then(|export| export.files.as_deref());
-    let files = files.ok_or_else(|| Error::internal(format!("the {slot} export of {key} is not here")))?;
-    Ok(sources(&folder, files))
+    let found = export.and_then(|export| Some((export.files.as_deref()?, &export.job_name)));
+    let missing = || Error::internal(format!("the {slot} export of {key} is not here"));
+    let (files, job_name) = found.ok_or_else(missing)?;
+    Ok(sources(&folder.join(job_name), files))
 }
 
-/// Where the files of an export lie.
+/// Where the files of an export lie, those of each job in a folder of its name.
 pub fn folder(work: &Work, key: &str, slot: &str) -> PathBuf {
     work.folder.join("data").join(key).join(slot)
 }
