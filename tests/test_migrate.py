@@ -30,6 +30,15 @@ i3,,c,\\d
 "i,4",4,," blank "
 i5,5,x,
 '''
+# An AWS CLI that finds everything, but for what it is told to fail at.
+STUB = """#!/bin/sh
+echo "$*" >> "$CALLS"
+case "$*" in
+  *" $FAILS"*) exit 1 ;;
+  *describe-*) echo ACTIVE ;;
+  *list-*) echo arn:found ;;
+esac
+"""
 MODES = ("BULK", "PUT", "ALL")
 
 
@@ -314,7 +323,16 @@ def test_the_folder_for_aws_is_imported_by_its_script_once(source, shop, target,
     assert "| ITEMS | 6 | 2 | 1 |" in readme and "@" not in re.sub(r"`[^`]*`", "", readme)
     env = {**target.client_environment(), "BUCKET": here.source, "ROLE_ARN": here.import_role, "REGION": REGION,
            "POLL_S": "0.1", "PATH": f"{Path(AWS).parent}:{os.environ['PATH']}"}
-    run = lambda: subprocess.run([out / "import.sh"], env=env, capture_output=True, text=True, timeout=120)
+    run = lambda env=env: subprocess.run([out / "import.sh"], env=env, capture_output=True, text=True, timeout=120)
+    # What can't be listed is not taken for missing.
+    (tmp_path / "aws").write_text(STUB)
+    (tmp_path / "aws").chmod(0o755)
+    for fails in ("list-dataset-groups", "list-schemas", "list-datasets", "list-dataset-import-jobs", "describe-"):
+        stubbed = run({**env, "PATH": f"{tmp_path}:{env['PATH']}", "FAILS": fails, "CALLS": str(tmp_path / "calls")})
+        assert stubbed.returncode != 0, fails
+        calls = (tmp_path / "calls").read_text()
+        assert fails in calls and "create-" not in calls, calls
+        (tmp_path / "calls").unlink()
     first = run()
     assert first.returncode == 0, first.stderr + first.stdout
     [old, new] = re.search(r"the tracking id was (\S+) and is now (\S+)", first.stdout).groups()

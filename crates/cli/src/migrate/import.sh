@@ -15,13 +15,14 @@ POLL_S="${POLL_S:-15}"
 export AWS_PAGER=""
 cd "$(dirname "$0")"
 
+# Within $( ) no failure ends a function by itself: each says what follows from it.
 personalize() { aws personalize --region "$REGION" --output text "$@"; }
 
 # found LIST MEMBER NAME_MEMBER NAME ARN_MEMBER [FILTER]...: the ARN of what bears a name, or nothing.
 found() {
   local list=$1 member=$2 name_member=$3 name=$4 arn_member=$5 arn
   shift 5
-  arn=$(personalize "$list" "$@" --query "${member}[?${name_member}=='${name}'].${arn_member}")
+  arn=$(personalize "$list" "$@" --query "${member}[?${name_member}=='${name}'].${arn_member}") || return 1
   arn=$(printf '%s' "$arn" | tr -d '[:space:]')
   if [ "$arn" != None ]; then printf '%s' "$arn"; fi
 }
@@ -30,11 +31,11 @@ found() {
 wait_for() {
   local status reason
   while :; do
-    status=$(personalize "$1" "$2" "$3" --query "$4.status")
+    status=$(personalize "$1" "$2" "$3" --query "$4.status") || return 1
     case $status in
       ACTIVE) return 0 ;;
       *FAILED*)
-        reason=$(personalize "$1" "$2" "$3" --query "$4.failureReason")
+        reason=$(personalize "$1" "$2" "$3" --query "$4.failureReason") || return 1
         echo "$3: $status: $reason" >&2
         return 1 ;;
     esac
@@ -46,9 +47,9 @@ wait_for() {
 schema() {
   local name=$1 file=$2 arn
   shift 2
-  arn=$(found list-schemas schemas name "$name" schemaArn)
+  arn=$(found list-schemas schemas name "$name" schemaArn) || return 1
   if [ -z "$arn" ]; then
-    arn=$(personalize create-schema --name "$name" --schema "file://$file" "$@" --query schemaArn)
+    arn=$(personalize create-schema --name "$name" --schema "file://$file" "$@" --query schemaArn) || return 1
     echo "made schema $name" >&2
   fi
   printf '%s' "$arn"
@@ -57,13 +58,13 @@ schema() {
 # dataset TYPE NAME SCHEMA_ARN TAGS: prints the ARN.
 dataset() {
   local type=$1 name=$2 schema_arn=$3 tags=$4 arn
-  arn=$(found list-datasets datasets datasetType "$type" datasetArn --dataset-group-arn "$group")
+  arn=$(found list-datasets datasets datasetType "$type" datasetArn --dataset-group-arn "$group") || return 1
   if [ -z "$arn" ]; then
     arn=$(personalize create-dataset --name "$name" --dataset-type "$type" --schema-arn "$schema_arn" \
-      --dataset-group-arn "$group" --tags "$tags" --query datasetArn)
+      --dataset-group-arn "$group" --tags "$tags" --query datasetArn) || return 1
     echo "made dataset $name ($type)" >&2
   fi
-  wait_for describe-dataset --dataset-arn "$arn" dataset
+  wait_for describe-dataset --dataset-arn "$arn" dataset || return 1
   printf '%s' "$arn"
 }
 
@@ -72,9 +73,10 @@ import() {
   local dataset_arn=$1 name=$2 mode=$3 location=$4 number=1 arn status
   while :; do
     arn=$(found list-dataset-import-jobs datasetImportJobs jobName "$name-$number" datasetImportJobArn \
-      --dataset-arn "$dataset_arn")
+      --dataset-arn "$dataset_arn") || return 1
     if [ -z "$arn" ]; then break; fi
-    status=$(personalize describe-dataset-import-job --dataset-import-job-arn "$arn" --query datasetImportJob.status)
+    status=$(personalize describe-dataset-import-job --dataset-import-job-arn "$arn" --query datasetImportJob.status) \
+      || return 1
     case $status in
       ACTIVE) echo "$name-$number is there" >&2; return 0 ;;
       *FAILED*) number=$((number + 1)) ;;
@@ -84,7 +86,7 @@ import() {
   if [ -z "$arn" ]; then
     arn=$(personalize create-dataset-import-job --job-name "$name-$number" --dataset-arn "$dataset_arn" \
       --role-arn "$ROLE_ARN" --import-mode "$mode" --data-source "dataLocation=$location" \
-      --query datasetImportJobArn)
+      --query datasetImportJobArn) || return 1
     echo "importing $location ($mode)" >&2
   fi
   wait_for describe-dataset-import-job --dataset-import-job-arn "$arn" datasetImportJob
