@@ -1,37 +1,29 @@
-//! Puts the parts of a server together, bottom first, and takes them apart in the other order.
+//! Puts the parts of a server together, bottom first.
 
 use std::path::Path;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
-use access::bucket::EmbeddedS3;
 use access::{Access, RootKeys, S3Endpoint, SealingKey, ServiceSettings};
-use api::lade::Pieces;
-use api::lade::record::ReadRecords;
-use api::lade::user::ReadUser;
 use api::{Api, ApiParts, iam::Iam, kms::Kms};
 use catalog::Catalog;
 use console::{Console, Outside};
-use http_body_util::BodyExt;
 use jobs::Jobs;
 use model::error::{Context, Result};
-use model::{Clock, Error, Realm};
+use model::{Clock, Realm};
 use s3::Door;
 use store::ScratchFolder;
-use store::log::Log;
-use store::objects::bucket::OwnBucket;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::answer::{pieces, whole};
 use super::audit::Audit;
 use super::cors::Cors;
 use super::counting;
-use super::dispatch::{AskMetrics, Dispatch, Doors};
+use super::dispatch::Dispatch;
+use super::doors::{doors, elsewhere, embedded, metrics_here, record_reader, user_reader};
 use super::folder::{self, Folder};
+use super::house::House;
 use super::metrics::Metrics;
 use super::node::{self, Node};
 use super::otlp::{Otlp, Telling};
@@ -40,43 +32,6 @@ use super::tls::Tls;
 use super::webhook::{Target, Webhook};
 use super::{log, master_key, objects};
 use crate::settings::{Settings, WebhookSettings};
-
-/// How long jobs may take to let go once the server stops.
-const HAND_BACK: Duration = Duration::from_secs(8);
-
-/// So many callers look records up at once, each with a few batches in memory; the others wait.
-const LOOKUPS_MAX: usize = 4;
-
-/// All parts of one server.
-pub struct House {
-    /// What jobs and their tasks work with.
-    #[cfg_attr(not(feature = "cluster"), allow(dead_code, reason = "an executor alone asks for it"))]
-    pub parts: jobs::Parts,
-    /// Takes every request.
-    pub dispatch: Arc<Dispatch>,
-    /// What operators see.
-    pub metrics: Arc<Metrics>,
-    /// `None`: off.
-    pub audit: Option<Arc<Audit>>,
-    catalog: Catalog,
-    log: Arc<Log>,
-    jobs: Option<Jobs>,
-    api: Arc<Api>,
-    /// Ends with the server.
-    telling: Option<(CancellationToken, JoinHandle<()>)>,
-    /// Ends with the server.
-    tracing: Option<Telling>,
-    /// Cancelled when this server can't go on beside others on its catalog.
-    pub expelled: CancellationToken,
-    /// Cancelled as soon as the server begins to stop.
-    stopping: CancellationToken,
-    /// Tells that this node lives, and follows the others; `None` where there are none.
-    node: Option<(CancellationToken, JoinHandle<()>)>,
-    /// Ends when no put comes any more.
-    counting: (CancellationToken, JoinHandle<()>),
-    /// Where objects lie, if that is a bucket.
-    bucket: Option<OwnBucket>,
-}
 
 /// Opens the catalog that the settings name.
 ///
@@ -228,18 +183,6 @@ pub async fn compose(
     })
 }
 
-// Only this machine's own address tells metrics to whoever asks, and not where another one is there for that.
-fn metrics_here(settings: &Settings, metrics: &Arc<Metrics>) -> Option<AskMetrics> {
-    let is_here = settings.listen.ip().is_loopback() && settings.admin_listen.is_none();
-    let metrics = metrics.clone();
-    is_here.then(|| -> AskMetrics {
-        Box::new(move || {
-            let metrics = metrics.clone();
-            Box::pin(async move { metrics.text().await })
-        })
-    })
-}
-
 // What lies in a bucket no backup copies from here.
 fn holds(settings: &Settings, folder: &Folder) -> jobs::Holds {
     match settings.objects {
@@ -253,32 +196,6 @@ fn process_name() -> Arc<str> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "lade" } else { host.trim() };
     format!("{host}:{}", std::process::id()).into()
-}
-
-fn user_reader(parts: Arc<jobs::Parts>) -> ReadUser {
-    Box::new(move |dataset, user| {
-        let parts = parts.clone();
-        Box::pin(async move {
-            let received = jobs::user_records::read(&parts, &dataset, user).await?;
-            let next = |mut received: tokio::sync::mpsc::Receiver<_>| async move {
-                let piece = received.recv().await?;
-                Some((piece, received))
-            };
-            Ok(Box::pin(futures_util::stream::unfold(received, next)) as Pieces)
-        })
-    })
-}
-
-fn record_reader(parts: Arc<jobs::Parts>) -> ReadRecords {
-    let places = Arc::new(Semaphore::new(LOOKUPS_MAX));
-    Box::new(move |dataset, lookup| {
-        let (parts, places) = (parts.clone(), places.clone());
-        Box::pin(async move {
-            let waiting = || Error::internal("the places of those who look records up are closed");
-            let _place = places.acquire().await.map_err(|_| waiting())?;
-            jobs::records::look(&parts, &dataset, lookup).await
-        })
-    })
 }
 
 /// Begins to tell the webhook, if there is one, of what becomes of jobs.
@@ -318,137 +235,6 @@ fn warn_of_own_buckets(settings: &Settings) {
         warn!(
             "each node has buckets of its own, in its data folder: with several nodes set s3_endpoint, for a job can run on any"
         );
-    }
-}
-
-// The services whose embedded doors are closed, and the settings that name the real ones.
-fn elsewhere(services: &ServiceSettings) -> Vec<(&'static str, &'static str)> {
-    let ServiceSettings { s3_endpoint, sts_endpoint, kms_endpoint, .. } = services;
-    [("s3", s3_endpoint), ("sts", sts_endpoint), ("kms", kms_endpoint)]
-        .into_iter()
-        .zip(["s3_endpoint", "sts_endpoint", "kms_endpoint"])
-        .filter_map(|((service, endpoint), setting)| endpoint.as_ref().map(|_| (service, setting)))
-        .collect()
-}
-
-fn doors(
-    access: &Arc<Access>,
-    api: &Arc<Api>,
-    iam: &Arc<Iam>,
-    kms: &Arc<Kms>,
-    s3: &Door,
-    console: Console,
-) -> Doors {
-    let (access, api, iam, kms, s3) = (access.clone(), api.clone(), iam.clone(), kms.clone(), s3.clone());
-    let (asked, users, console) = (s3.clone(), access.clone(), Arc::new(console));
-    Doors {
-        credential: Box::new(move |access_key_id, token| {
-            let access = access.clone();
-            Box::pin(async move { access.credential(access_key_id, token).await })
-        }),
-        key_used: Box::new(move |access_key_id, service| {
-            if let Some(writing) = users.note_use(access_key_id, service) {
-                tokio::spawn(access::about::along(async move {
-                    if let Err(cause) = writing.await {
-                        warn!("the use of an access key was not noted: {}", cause.chain());
-                    }
-                }));
-            }
-        }),
-        personalize: Box::new(move |call| {
-            let api = api.clone();
-            Box::pin(async move {
-                match api.stream(&call).await {
-                    Some(response) => response.map(pieces),
-                    None => whole(api.call(call).await),
-                }
-            })
-        }),
-        iam: Box::new(move |call| {
-            let iam = iam.clone();
-            Box::pin(async move { iam.call(call).await })
-        }),
-        kms: Box::new(move |call| {
-            let kms = kms.clone();
-            Box::pin(async move { kms.call(call).await })
-        }),
-        s3: Box::new(move |principal, id, request| {
-            let s3 = s3.clone();
-            Box::pin(
-                async move { s3.call(Some(principal), id, request).await.map(|body| body.boxed_unsync()) },
-            )
-        }),
-        s3_preflight: Box::new(move |parts, id| {
-            let s3 = asked.clone();
-            Box::pin(async move { s3.preflight(&parts, id).await.map(|body| body.boxed_unsync()) })
-        }),
-        console: Box::new(move |request| {
-            let console = console.clone();
-            Box::pin(async move { console.answer(request).await })
-        }),
-    }
-}
-
-// Jobs and the console ask by the same dispatcher as everybody, without a connection. It leads back here, so it is not kept alive.
-fn embedded(dispatch: Weak<Dispatch>) -> EmbeddedS3 {
-    Box::new(move |request| {
-        let dispatch = dispatch.upgrade();
-        Box::pin(async move { Some(dispatch?.answer(request).await) })
-    })
-}
-
-impl House {
-    /// Hands jobs back, before anything that they work with is closed; until the front closes, clients see their state.
-    pub async fn hand_back(&mut self) {
-        self.stopping.cancel();
-        self.api.close_streams();
-        let Some(jobs) = self.jobs.take() else { return };
-        if timeout(HAND_BACK, jobs.stop()).await.is_err() {
-            warn!("a job did not let go in time; it is begun again at the next start");
-        }
-    }
-
-    /// Writes what waits and closes the files.
-    pub async fn close(self) {
-        if let Some((stop, telling)) = self.telling {
-            stop.cancel();
-            if let Err(cause) = telling.await {
-                warn!("the webhook did not stop in good order: {cause}");
-            }
-        }
-        if let Some(tracing) = self.tracing {
-            tracing.end().await;
-        }
-        let (stop, counting) = self.counting;
-        stop.cancel();
-        if let Err(cause) = counting.await {
-            warn!("the counting of puts did not stop in good order: {cause}");
-        }
-        let (log, audit) = (self.log.clone(), self.audit.clone());
-        match tokio::task::spawn_blocking(move || log.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(cause)) => warn!("the log was not closed in good order: {}", cause.chain()),
-            Err(cause) => warn!("the log was not closed in good order: {cause}"),
-        }
-        // Whoever still waits for the store does so on a runtime that is about to end.
-        if let Some(bucket) = &self.bucket {
-            bucket.end();
-        }
-        if let Some((stop, node)) = self.node {
-            stop.cancel();
-            if let Err(cause) = node.await {
-                warn!("telling the other nodes did not stop in good order: {cause}");
-            }
-        }
-        if let Err(cause) = self.catalog.end_session().await {
-            warn!("the session of this node was not ended: {}", cause.chain());
-        }
-        self.catalog.close().await;
-        if let Some(audit) = audit
-            && let Err(cause) = tokio::task::spawn_blocking(move || audit.close()).await
-        {
-            warn!("the audit log was not closed in good order: {cause}");
-        }
     }
 }
 
