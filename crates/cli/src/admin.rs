@@ -14,6 +14,9 @@ use std::process::ExitCode;
 
 /// Options of `lade admin`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lade admin backup /backups/monday --data-dir /srv/lade
+  lade admin doctor --data-dir /srv/lade")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

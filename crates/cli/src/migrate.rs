@@ -27,6 +27,10 @@ use crate::serve;
 
 /// Options of `lade migrate`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  lade migrate to-aws --group shop --out shop-for-aws
+  lade migrate from-aws --all --source-region eu-west-1 --source-profile shop --staging s3://my-bucket/lade/ \\
+      --source-role-arn arn:aws:iam::111122223333:role/PersonalizeExport --dry-run")]
 pub struct Args {
     #[command(subcommand)]
     way: Way,

@@ -20,15 +20,15 @@ use crate::client::server::Choice;
 
 /// Options of `lade migrate from-aws`.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "The same command again goes on where the last one ended. The source's keys come from \
+    SOURCE_AWS_ACCESS_KEY_ID, SOURCE_AWS_SECRET_ACCESS_KEY and SOURCE_AWS_SESSION_TOKEN, or from --source-profile. Exit codes: \
+    0 all is there, 1 something is not, 2 the command line can't be read.\n\nExamples:
   lade migrate from-aws --all --source-region eu-west-1 --source-profile shop \\
       --staging s3://my-bucket/lade/ --source-role-arn arn:aws:iam::111122223333:role/PersonalizeExport --dry-run
   lade migrate from-aws --group shop --source-endpoint-url http://127.0.0.1:8081 --source-region us-east-1 \\
-      --staging s3://my-bucket/lade/ --source-role-arn arn:aws:iam::000000000000:role/Export --verify
-
-The same command again goes on where the last one ended. The source's keys come from SOURCE_AWS_ACCESS_KEY_ID,
-SOURCE_AWS_SECRET_ACCESS_KEY and SOURCE_AWS_SESSION_TOKEN, or from --source-profile.
-Exit codes: 0 all is there, 1 something is not, 2 the command line can't be read.")]
+      --staging s3://my-bucket/lade/ --source-role-arn arn:aws:iam::000000000000:role/Export --verify"
+)]
 pub struct Args {
     /// Dataset group by its name; may be given several times
     #[arg(long = "group", value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
