@@ -1,5 +1,7 @@
 //! The data folder: one server at a time, its region and account for life, its root key, its address.
 
+mod backup;
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,7 +15,8 @@ use access::{RootKey, SealingKey};
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use serde::{Deserialize, Serialize};
-use store::Hold;
+
+pub use backup::{holds, refuse_half_restored, restoring};
 
 const LOCK: &str = "lock";
 const REALM: &str = "realm.json";
@@ -21,8 +24,6 @@ const ROOT_KEY: &str = "root_key.json";
 const MASTER_KEY: &str = "master_key";
 const ADDRESS: &str = "address";
 const ACCESS_KEY_ID: &str = "access_key_id";
-/// There while a backup is being restored into the folder.
-const RESTORING: &str = "restore_unfinished";
 
 /// A data folder that this process has for itself until it ends or drops this.
 pub struct Folder {
@@ -196,30 +197,6 @@ pub fn read_master_key(file: &Path) -> Result<SealingKey> {
     SealingKey::from_slice(&bytes).ok_or_else(damaged)
 }
 
-/// What keeps the files of a data folder while a backup copies them.
-pub fn holds(folder: &Path) -> jobs::Holds {
-    jobs::Holds { log: Hold::on(&folder.join("log.hold")), objects: Hold::on(&folder.join("objects.hold")) }
-}
-
-/// The file that marks a folder into which a backup is being restored.
-pub fn restoring(folder: &Path) -> PathBuf {
-    folder.join(RESTORING)
-}
-
-/// Refuses a folder into which a backup was not restored to its end.
-///
-/// # Errors
-/// `Invalid` with what to do.
-pub fn refuse_half_restored(folder: &Path) -> Result<()> {
-    if !restoring(folder).exists() {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
-        "a backup was not restored to its end into the data folder {}: delete the folder, and restore the backup again",
-        folder.display()
-    )))
-}
-
 /// Whether a server runs on a data folder at this moment.
 pub fn is_served(folder: &Path) -> bool {
     File::open(folder.join(LOCK))
@@ -350,15 +327,6 @@ mod tests {
         first.realm(None, None).unwrap();
         drop(first);
         assert!(!Folder::open(dir.path()).unwrap().is_new);
-    }
-
-    #[test]
-    fn a_folder_that_a_backup_was_not_restored_to_its_end_into_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(restoring(dir.path()), "").unwrap();
-        let refused = Folder::open(dir.path()).err().unwrap();
-        assert!(refused.chain().contains("restore the backup again"), "{}", refused.chain());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is written there");
     }
 
     #[test]
