@@ -1,8 +1,10 @@
 //! The data folder: one server at a time, its region and account for life, its keys, its address.
 
+mod backup;
 mod master_key;
 mod root_key;
 
+pub use backup::{holds, refuse_half_restored, restoring};
 pub use master_key::{
     drop_successor, keep_master_key, lay_successor, read_master_key, successor_of, take_successor,
 };
@@ -20,7 +22,6 @@ use access::SealingKey;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use serde::{Deserialize, Serialize};
-use store::Hold;
 
 use root_key::StoredKey;
 
@@ -30,8 +31,6 @@ const ROOT_KEY: &str = "root_key.json";
 const MASTER_KEY: &str = "master_key";
 const ADDRESS: &str = "address";
 const ACCESS_KEY_ID: &str = "access_key_id";
-/// There while a backup is being restored into the folder.
-const RESTORING: &str = "restore_unfinished";
 
 /// A data folder that this process has for itself until it ends or drops this.
 pub struct Folder {
@@ -174,30 +173,6 @@ impl Folder {
     }
 }
 
-/// What keeps the files of a data folder while a backup copies them.
-pub fn holds(folder: &Path) -> jobs::Holds {
-    jobs::Holds { log: Hold::on(&folder.join("log.hold")), objects: Hold::on(&folder.join("objects.hold")) }
-}
-
-/// The file that marks a folder into which a backup is being restored.
-pub fn restoring(folder: &Path) -> PathBuf {
-    folder.join(RESTORING)
-}
-
-/// Refuses a folder into which a backup was not restored to its end.
-///
-/// # Errors
-/// `Invalid` with what to do.
-pub fn refuse_half_restored(folder: &Path) -> Result<()> {
-    if !restoring(folder).exists() {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
-        "a backup was not restored to its end into the data folder {}: delete the folder, and restore the backup again",
-        folder.display()
-    )))
-}
-
 /// Whether a server runs on a data folder at this moment.
 pub fn is_served(folder: &Path) -> bool {
     File::open(folder.join(LOCK))
@@ -328,15 +303,6 @@ mod tests {
         first.realm(None, None).unwrap();
         drop(first);
         assert!(!Folder::open(dir.path()).unwrap().is_new);
-    }
-
-    #[test]
-    fn a_folder_that_a_backup_was_not_restored_to_its_end_into_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(restoring(dir.path()), "").unwrap();
-        let refused = Folder::open(dir.path()).err().unwrap();
-        assert!(refused.chain().contains("restore the backup again"), "{}", refused.chain());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is written there");
     }
 
     #[test]
