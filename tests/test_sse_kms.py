@@ -388,7 +388,7 @@ def test_a_key_that_is_turned_off_while_the_job_runs_fails_the_job_without_an_ob
         workshop.import_csv(group.items, "ITEM_ID,CATEGORY\ni1,c\n")
         role, name = role_with(workshop, workshop.target, key), unique("stopped")
         # The one worker has something else to do until the key is off.
-        large = workshop.upload("ITEM_ID,CATEGORY\n" + "".join(f"i{n},c\n" for n in range(300_000)))
+        large = workshop.upload("ITEM_ID,CATEGORY\n" + "".join(f"i{n},c\n" for n in range(2_000_000)))
         first = workshop.start_import(busy.items, large)
         arn = start_export(workshop, group.items, role, key, name)
         workshop.kms.disable_key(KeyId=key)
