@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -369,22 +368,3 @@ def test_what_it_cannot_back_up_is_refused_with_what_to_do(serve, tmp_path):
     refused = admin(server, "backup", to, "--data-dir", server.data_dir)
     assert refused.returncode == 1 and "s3://records/lade" in refused.stderr
     assert not to.exists()
-
-
-def test_every_command_of_the_page_runs(serve, tmp_path):
-    """Folders of the page are below this test's; `/backups/monday` is made by its first command."""
-    server = serve("first")
-    Workshop(server.endpoint)
-    (tmp_path / "vault").mkdir()
-    shutil.copy(server.data_dir / "master_key", tmp_path / "vault" / "master_key")
-    page = (Path(__file__).parents[1] / "docs" / "backup.md").read_text()
-    blocks = re.findall(r"^```\n(.*?)^```$", page, re.M | re.S)
-    lines = [line for block in blocks for line in block.splitlines()]
-    assert len(lines) >= 6 and all(line.startswith("lade ") for line in lines), lines
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "lade").symlink_to(binary())
-    env = {**server.env, "LADE_DATA_DIR": str(server.data_dir), "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
-    for line in lines:
-        line = re.sub(r"/(backups|srv|vault)/", lambda found: f"{tmp_path}/{found.group(1)}/", line)
-        done = subprocess.run(["sh", "-c", line], env=env, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
