@@ -342,13 +342,23 @@ def test_the_master_key_is_kept_apart_unless_it_is_asked_for(serve, tmp_path):
     refused = admin(server, "backup", tmp_path / "no", "--data-dir", server.data_dir, "--with-master-key",
                     "--master-key-file", server.data_dir / "realm.json")
     assert refused.returncode == 1 and "does not hold a key" in refused.stderr and not (tmp_path / "no").exists()
+    (tmp_path / "another").write_bytes(random.randbytes(32))
+    refused = admin(server, "backup", tmp_path / "no", "--data-dir", server.data_dir, "--with-master-key",
+                    "--master-key-file", tmp_path / "another")
+    assert refused.returncode == 1 and "is not the one that the catalog is sealed under" in refused.stderr
+    assert not (tmp_path / "no" / "manifest.json").exists() and not (tmp_path / "no" / "master_key").exists()
     bare = Server(tmp_path / "bare")
     done = admin(server, "restore", tmp_path / "without", "--data-dir", bare.data_dir)
     assert done.returncode == 0 and "before the start" in done.stdout, done.stderr
     started = subprocess.run([binary(), "serve", "--data-dir", bare.data_dir, "--listen", "127.0.0.1:0"],
                              env=server.env, capture_output=True, text=True, timeout=30)
     assert started.returncode == 1 and "master_key is missing" in started.stderr, started.stderr
+    (tmp_path / "with").mkdir(mode=0o755)
     assert "The master key is in it" in back_up(server, tmp_path / "with", "--with-master-key")
+    assert (tmp_path / "with").stat().st_mode & 0o777 == 0o700
+    given = ("--master-key-file", server.data_dir / "master_key")
+    done = admin(server, "restore", tmp_path / "with", "--data-dir", tmp_path / "given" / "data", *given)
+    assert done.returncode == 0, done.stderr
     done = admin(server, "restore", tmp_path / "with", "--data-dir", tmp_path / "full" / "data")
     assert done.returncode == 0 and "before the start" not in done.stdout
     assert (tmp_path / "full" / "data" / "master_key").stat().st_mode & 0o777 == 0o600

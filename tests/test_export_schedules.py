@@ -225,6 +225,10 @@ def test_older_exports_are_deleted_but_for_what_is_not_theirs(moved, clock, work
     assert work.wait_export(failed["datasetExportJobArn"])["status"] == "CREATE FAILED"
     time.sleep(1.5)
     assert set(names[1:]) <= folders(work)
+    # Jobs are pruned without those that say which files are to be deleted later.
+    left = lade(moved, "admin", "prune-jobs", "--older-than", "0s", "--json", env=clock.faults.env)
+    exports = work.personalize.list_dataset_export_jobs()["datasetExportJobs"]
+    assert json.loads(left.stdout)["jobs"]["export"] == len(exports) - len(names[1:]), left
 
 
 def test_what_a_schedule_needs_is_asked_when_it_is_put(moved, work):

@@ -202,6 +202,13 @@ def test_a_refusal_of_a_large_body_is_read_by_who_sends_it(s3, inside):
         assert refused.value.response["Error"]["Code"] == "NoSuchBucket"
 
 
+def test_a_refusal_of_a_body_of_known_length_is_read_too(proxy, authority, s3):
+    put = s3.generate_presigned_url("put_object", {"Bucket": "nobody-has-this-bucket", "Key": "k"})
+    for _ in range(10):
+        status, said = send(proxy, authority, "PUT", put, body=bytes(8 << 20))[:2]
+        assert status == 404 and b"NoSuchBucket" in said, said
+
+
 def test_policies_and_the_audit_log_know_the_client(proxy, authority, behind, inside):
     # Neither the address of the proxy nor its plain connection to the server counts.
     user = inside.make_user("far", allow(

@@ -7,7 +7,6 @@ The master key's change is killed before a sample of the calls that touch the di
 
 import json
 import os
-import re
 import shutil
 import signal
 import stat
@@ -279,6 +278,10 @@ def test_what_was_written_before_between_and_after_changes_is_there(tmp_path, ma
     told = house.rotate("--new-key-file", given)
     assert told.returncode == 0 and "1 keys of KMS, 2 secrets of access keys, 2 former keys" in told.stdout, told
     assert outside.read_bytes() == given.read_bytes()
+    # Nothing that was sealed before is damage.
+    looked = run("admin", "doctor", "--deep", "--json", "--data-dir", server.data_dir, env=server.env)
+    findings = [json.loads(line) for line in looked.stdout.splitlines()]
+    assert findings and not [one for one in findings if one["level"] == "fail"], looked.stdout
     assert all(house.refuses(key) for key in keys)
     server.start()
     house.check()
@@ -396,32 +399,3 @@ def test_nodes_are_stopped_before(postgres, tmp_path, make_house):
     assert changed(done)["formerKeys"] == 1
     house.server.start()
     house.check()
-
-
-# The page
-
-def test_commands_of_the_page_run(tmp_path):
-    text = (Path(__file__).parents[1] / "docs" / "keys.md").read_text()
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
-    assert len(blocks) >= 2
-    server = Server(tmp_path / "own")
-    for name in ("LADE_ROOT_ACCESS_KEY_ID", "LADE_ROOT_SECRET_ACCESS_KEY", "LADE_CATALOG", "LADE_MASTER_KEY_FILE"):
-        server.env.pop(name, None)
-    server.start()
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    (tools / "lade").symlink_to(binary())
-    env = {**bare_environment(), "PATH": f"{tools}:{os.environ['PATH']}", "LADE_DATA_DIR": str(server.data_dir),
-           "HOME": str(tmp_path)}
-    try:
-        for block in blocks:
-            if "rotate-master-key" in block and server.process.poll() is None:
-                server.stop()
-            done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], env=env, cwd=tmp_path, capture_output=True,
-                                  text=True, timeout=60)
-            assert done.returncode == 0, (block, done.stdout, done.stderr)
-        server.start()
-        assert works(clients(server))
-    finally:
-        if server.process.poll() is None:
-            server.kill()

@@ -53,7 +53,12 @@ pub async fn check(catalog: &Catalog, master: &SealingKey, clock: &dyn Clock) ->
 /// `Unavailable` when the catalog can't be read.
 pub async fn is_marked_by(catalog: &Catalog, master: &SealingKey) -> Result<bool> {
     let mark = catalog.master_key_mark().await?;
-    Ok(mark.is_some_and(|sealed| master.derive(PURPOSE).open(&sealed, PURPOSE).as_deref() == Some(MARK)))
+    Ok(mark.is_some_and(|sealed| made(&sealed, master)))
+}
+
+/// Whether a key has made a mark.
+pub fn made(mark: &[u8], master: &SealingKey) -> bool {
+    master.derive(PURPOSE).open(mark, PURPOSE).as_deref() == Some(MARK)
 }
 
 fn mark(master: &SealingKey, clock: &dyn Clock) -> Vec<u8> {

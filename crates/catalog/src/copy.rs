@@ -210,6 +210,8 @@ pub struct Named {
     pub objects: String,
     /// The version of the node that works on it.
     pub version: Option<String>,
+    /// What the master key has sealed, to be known by it.
+    pub master_key_mark: Option<Vec<u8>>,
 }
 
 /// Reads these from a catalog of this format that others may have open.
@@ -248,10 +250,12 @@ async fn read_named(connection: &mut SqliteConnection) -> sqlx::Result<Named> {
     .fetch_one(&mut *connection)
     .await?;
     let node: Option<(String, String, Option<i64>)> = sqlx::query_as(
-        "SELECT objects, version, ended_ms FROM node WHERE objects <> '' ORDER BY started_ms DESC, ended_ms IS NULL DESC LIMIT 1",
+        "SELECT objects, version, ended_ms FROM node WHERE objects <> '' AND url <> '' ORDER BY started_ms DESC, ended_ms IS NULL DESC LIMIT 1",
     )
     .fetch_optional(&mut *connection)
     .await?;
+    let master_key_mark =
+        sqlx::query_scalar("SELECT sealed FROM master_key_mark").fetch_optional(&mut *connection).await?;
     let (objects, version) = match node {
         Some((objects, version, None)) => (objects, Some(version)),
         Some((objects, _, Some(_))) => (objects, None),
@@ -266,6 +270,7 @@ async fn read_named(connection: &mut SqliteConnection) -> sqlx::Result<Named> {
         sequence: sequence.cast_unsigned(),
         objects,
         version,
+        master_key_mark,
     })
 }
 

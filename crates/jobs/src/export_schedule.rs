@@ -8,6 +8,7 @@ use access::remedy::CLEARING;
 use access::source::MANIFEST;
 use access::{Errand, S3Location};
 use catalog::{ExportScheduleRow, JobRow, Keep, Missed, ScheduledExport};
+use model::Arn;
 use model::error::{Context, Error, ErrorKind, Result};
 use model::manifest::{FileEntry, Losers};
 use serde::Deserialize;
@@ -185,23 +186,33 @@ fn too_old(keep: Keep, kept: Vec<ScheduledExport>, now_ms: i64) -> Vec<Scheduled
 
 async fn delete_all(parts: &Parts, row: &ExportScheduleRow, old: &[ScheduledExport]) -> Result<()> {
     // The oldest first: what is interrupted leaves no gap.
+    let mut first = Ok(());
     for export in old.iter().rev() {
-        if let Some(job) = parts.catalog.job(&export.job_arn).await? {
-            delete(parts, row, &job).await?;
+        match delete_one(parts, &export.job_arn).await {
+            Ok(()) => {
+                info!(schedule = row.name, job.arn = %export.job_arn, "the files of an older export are deleted");
+            }
+            // One that can't be deleted keeps no other one.
+            failed => first = first.and(failed),
         }
-        parts.catalog.forget_export(&export.job_arn).await?;
-        info!(schedule = row.name, job.arn = %export.job_arn, "the files of an older export are deleted");
     }
-    Ok(())
+    first
 }
 
-/// Deletes what an export wrote, as the schedule's role; what is gone already is no error.
-async fn delete(parts: &Parts, row: &ExportScheduleRow, job: &JobRow) -> Result<()> {
+async fn delete_one(parts: &Parts, arn: &Arn) -> Result<()> {
+    if let Some(job) = parts.catalog.job(arn).await? {
+        delete(parts, &job).await?;
+    }
+    parts.catalog.forget_export(arn).await
+}
+
+/// Deletes what an export wrote, as the role that wrote it; what is gone already is no error.
+async fn delete(parts: &Parts, job: &JobRow) -> Result<()> {
     let request = job.export_request()?;
     let place = S3Location::parse(&request.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let keys = keys(job, &format!("{}{}/", place.prefix(), job.name), request.manifest)?;
     let errand = Errand::clearing(&place);
-    let bucket = parts.access.open_bucket(&row.plan.role_arn, &job.arn, &errand).await?;
+    let bucket = parts.access.open_bucket(&job.role_arn, &job.arn, &errand).await?;
     for key in keys {
         bucket.delete(&key).await.map_err(explain_denial(&place.bucket, CLEARING))?;
     }

@@ -136,10 +136,14 @@ pub async fn describe(api: &Api, call: &Call, name: &str) -> Answer<Description>
     show(api, find(api, name).await?).await
 }
 
-/// Pauses a schedule, or lets it go on with the first instant from now; permission is that to create its jobs.
+/// Pauses a schedule, or lets it go on with the first instant from now; permission is that to create its jobs, and to let
+/// it go on also that to pass its role and to use its key.
 pub async fn pause(api: &Api, call: &Call, name: &str, is_pause: bool) -> Answer<Description> {
     may(api, call, CREATE, name).await?;
     let row = find(api, name).await?;
+    if !is_pause {
+        permission::check(api, call, operation()?, &request_of(&row)).await?;
+    }
     let next_ms = if is_pause { None } else { row.next_after(api.clock.now_ms())? };
     if row.is_enabled == is_pause {
         api.catalog.pause_export_schedule(name, next_ms, call.principal.arn()).await?;
@@ -207,6 +211,11 @@ async fn find(api: &Api, name: &str) -> Result<ExportScheduleRow> {
 async fn check_deletion(api: &Api, name: &str, planned: &Planned, keep: Keep) -> Result<()> {
     if keep == Keep::All {
         return Ok(());
+    }
+    if planned.tags.iter().any(|(key, value)| key == "lade:output" && value == "digest") {
+        return Err(Error::invalid(
+            "A schedule with lade:output=digest writes no files, so it takes no keep.",
+        ));
     }
     let place = S3Location::parse(&planned.path).ok_or_else(|| Error::invalid("Invalid S3 output path"))?;
     let job = api.realm.export_job(&format!("{name}-probe"));

@@ -42,13 +42,17 @@ pub struct Beside {
     pub tags: u64,
 }
 
-// Jobs that have ended and that nothing else asks for: a pin or an upload of theirs is somebody's to let go first, and the
-// last import that filled a dataset says that it was filled.
+// Jobs that have ended and that nothing else asks for: a pin or an upload of theirs is somebody's to let go first, the files
+// of a schedule's export are found by its row until they are deleted, and the last import that filled a dataset says that it was filled.
 const PRUNABLE: &str = "FROM job WHERE number > $1 AND updated_ms < $2
     AND status NOT IN ('CREATE PENDING', 'CREATE IN_PROGRESS')
     AND ($3 = '' OR subject_arn = $3 OR substr(subject_arn, 1, length($4)) = $4)
     AND NOT EXISTS (SELECT 1 FROM run_pin WHERE run_pin.job_arn = job.arn)
     AND NOT EXISTS (SELECT 1 FROM upload WHERE upload.job_arn = job.arn)
+    AND NOT EXISTS (
+        SELECT 1 FROM scheduled_export JOIN export_schedule ON export_schedule.name = scheduled_export.schedule
+        WHERE scheduled_export.job_arn = job.arn AND is_kept = 1 AND job.status = 'ACTIVE'
+        AND coalesce(json_extract(spec, '$.keep'), '') <> 'All')
     AND number NOT IN (
         SELECT max(filled.number) FROM job AS filled JOIN dataset ON dataset.id = filled.dataset_id
         WHERE filled.kind = 'IMPORT' AND filled.status = 'ACTIVE'
@@ -57,7 +61,7 @@ const PRUNABLE: &str = "FROM job WHERE number > $1 AND updated_ms < $2
 
 /// Rows beside jobs, and the condition on which they go with the jobs whose ARNs are the list in `$1`. An event that waits
 /// for the webhook is sent first.
-const BESIDE: [(&str, &str); 7] = [
+const BESIDE: [(&str, &str); 8] = [
     ("job_event", "job_arn IN (SELECT value FROM json_each($1)) AND coalesce(delivery, '') <> 'WAITING'"),
     ("reject_report", "job_arn IN (SELECT value FROM json_each($1))"),
     ("reject_file", "job_arn IN (SELECT value FROM json_each($1))"),
@@ -69,6 +73,7 @@ const BESIDE: [(&str, &str); 7] = [
     ("tag", "resource_arn IN (SELECT value FROM json_each($1))"),
     ("job_task", "job_arn IN (SELECT value FROM json_each($1))"),
     ("metric_report", "job_arn IN (SELECT value FROM json_each($1))"),
+    ("scheduled_export", "job_arn IN (SELECT value FROM json_each($1))"),
 ];
 
 impl Catalog {
@@ -171,7 +176,7 @@ async fn execute(tx: &mut Transaction<'static, Any>, sql: String, arns: &str) ->
     Ok(query.execute(&mut **tx).await.map_err(failed)?.rows_affected())
 }
 
-fn beside([events, reject_reports, reject_files, analysis_results, tags, ..]: [u64; 7]) -> Beside {
+fn beside([events, reject_reports, reject_files, analysis_results, tags, ..]: [u64; 8]) -> Beside {
     Beside { events, reject_reports, reject_files, analysis_results, tags }
 }
 

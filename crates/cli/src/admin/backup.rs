@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use access::{SealingKey, master_key};
 use catalog::copy::{Copy, named, refuse_other};
 use model::error::{Context, Result};
 use model::{Clock, Error, ErrorKind, clock::SystemClock};
@@ -81,9 +82,11 @@ async fn back_up(args: &Args) -> Result<String> {
             .filter(|file| !file.as_os_str().is_empty())
             .unwrap_or_else(|| from.join("master_key"))
     });
-    refuse(&from, master_key.as_deref()).await?;
+    refuse(&from).await?;
+    // Read once: what is packed is what was looked at.
+    let master_key = master_key.map(|file| read_key(&file)).transpose()?;
     let mut target = Target::begin(&args.to, !args.copy)?;
-    let (manifest, halted) = match gather(&from, &mut target, master_key.as_deref()).await {
+    let (manifest, halted) = match gather(&from, &mut target, master_key.as_ref()).await {
         Ok(gathered) => gathered,
         Err(cause) => {
             target.give_up();
@@ -113,7 +116,7 @@ async fn back_up(args: &Args) -> Result<String> {
 }
 
 // Whatever would make the backup less than it says it is.
-async fn refuse(from: &Path, master_key: Option<&Path>) -> Result<()> {
+async fn refuse(from: &Path) -> Result<()> {
     folder::refuse_half_restored(from)?;
     let catalog = from.join("catalog.db");
     if variable("LADE_CATALOG").is_some_and(|place| place != "sqlite") || !catalog.exists() {
@@ -138,17 +141,23 @@ async fn refuse(from: &Path, master_key: Option<&Path>) -> Result<()> {
             "the server that runs is of version {other}, and this command of version {version}: take that one's"
         )));
     }
-    match master_key {
-        Some(file) if !file.is_file() => Err(Error::invalid(format!(
-            "there is no master key at {}: name its file with --master-key-file",
-            file.display()
-        ))),
-        Some(file) => folder::read_master_key(file).map(drop),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> Result<(Manifest, Duration)> {
+fn read_key(file: &Path) -> Result<SealingKey> {
+    if !file.is_file() {
+        let text =
+            format!("there is no master key at {}: name its file with --master-key-file", file.display());
+        return Err(Error::invalid(text));
+    }
+    folder::read_master_key(file)
+}
+
+async fn gather(
+    from: &Path,
+    target: &mut Target,
+    master_key: Option<&SealingKey>,
+) -> Result<(Manifest, Duration)> {
     let realm = folder::realm_of(from)?;
     let none = || Error::invalid(format!("no server was ever started on the data folder {}", from.display()));
     let realm = realm.ok_or_else(none)?;
@@ -172,6 +181,16 @@ async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> 
     }
     copy_log(&survey, &log, target, segments)?;
     target.adopt(catalog)?;
+    let mark = named(&target.place(catalog)?).await?.master_key_mark;
+    if let (Some(mark), Some(key)) = (mark, master_key)
+        && !master_key::made(&mark, key)
+    {
+        return Err(Error::invalid(
+            "the master key that was named is not the one that the catalog is sealed under, so the backup could not be read \
+             with it: name that one's file with --master-key-file; after a lade admin rotate-master-key that broke off, start the \
+             server once",
+        ));
+    }
     copy_runs(from, target, survey.end()).await?;
     drop(runs);
     if from.join(&index).exists() {
@@ -185,8 +204,8 @@ async fn gather(from: &Path, target: &mut Target, master_key: Option<&Path>) -> 
             target.copy(&from.join(name), name)?;
         }
     }
-    if let Some(file) = master_key {
-        target.copy(file, Path::new("master_key"))?;
+    if let Some(key) = master_key {
+        target.write(Path::new("master_key"), key.as_bytes())?;
     }
     target.settle()?;
     let manifest = Manifest {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use model::Error;
@@ -46,6 +46,8 @@ impl Target {
         let mut target = Target { links, folders: BTreeSet::new(), files: Vec::new(), linked: 0, folder };
         let path = target.folder.clone();
         target.make(&path).unavailable(making)?;
+        // Also of a folder that was there: what others write into it later has no mode of ours.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unavailable(making)?;
         Ok(target)
     }
 

@@ -82,6 +82,10 @@ fn fill(backup: &Path, manifest: &Manifest, master_key: Option<&Path>, target: &
     target.settle()?;
     for entry in &manifest.files {
         let place = entry.place()?;
+        // A key that is given takes the place of the one in the backup.
+        if master_key.is_some() && place == Path::new("master_key") {
+            continue;
+        }
         let (from, to) = (backup.join(&place), target.place(&place)?);
         compare(entry, copying::copy(&from, &to), &from)?;
     }

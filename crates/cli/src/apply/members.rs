@@ -79,7 +79,7 @@ impl<'a> Member<'a> {
     pub fn text(&self) -> Result<String, Fault> {
         match &self.node.tree {
             Tree::Text(text) => Ok(text.clone()),
-            Tree::Number(number) => Ok(number.to_string()),
+            Tree::Number(_, written) => Ok(written.clone()),
             Tree::Bool(is) => Ok(is.to_string()),
             _ => Err(self.fault("this must be a text")),
         }

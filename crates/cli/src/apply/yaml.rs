@@ -33,7 +33,8 @@ pub struct Node {
 pub enum Tree {
     Null,
     Bool(bool),
-    Number(serde_json::Number),
+    /// With the text that it was written as.
+    Number(serde_json::Number, String),
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
@@ -61,7 +62,7 @@ impl Node {
         match &self.tree {
             Tree::Null => Value::Null,
             Tree::Bool(is) => Value::Bool(*is),
-            Tree::Number(number) => Value::Number(number.clone()),
+            Tree::Number(number, _) => Value::Number(number.clone()),
             Tree::Text(text) => Value::String(text.clone()),
             Tree::List(nodes) => nodes.iter().map(Node::json).collect(),
             Tree::Map(entries) => {
@@ -186,7 +187,7 @@ fn plain(text: &str) -> Tree {
         "true" => Tree::Bool(true),
         "false" => Tree::Bool(false),
         text => match serde_json::from_str(text) {
-            Ok(number) => Tree::Number(number),
+            Ok(number) => Tree::Number(number, text.to_owned()),
             Err(_) => Tree::Text(text.to_owned()),
         },
     }

@@ -96,7 +96,7 @@ fn keys(id: [u8; 8], home: &Home, outside: &Outside) -> Result<std::result::Resu
     Ok(if is_its {
         Ok(keys)
     } else {
-        Err("the master key is another one than it was sealed under".to_owned())
+        Err("it was sealed under another master key, or before the key was changed: only the server opens it then".to_owned())
     })
 }
 

@@ -40,11 +40,13 @@ where
             true => write!(to, "\x1b[2m{}\x1b[0m \x1b[{}m{level:>5}\x1b[0m ", now(), colour(*level))?,
             false => write!(to, "{} {level:>5} ", now())?,
         }
-        ctx.format_fields(to.by_ref(), event)?;
+        let mut said = String::new();
+        ctx.format_fields(Writer::new(&mut said), event)?;
         for (name, value) in unsaid(event) {
-            write!(to, " {name}={value}")?;
+            said.push_str(&format!(" {name}={value}"));
         }
-        writeln!(to)
+        // Names of objects are the customers' own: none begins a line that looks like another one.
+        writeln!(to, "{}", said.replace('\n', "\\n").replace('\r', "\\r"))
     }
 }
 

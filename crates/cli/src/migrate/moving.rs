@@ -82,7 +82,9 @@ fn claim(work: &mut Work, key: &str, dataset: &Dataset, created: String) -> Resu
         )));
     }
     if state.claimed.as_ref() != Some(&created) {
-        let exports = std::mem::take(&mut state.exports);
+        let mut exports = std::mem::take(&mut state.exports);
+        // Those of another target tell nothing of this one.
+        exports.retain(|slot, _| !slot.starts_with("TARGET-"));
         *state = DatasetState { exports, ..DatasetState::default() };
     }
     state.source_arn = Some(dataset.arn.clone());

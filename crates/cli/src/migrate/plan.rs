@@ -67,14 +67,18 @@ pub async fn read(side: &Side, names: &[String]) -> Result<Vec<Group>> {
 // Names become those of folders, and words of a script.
 fn check_names(group: &Group) -> Result<()> {
     let of_datasets = group.datasets.iter().flat_map(|dataset| [&dataset.name, &dataset.schema.name]);
-    let of_tracker = group.tracker.iter().map(|tracker| &tracker.name);
+    let of_tracker = group.tracker.iter().flat_map(|tracker| [&tracker.name, &tracker.tracking_id]);
     let mut names = [&group.name].into_iter().chain(of_datasets).chain(of_tracker);
     let is_wrong = |name: &&String| {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         !name.bytes().all(is_letter) || name.is_empty()
     };
-    match names.find(is_wrong) {
-        Some(name) => Err(Error::invalid(format!("{name:?} is a name that the service would not take"))),
+    if let Some(name) = names.find(is_wrong) {
+        return Err(Error::invalid(format!("{name:?} is a name that the service would not take")));
+    }
+    let of_schemas = group.datasets.iter().filter_map(|dataset| dataset.schema.domain.as_ref());
+    match of_schemas.chain(&group.domain).find(|domain| Domain::parse(domain).is_none()) {
+        Some(domain) => Err(Error::invalid(format!("{domain:?} is a domain that the service does not know"))),
         None => Ok(()),
     }
 }

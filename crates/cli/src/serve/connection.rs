@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -155,11 +156,14 @@ impl Connection {
         if let Some(sender) = self.sender {
             self.front.proxies.settle(&mut request, sender, self.front.tls.is_some());
         }
+        let has_body = !request.body().is_end_stream();
         let mut response = self.front.dispatch.answer(request).await;
         if self.front.stop.is_cancelled() || self.pass.is_sent_away() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        is_last.store(response.headers().contains_key(CONNECTION), Ordering::Relaxed);
+        // What is refused before its body was read ends the connection, too: a reset would take the answer away.
+        let is_refused = has_body && response.status().as_u16() >= 400;
+        is_last.store(is_refused || response.headers().contains_key(CONNECTION), Ordering::Relaxed);
         if self.front.tls.is_some() {
             let strict = HeaderValue::from_static(STRICT_TRANSPORT);
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, strict);

@@ -27,6 +27,8 @@ pub use self::span::Parent;
 use self::span::{Kind, Span};
 use super::webhook::{Target, TargetUrl};
 
+/// A longer path is cut, so that what waits holds no more than some megabytes.
+const PATH_CHARS_MAX: usize = 1_200;
 /// Spans that wait at most.
 const QUEUE: usize = 4_096;
 /// Spans of one request at most.
@@ -112,7 +114,7 @@ impl Otlp {
         span.start_ns = span.end_ns - i128::try_from(served.duration.as_nanos()).unwrap_or_default();
         span.attributes = vec![
             ("http.request.method", json!(served.method.as_str())),
-            ("url.path", json!(served.path)),
+            ("url.path", json!(served.path.chars().take(PATH_CHARS_MAX).collect::<String>())),
             ("http.response.status_code", json!(served.status)),
             ("aws.request_id", json!(served.request_id)),
         ];

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Access, RootKey, S3Endpoint, master_key};
+use access::{Access, KeyRing, RootKey, S3Endpoint, master_key};
 use catalog::Catalog;
 use catalog::copy::{Copy, format, integrity, refuse_newer};
 use model::clock::SystemClock;
@@ -108,10 +108,13 @@ async fn look_at_master_key(
             master_key::refuse_lost(catalog, &file.display().to_string()).await?;
         }
         let master = read_master_key(&file)?;
-        master_key::check(catalog, &master, &SystemClock).await.map(|()| master)
+        master_key::check(catalog, &master, &SystemClock).await?;
+        // What was sealed before a change of the key is opened by the ring.
+        let ring = KeyRing::open(catalog, &master).await?;
+        Ok::<_, Error>((master, ring))
     };
-    let master = match opened.await {
-        Ok(master) => master,
+    let (master, ring) = match opened.await {
+        Ok(opened) => opened,
         Err(cause) => {
             findings.fail("master key", cause.chain(), advice);
             return None;
@@ -128,7 +131,7 @@ async fn look_at_master_key(
     }
     let is_plain = settings.is_some_and(|settings| settings.is_plain_at_rest);
     let access = Access::new(catalog.clone(), clock, realm, root, nowhere, master);
-    Some(access.with_plain_data(is_plain).with_services(&services))
+    Some(access.with_plain_data(is_plain).with_services(&services).with_key_ring(ring))
 }
 
 /// What is younger may just be being written.

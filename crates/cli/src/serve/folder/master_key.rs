@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use access::SealingKey;
@@ -34,7 +34,13 @@ pub fn successor_of(file: &Path) -> PathBuf {
 pub fn lay_successor(file: &Path, key: &SealingKey) -> Result<()> {
     let next = successor_of(file);
     let name = next.file_name().and_then(|name| name.to_str()).ok_or_else(|| nameless(file))?;
-    write(folder_of(file), name, key.as_bytes())
+    write(folder_of(file), name, key.as_bytes())?;
+    // Whoever changes the key may be the root of the machine, and the server somebody else.
+    match fs::metadata(file) {
+        Ok(about) => std::os::unix::fs::chown(&next, Some(about.uid()), Some(about.gid()))
+            .unavailable(|| format!("give {} to the owner of {}", next.display(), file.display())),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Puts the successor in the place of the key, at once and for good.

@@ -44,6 +44,7 @@ impl Watch {
         if self.catalog.take_duty("otlp", DUTY_MS).await? {
             for event in events.iter().filter(|event| event.status.is_terminal()) {
                 self.tell(event).await?;
+                self.last = event.number;
             }
         }
         self.last = newest;
