@@ -81,7 +81,7 @@ def test_without_the_master_key_what_lies_open_is_shown(world, tmp_path):
     assert "master key is not here" in found["closed"] and found["datasetArn"] == group.interactions and "rows" not in found
     other = tmp_path / "key"
     other.write_bytes(b"k" * 32)
-    assert "another one" in inspect("--json", bulk["path"], "--master-key-file", other)[1][0]["closed"]
+    assert "another master key" in inspect("--json", bulk["path"], "--master-key-file", other)[1][0]["closed"]
     copy = shutil.copy(bulk["path"], tmp_path)
     done, [found] = inspect("--json", copy)
     assert done.returncode == 0 and found["isSealed"] and found["origin"] is None and "--data-dir" in found["closed"]
