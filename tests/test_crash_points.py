@@ -19,7 +19,7 @@ from support.sweep import Broken, Sweep, begin, check_again, go
 FAST = os.environ.get("LADE_TESTS_FAST")
 POINTS = int(os.environ.get("LADE_CRASH_POINTS") or (8 if FAST else 40))
 PAIRS = int(os.environ.get("LADE_CRASH_PAIRS") or (3 if FAST else 10))
-FIRST_STARTS = 8
+FIRST_STARTS = int(os.environ.get("LADE_CRASH_POINTS") or (4 if FAST else 24))
 
 
 @pytest.fixture(scope="module")

@@ -285,17 +285,32 @@ async fn open(file: &Path, patience: Duration) -> sqlx::Result<SqliteConnection>
 }
 
 async fn look(file: &Path) -> sqlx::Result<SqliteConnection> {
-    let options = SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10));
-    options.read_only(true).foreign_keys(false).connect().await
+    let options =
+        SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10)).foreign_keys(false);
+    let mut connection = options.clone().read_only(true).connect().await?;
+    match run(&mut connection, "SELECT count(*) FROM sqlite_master").await {
+        // A crash cut the very first transaction off, before there was a log of changes: who may not write can't read
+        // beside what is left of it, and who may undoes it first.
+        Err(sqlx::Error::Database(cause)) if is_read_only(cause.code().as_deref()) => options.connect().await,
+        read => read.map(|()| connection),
+    }
 }
 
 async fn run(connection: &mut SqliteConnection, sql: &str) -> sqlx::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
 }
 
-// The code's lower byte; the others say what it is busy with.
 fn is_busy(code: Option<&str>) -> bool {
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
+    primary(code) == Some(5)
+}
+
+fn is_read_only(code: Option<&str>) -> bool {
+    primary(code) == Some(8)
+}
+
+// The code's lower byte; the others tell more of it.
+fn primary(code: Option<&str>) -> Option<u32> {
+    code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff)
 }
 
 #[cfg(test)]
@@ -349,6 +364,31 @@ mod tests {
         assert_eq!((format(&to).await.unwrap(), integrity(&to).await.unwrap()), (7, None));
         let things = "SELECT count(*) FROM sqlite_master";
         assert_eq!(number(&to, things).await, number(&from, things).await);
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_of_the_first_transaction_is_undone_and_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, cut) = (folder.path().join("from.db"), folder.path().join("cut.db"));
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        run(
+            &mut connection,
+            "PRAGMA user_version = 3; CREATE TABLE t (text TEXT); INSERT INTO t VALUES ('a')",
+        )
+        .await
+        .unwrap();
+        // So few pages in memory that the change reaches the file before its end.
+        let change = "PRAGMA cache_size = 1; BEGIN; PRAGMA user_version = 9;
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+            INSERT INTO t SELECT hex(randomblob(2000)) FROM n";
+        run(&mut connection, change).await.unwrap();
+        std::fs::copy(&file, &cut).unwrap();
+        std::fs::copy(file.with_extension("db-journal"), cut.with_extension("db-journal")).unwrap();
+        assert!(std::fs::metadata(&cut).unwrap().len() > 100_000, "nothing was written before the cut");
+        refuse_newer(&cut).await.unwrap();
+        assert_eq!((format(&cut).await.unwrap(), integrity(&cut).await.unwrap()), (3, None));
+        assert_eq!(number(&cut, "SELECT count(*) FROM t").await, 1);
     }
 
     #[tokio::test]

@@ -80,11 +80,15 @@ pub(crate) async fn open_file(file: &Path) -> Result<Connections> {
     let file = std::path::absolute(file).unavailable(opening)?;
     let path = percent_encode(file.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC);
     let options = AnyConnectOptions::from_str(&format!("sqlite:{path}")).unavailable(opening)?;
+    // A pool would try again and again on a disk that fails, and then tell of the time alone.
+    let mut first = AnyConnection::connect_with(&options).await.unavailable(opening)?;
+    sqlx::raw_sql(SQLITE).execute(&mut first).await.unavailable(opening)?;
     // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
     let writer = sqlite(1).connect_with(options.clone()).await.unavailable(opening)?;
     // Before anybody reads: a statement that was prepared earlier would count columns wrongly.
     crate::format::settle(Dialect::Sqlite, &writer).await?;
     let readers = sqlite(4).connect_with(options).await.unavailable(opening)?;
+    first.close().await.unavailable(opening)?;
     Ok(Connections { writer, readers })
 }
 

@@ -54,5 +54,15 @@ pub async fn refuse_newer(index: &Path) -> Result<()> {
 
 async fn look(index: &Path) -> sqlx::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new().filename(index).busy_timeout(Duration::from_secs(10));
-    options.read_only(true).connect().await
+    let mut connection = options.clone().read_only(true).connect().await?;
+    match sqlx::query("SELECT count(*) FROM sqlite_master").execute(&mut connection).await {
+        // What a crash left of the very first transaction is undone by whoever may write, and keeps others out.
+        Err(sqlx::Error::Database(cause)) if is_read_only(cause.code().as_deref()) => options.connect().await,
+        read => read.map(|_| connection),
+    }
+}
+
+// The code's lower byte; the others tell why.
+fn is_read_only(code: Option<&str>) -> bool {
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 8)
 }
