@@ -265,18 +265,27 @@ impl Catalog {
         tx.commit().await.map_err(failed)
     }
 
-    /// The exports of a schedule that ended well and whose files were not deleted, newest first.
-    pub async fn kept_exports(&self, schedule: &str) -> Result<Vec<ScheduledExport>> {
+    /// The exports of a dataset that a schedule made, that ended well and whose files were not deleted, newest first.
+    pub async fn kept_exports(&self, schedule: &str, dataset: &Arn) -> Result<Vec<ScheduledExport>> {
         let query = sqlx::query(
             "SELECT s.job_arn, s.instant_ms FROM scheduled_export s JOIN job j ON j.arn = s.job_arn
-             WHERE s.schedule = $1 AND s.is_kept = 1 AND j.status = 'ACTIVE' ORDER BY j.number DESC",
+             WHERE s.schedule = $1 AND s.is_kept = 1 AND j.status = 'ACTIVE' AND j.subject_arn = $2
+             ORDER BY j.number DESC",
         );
-        let rows = query.bind(schedule).fetch_all(self.pool()).await.map_err(failed)?;
+        let rows =
+            query.bind(schedule).bind(dataset.as_str()).fetch_all(self.pool()).await.map_err(failed)?;
         let read = |row: &AnyRow| {
             let job_arn = stored_arn(row.try_get(0).map_err(failed)?)?;
             Ok(ScheduledExport { job_arn, instant_ms: row.try_get(1).map_err(failed)? })
         };
         rows.iter().map(read).collect()
+    }
+
+    /// Whether an instant of a schedule has had its job.
+    pub async fn has_scheduled_export(&self, schedule: &str, instant_ms: i64) -> Result<bool> {
+        let query = sqlx::query("SELECT 1 FROM scheduled_export WHERE schedule = $1 AND instant_ms = $2");
+        let query = query.bind(schedule).bind(instant_ms).fetch_optional(self.pool());
+        Ok(query.await.map_err(failed)?.is_some())
     }
 
     /// Notes that the files of a scheduled export are deleted.

@@ -168,6 +168,7 @@ impl Jobs {
         let mut tasks: Vec<JoinHandle<()>> = (0..parts.settings.jobs_concurrent.max(1)).map(worker).collect();
         tasks.push(tokio::spawn(upkeep::run(parts.within(budget.flush_bytes()), stopped.clone())));
         tasks.push(tokio::spawn(export_schedule::run(parts.clone(), stopped.clone())));
+        tasks.push(tokio::spawn(export_schedule::retention::run(parts.clone(), stopped.clone())));
         tasks.push(tokio::spawn(compaction::run(parts, budget, stopped)));
         Jobs { stop, tasks }
     }

@@ -96,6 +96,19 @@ async fn a_job_that_can_not_be_made_leaves_the_schedule_where_it_is() {
 }
 
 #[tokio::test]
+async fn an_instant_that_is_set_again_is_known_to_have_had_its_job() {
+    let stage = Stage::set().await;
+    let row = stage.schedule(7_200_000).await;
+    assert!(!stage.catalog.has_scheduled_export("nightly", 7_200_000).await.unwrap());
+    assert!(stage.runs_of(&stage.catalog, &row, 93_600_000).await.unwrap());
+    let row = stage.schedule(7_200_000).await;
+    let refused = stage.runs_of(&stage.catalog, &row, 93_600_000).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::AlreadyExists);
+    assert!(stage.catalog.has_scheduled_export("nightly", 7_200_000).await.unwrap());
+    assert!(!stage.catalog.has_scheduled_export("weekly", 7_200_000).await.unwrap());
+}
+
+#[tokio::test]
 async fn exports_that_ended_well_are_kept_until_they_are_forgotten() {
     let stage = Stage::set().await;
     let mut row = stage.schedule(7_200_000).await;
@@ -103,17 +116,19 @@ async fn exports_that_ended_well_are_kept_until_they_are_forgotten() {
         assert!(stage.runs_of(&stage.catalog, &row, behind_ms).await.unwrap());
         row = stage.catalog.export_schedule("nightly").await.unwrap().unwrap();
     }
-    assert!(stage.catalog.kept_exports("nightly").await.unwrap().is_empty());
+    assert!(stage.catalog.kept_exports("nightly", &row.plan.dataset_arn).await.unwrap().is_empty());
     for _ in 0..2 {
         let (_, lease) = stage.catalog.claim(1000).await.unwrap().unwrap();
         stage.catalog.finish_export(&lease, "{}").await.unwrap();
     }
-    let kept = stage.catalog.kept_exports("nightly").await.unwrap();
+    let kept = stage.catalog.kept_exports("nightly", &row.plan.dataset_arn).await.unwrap();
     assert_eq!(kept.iter().map(|k| k.instant_ms).collect::<Vec<_>>(), [93_600_000, 7_200_000]);
+    let other = stage.realm.dataset("g", model::DatasetType::Users);
+    assert!(stage.catalog.kept_exports("nightly", &other).await.unwrap().is_empty(), "of another dataset");
     stage.catalog.forget_export(&kept[1].job_arn).await.unwrap();
-    assert_eq!(stage.catalog.kept_exports("nightly").await.unwrap(), kept[..1]);
+    assert_eq!(stage.catalog.kept_exports("nightly", &row.plan.dataset_arn).await.unwrap(), kept[..1]);
     stage.catalog.delete_export_schedule("nightly").await.unwrap();
-    assert!(stage.catalog.kept_exports("nightly").await.unwrap().is_empty());
+    assert!(stage.catalog.kept_exports("nightly", &row.plan.dataset_arn).await.unwrap().is_empty());
     let gone = stage.catalog.delete_export_schedule("nightly").await.unwrap_err();
     assert_eq!(gone.kind, ErrorKind::NotFound);
 }

@@ -156,5 +156,5 @@ async fn a_catalog_of_format_3_gets_the_tables_of_export_schedules() {
     place.run("DROP TABLE export_schedule; DROP TABLE scheduled_export; UPDATE format SET number = 3").await;
     let catalog = place.open(clock(1)).await.unwrap();
     assert!(catalog.export_schedules().await.unwrap().is_empty());
-    assert!(catalog.kept_exports("nightly").await.unwrap().is_empty());
+    assert!(!catalog.has_scheduled_export("nightly", 0).await.unwrap());
 }
