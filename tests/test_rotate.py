@@ -282,6 +282,11 @@ def test_what_was_written_before_between_and_after_changes_is_there(tmp_path, ma
     looked = run("admin", "doctor", "--deep", "--json", "--data-dir", server.data_dir, env=server.env)
     findings = [json.loads(line) for line in looked.stdout.splitlines()]
     assert findings and not [one for one in findings if one["level"] == "fail"], looked.stdout
+    looked = run("inspect", "--json", server.data_dir / "runs", "--master-key-file", outside, env=server.env)
+    runs = [json.loads(line) for line in looked.stdout.splitlines()]
+    opened = [one["keyId"] for one in runs if one["closed"] is None]
+    assert len(set(opened)) >= 2 and all(opened), "each key has sealed some"
+    assert all("key of KMS" in one["closed"] for one in runs if one["closed"]), runs
     assert all(house.refuses(key) for key in keys)
     server.start()
     house.check()

@@ -89,6 +89,14 @@ impl KeyRing {
     /// # Errors
     /// `Corrupt` when it lies under another key; `Unavailable` when the catalog can't be read.
     pub async fn open(catalog: &Catalog, master: &SealingKey) -> Result<KeyRing> {
+        KeyRing::unseal(master, catalog.former_keys().await?)
+    }
+
+    /// Opens a ring as it lies in a catalog: numbers and sealed keys.
+    ///
+    /// # Errors
+    /// `Corrupt` when it lies under another key.
+    pub fn unseal(master: &SealingKey, former: Vec<(i64, Vec<u8>)>) -> Result<KeyRing> {
         let key = master.derive(RING);
         let damaged = || Error::corrupt("the keys from before a change of the master key can't be opened");
         let open = |(number, sealed): (i64, Vec<u8>)| {
@@ -97,7 +105,7 @@ impl KeyRing {
             let key = |bytes| SealingKey::from_slice(bytes).ok_or_else(damaged);
             Ok(Former { data: key(data)?, objects: key(objects)? })
         };
-        Ok(KeyRing(catalog.former_keys().await?.into_iter().map(open).collect::<Result<_>>()?))
+        Ok(KeyRing(former.into_iter().map(open).collect::<Result<_>>()?))
     }
 
     /// How many times the master key was changed.

@@ -63,6 +63,20 @@ impl Look {
         row.as_ref().map(run).transpose()
     }
 
+    /// Numbers and sealed texts of former keys, in this order; an older catalog has none.
+    ///
+    /// # Errors
+    /// `Unavailable` when the catalog can't be read.
+    pub async fn former_keys(&mut self) -> Result<Vec<(i64, Vec<u8>)>> {
+        let query = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'former_key'");
+        let tables: i64 = query.fetch_one(&mut self.0).await.unavailable(reading)?;
+        if tables == 0 {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_as("SELECT number, sealed FROM former_key ORDER BY number");
+        query.fetch_all(&mut self.0).await.unavailable(reading)
+    }
+
     /// The ARNs of all datasets, by the ids that frames of the log bear.
     ///
     /// # Errors
@@ -121,7 +135,7 @@ mod tests {
         assert_eq!((seen.dataset_id, seen.origin, seen.sequence_base), (7, Origin::Put, 40));
         assert_eq!((seen.dataset_arn, seen.is_listed, seen.has_group_key), (None, true, false));
         assert_eq!(look.run("b").await.unwrap(), None);
-        assert!(look.datasets().await.unwrap().is_empty());
+        assert!(look.datasets().await.unwrap().is_empty() && look.former_keys().await.unwrap().is_empty());
         assert!(sqlx::query("DELETE FROM run").execute(&mut look.0).await.is_err());
     }
 }

@@ -9,6 +9,7 @@ use model::{Arn, Error, ErrorKind, Result};
 use seal::DataKeys;
 
 use super::{EncryptionContext, KEY_BYTES, KeyFault, Naming, insufficient};
+use crate::master_key::KeyRing;
 use crate::seal::SealingKey;
 use crate::{Access, Asking, Principal};
 
@@ -60,7 +61,7 @@ impl Access {
             true => self.sealing(&key, dataset_id),
             false => DataKeys::opening(of_dataset(&key, dataset_id)),
         };
-        self.ring.of_data().fold(own, |keys, former| keys.and_opening(of_dataset(former, dataset_id)))
+        and_former(own, &self.ring, dataset_id)
     }
 
     fn sealing(&self, key: &SealingKey, dataset_id: i64) -> DataKeys {
@@ -166,8 +167,12 @@ impl KeptKeys {
 }
 
 /// What opens the data of a dataset whose group has no key of its own.
-pub fn keys_of_server(master: &SealingKey, dataset_id: i64) -> DataKeys {
-    DataKeys::opening(of_dataset(&master.derive(SERVER_DATA), dataset_id))
+pub fn keys_of_server(master: &SealingKey, ring: &KeyRing, dataset_id: i64) -> DataKeys {
+    and_former(DataKeys::opening(of_dataset(&master.derive(SERVER_DATA), dataset_id)), ring, dataset_id)
+}
+
+fn and_former(keys: DataKeys, ring: &KeyRing, dataset_id: i64) -> DataKeys {
+    ring.of_data().fold(keys, |keys, former| keys.and_opening(of_dataset(former, dataset_id)))
 }
 
 fn of_dataset(key: &SealingKey, dataset_id: i64) -> SealingKey {

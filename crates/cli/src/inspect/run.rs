@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use access::keys_of_server;
 use access::seal::DataKeys;
+use access::{KeyRing, keys_of_server};
 use catalog::look::RunSeen;
 use model::Origin;
 use model::error::{Context, Error, ErrorKind, Result};
@@ -23,6 +23,8 @@ struct Outside {
     /// Of a sealed run.
     key_id: Option<[u8; 8]>,
     seen: Option<RunSeen>,
+    /// The keys from before changes of the master key, sealed under the one of now.
+    former_keys: Vec<(i64, Vec<u8>)>,
 }
 
 /// What is inside.
@@ -42,12 +44,12 @@ pub async fn inspect(path: &Path, home: &Home, is_quick: bool) -> Result<Found> 
     let reading = || format!("read {}", path.display());
     File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)).unavailable(reading)?;
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let seen = match home.catalog().await? {
-        Some(mut catalog) => catalog.run(&name).await?,
-        None => None,
+    let (seen, former_keys) = match home.catalog().await? {
+        Some(mut catalog) => (catalog.run(&name).await?, catalog.former_keys().await?),
+        None => (None, Vec::new()),
     };
     let size_bytes = fs::metadata(path).unavailable(reading)?.len();
-    let outside = Outside { size_bytes, key_id: key_id_of(&head), seen };
+    let outside = Outside { size_bytes, key_id: key_id_of(&head), seen, former_keys };
     let inside = open(path, home, &outside, is_quick)?;
     let is_damaged = match &inside {
         Inside::Closed(_) => false,
@@ -91,13 +93,10 @@ fn keys(id: [u8; 8], home: &Home, outside: &Outside) -> Result<std::result::Resu
     let Some(master) = home.master_key()? else {
         return Ok(Err("the master key is not here: --master-key-file names it".to_owned()));
     };
-    let keys = keys_of_server(&master, seen.dataset_id);
-    let is_its = keys.find(id).is_some();
-    Ok(if is_its {
-        Ok(keys)
-    } else {
-        Err("it was sealed under another master key, or before the key was changed: only the server opens it then".to_owned())
-    })
+    let other = || "it was sealed under another master key".to_owned();
+    let Ok(ring) = KeyRing::unseal(&master, outside.former_keys.clone()) else { return Ok(Err(other())) };
+    let keys = keys_of_server(&master, &ring, seen.dataset_id);
+    Ok(if keys.find(id).is_some() { Ok(keys) } else { Err(other()) })
 }
 
 fn origin(seen: &RunSeen) -> &'static str {
