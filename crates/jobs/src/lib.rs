@@ -10,6 +10,7 @@ mod dataset_export_job;
 mod dataset_import_job;
 mod dataset_update;
 mod duty;
+mod ending;
 mod evidence;
 mod export_schedule;
 mod import_range;
@@ -33,6 +34,7 @@ mod team;
 mod upkeep;
 mod upload;
 pub mod user_records;
+mod worker;
 
 pub use register::CatalogRegister;
 pub use runner::{Here, Runner, Running};
@@ -43,9 +45,7 @@ use std::time::Duration;
 use access::remedy::no_privileges;
 use access::{Access, about};
 use budget::Budget;
-use catalog::{Catalog, DatasetRow, JobKind, JobRow, Lease, NewRun, Page};
-use engine::Progress;
-use measured::End;
+use catalog::{Catalog, DatasetRow, JobRow, NewRun};
 use model::error::{Error, ErrorKind, Result};
 use model::{Clock, Layout, Origin};
 use seal::DataKeys;
@@ -53,7 +53,7 @@ use store::log::Log;
 use store::{Hold, Objects, RunFile, ScratchFolder};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::error;
 
 /// What jobs work with.
 #[derive(Clone)]
@@ -147,10 +147,6 @@ pub struct Jobs {
 const POLL: Duration = Duration::from_secs(1);
 /// A fault that has passed, such as a full disk, keeps nobody waiting for longer.
 const RETRY_MS_MAX: i64 = 5_000;
-/// How often a job that runs asks whether it may still use its dataset's key.
-const KEY_ASKED_EVERY: Duration = Duration::from_secs(10);
-/// A job that waits for others looks again after this time.
-const WAIT_MS: i64 = 250;
 
 /// How an attempt left its job.
 enum Outcome {
@@ -164,7 +160,7 @@ impl Jobs {
         let parts = Arc::new(parts);
         let (stop, stopped) = watch::channel(false);
         let budget = Arc::new(Budget::new(&parts.settings));
-        let worker = |_| tokio::spawn(work(parts.clone(), budget.clone(), stopped.clone()));
+        let worker = |_| tokio::spawn(worker::work(parts.clone(), budget.clone(), stopped.clone()));
         let mut tasks: Vec<JoinHandle<()>> = (0..parts.settings.jobs_concurrent.max(1)).map(worker).collect();
         tasks.push(tokio::spawn(upkeep::run(parts.within(budget.flush_bytes()), stopped.clone())));
         tasks.push(tokio::spawn(export_schedule::run(parts.clone(), stopped.clone())));
@@ -182,219 +178,6 @@ impl Jobs {
             }
         }
     }
-}
-
-async fn work(parts: Arc<Parts>, budget: Arc<Budget>, mut stopped: watch::Receiver<bool>) {
-    while !*stopped.borrow() {
-        // Memory comes first: a job that there is none for waits in its row, for whichever worker has some.
-        let share = tokio::select! {
-            share = budget.share() => share,
-            _ = stopped.changed() => continue,
-        };
-        let claimed = match share {
-            Ok(share) => {
-                parts.catalog.claim(lease::LEASE_MS).await.map(|job| job.map(|claimed| (claimed, share)))
-            }
-            Err(cause) => Err(cause),
-        };
-        match claimed {
-            Ok(Some(((job, lease), share))) => {
-                // There may be more where this came from: another worker looks.
-                parts.bell.notify_one();
-                let share = if uses_more(job.kind) { budget.grow(share) } else { share };
-                let arn = job.arn.to_string();
-                let parts = parts.within(share.bytes());
-                about::job(&arn, run(&parts, job, lease, stopped.clone())).await;
-            }
-            Ok(None) => wait(&parts, &mut stopped).await,
-            Err(cause) => {
-                warn!(error = %cause.chain(), "no job could be claimed");
-                wait(&parts, &mut stopped).await;
-            }
-        }
-    }
-}
-
-// What sorts is faster with more memory, and what counts is more exact; what streams is neither.
-fn uses_more(kind: JobKind) -> bool {
-    match kind {
-        JobKind::Import | JobKind::Deletion | JobKind::Analysis => true,
-        JobKind::Export | JobKind::Update => false,
-    }
-}
-
-async fn wait(parts: &Parts, stopped: &mut watch::Receiver<bool>) {
-    tokio::select! {
-        () = parts.bell.notified() => {}
-        _ = stopped.changed() => {}
-        () = tokio::time::sleep(POLL) => {}
-    }
-}
-
-async fn run(parts: &Arc<Parts>, job: JobRow, lease: Lease, stopped: watch::Receiver<bool>) {
-    let progress = Arc::new(resumed(&job));
-    let keeping = lease::keep(parts.clone(), lease.clone(), progress.clone(), stopped.clone());
-    let keeper = tokio::spawn(about::along(keeping));
-    let outcome = match &job.cancelled_by {
-        Some(_) => Err(Error::invalid("the job was cancelled before it was claimed")),
-        None => {
-            // A panic ends this job's attempt, not the worker.
-            let attempt = attempt(parts.clone(), job.clone(), lease.clone(), progress.clone());
-            let attempt = tokio::spawn(about::along(attempt));
-            ended(attempt, parts, &job, &progress).await
-        }
-    };
-    keeper.abort();
-    // On a disk that is full or fails, the row is changed as soon as it takes changes again.
-    loop {
-        let is_stopping = *stopped.borrow();
-        let Err(cause) = hand_in(parts, &job, &lease, &outcome, is_stopping).await else { break };
-        warn!(job.arn = %job.arn, error = %cause.chain(), "the job's row could not be changed");
-        if cause.kind == ErrorKind::InUse {
-            return measured::lease_lost();
-        }
-        if is_stopping {
-            return;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    if matches!(outcome, Ok(Outcome::Ended)) {
-        measured::ended(&job, End::Done, parts.clock.now_ms());
-        info!(job.arn = %job.arn, rows = progress.rows(), "the job is done");
-    }
-}
-
-// What earlier attempts came to is what is known until this one knows better.
-fn resumed(job: &JobRow) -> Progress {
-    let so_far = &job.progress;
-    Progress::resumed(so_far.rows_done, so_far.rows_total, so_far.bytes_done, so_far.bytes_total)
-}
-
-/// Brings into the job's row how an attempt left it.
-async fn hand_in(
-    parts: &Parts,
-    job: &JobRow,
-    lease: &Lease,
-    outcome: &Result<Outcome>,
-    is_stopping: bool,
-) -> Result<()> {
-    match outcome {
-        Ok(Outcome::Ended) => Ok(()),
-        Ok(Outcome::Waiting) => parts.catalog.wait_later(lease, WAIT_MS).await,
-        Err(cause) => give_up(parts, job, lease, cause, is_stopping).await,
-    }
-}
-
-/// How an attempt ends: by itself, or because the key of its dataset's group can't be used any more.
-async fn ended<T>(
-    mut attempt: JoinHandle<Result<T>>,
-    parts: &Parts,
-    job: &JobRow,
-    progress: &Progress,
-) -> Result<T> {
-    let (outcome, lost) = tokio::select! {
-        outcome = &mut attempt => (outcome, None),
-        cause = lost_key(parts, job) => {
-            progress.stop();
-            (attempt.await, Some(cause))
-        }
-    };
-    let outcome =
-        outcome.unwrap_or_else(|cause| Err(Error::internal("the job ended unexpectedly").caused_by(cause)));
-    match (outcome, lost) {
-        (Err(_), Some(lost)) => Err(lost),
-        (outcome, _) => outcome,
-    }
-}
-
-/// Waits until the key of a job's dataset is refused; for ever where it is not.
-async fn lost_key(parts: &Parts, job: &JobRow) -> Error {
-    loop {
-        tokio::time::sleep(KEY_ASKED_EVERY).await;
-        if let Ok(Some(dataset)) = keyed_dataset(parts, job).await
-            && let Err(cause) = parts.access.data_keys(dataset.id, &dataset.group_arn).await
-            && cause.kind == ErrorKind::Invalid
-        {
-            return cause;
-        }
-    }
-}
-
-/// The dataset whose key a job needs: its own, or any of the group that it analyses.
-async fn keyed_dataset(parts: &Parts, job: &JobRow) -> Result<Option<DatasetRow>> {
-    match job.kind {
-        JobKind::Analysis => Ok(parts.catalog.datasets(Some(&job.subject_arn), &Page::first(1)).await?.pop()),
-        _ => parts.catalog.dataset_by_id(job.dataset_id).await,
-    }
-}
-
-async fn attempt(parts: Arc<Parts>, job: JobRow, lease: Lease, progress: Arc<Progress>) -> Result<Outcome> {
-    match job.kind {
-        JobKind::Import => dataset_import_job::run(&parts, &job, &lease, &progress).await?,
-        JobKind::Export => dataset_export_job::run(&parts, &job, &lease, &progress).await?,
-        JobKind::Update => dataset_update::run(&parts, &job, &lease).await?,
-        JobKind::Analysis => analysis::run(&parts, &job, &lease, &progress).await?,
-        JobKind::Deletion => return data_deletion_job::run(&parts, &job, &lease, &progress).await,
-    }
-    Ok(Outcome::Ended)
-}
-
-async fn give_up(parts: &Parts, job: &JobRow, lease: &Lease, cause: &Error, is_stopping: bool) -> Result<()> {
-    if let Some(by) = parts.catalog.cancelled_by(&job.arn).await? {
-        return cancel(parts, job, lease, &by).await;
-    }
-    if is_stopping {
-        return parts.catalog.retry_later(lease, 0).await;
-    }
-    let may_pass = matches!(cause.kind, ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::InUse);
-    if may_pass && job.attempts < parts.settings.attempts_max {
-        let delay_ms = (500 << job.attempts.clamp(0, 6)).min(RETRY_MS_MAX);
-        warn!(job.arn = %job.arn, attempt = job.attempts, delay_ms, error = %cause.chain(), "the job is tried again later");
-        measured::retried(job);
-        return parts.catalog.retry_later(lease, delay_ms).await;
-    }
-    tell_failure(job, cause);
-    let lease = &alone(parts, lease).await?;
-    let left = left_over(parts, job).await;
-    let reason = cause.message();
-    let dot = if left.is_empty() || reason.ends_with('.') { "" } else { "." };
-    parts.catalog.fail_job(lease, &format!("{reason}{dot}{left}"), None).await?;
-    measured::ended(job, End::Failed, parts.clock.now_ms());
-    Ok(())
-}
-
-// What is wrong with a caller's data quotes it: that is for whoever may describe the job, and not for the log.
-fn tell_failure(job: &JobRow, cause: &Error) {
-    if cause.kind == ErrorKind::Invalid {
-        warn!(job.arn = %job.arn, "the job failed for what it was given: its description says why");
-    } else {
-        warn!(job.arn = %job.arn, error = %cause.chain(), "the job failed");
-    }
-}
-
-/// The lease without the tasks that were handed out under it: nothing comes behind whoever clears away now.
-async fn alone(parts: &Parts, lease: &Lease) -> Result<Lease> {
-    if parts.runner.is_some() { parts.catalog.fence_off(lease).await } else { Ok(lease.clone()) }
-}
-
-/// What a job that ends without success leaves on a store, as sentences.
-async fn left_over(parts: &Parts, job: &JobRow) -> String {
-    match job.kind {
-        JobKind::Export => left_over::clear(parts, job).await,
-        JobKind::Import | JobKind::Update | JobKind::Deletion | JobKind::Analysis => String::new(),
-    }
-}
-
-/// Ends a job that somebody cancelled, once nothing of it is left on the store.
-async fn cancel(parts: &Parts, job: &JobRow, lease: &Lease, by: &str) -> Result<()> {
-    let lease = &alone(parts, lease).await?;
-    let left = left_over(parts, job).await;
-    let dot = if left.is_empty() { "" } else { "." };
-    let reason = format!("{}{dot}{left}", catalog::cancellation(by));
-    info!(job.arn = %job.arn, "the job was cancelled");
-    parts.catalog.fail_job(lease, &reason, None).await?;
-    measured::ended(job, End::Cancelled, parts.clock.now_ms());
-    Ok(())
 }
 
 /// The dataset that a job works on.

@@ -18,8 +18,9 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::ending::ended;
 use crate::patience::unless_stopped;
-use crate::{Parts, dataset_export_job, ended, import_range};
+use crate::{Parts, dataset_export_job, import_range};
 
 /// How often a task looks whether its lease is still held: a read of one row.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
