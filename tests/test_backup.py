@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import random
 import re
 import shutil
@@ -356,6 +357,11 @@ def test_the_master_key_is_kept_apart_unless_it_is_asked_for(serve, tmp_path):
     (tmp_path / "with").mkdir(mode=0o755)
     assert "The master key is in it" in back_up(server, tmp_path / "with", "--with-master-key")
     assert (tmp_path / "with").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "place").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "place")
+    refused = admin(server, "restore", tmp_path / "with", "--data-dir", tmp_path / "link", "--master-key-file", tmp_path / "another")
+    assert refused.returncode == 1 and "is not the master key that this backup was made under" in refused.stderr
+    assert (tmp_path / "link").is_symlink() and not list((tmp_path / "place").iterdir())
     given = ("--master-key-file", server.data_dir / "master_key")
     done = admin(server, "restore", tmp_path / "with", "--data-dir", tmp_path / "given" / "data", *given)
     assert done.returncode == 0, done.stderr
@@ -378,3 +384,37 @@ def test_what_it_cannot_back_up_is_refused_with_what_to_do(serve, tmp_path):
     refused = admin(server, "backup", to, "--data-dir", server.data_dir)
     assert refused.returncode == 1 and "s3://records/lade" in refused.stderr
     assert not to.exists()
+
+
+def test_a_catalog_that_moved_to_postgresql_is_not_taken_for_the_one_it_left(postgres, serve, tmp_path):
+    server = serve("first")
+    assert server.stop() == 0
+    on_server = Server(tmp_path / "first", env=catalog.on_postgres(postgres.database(), tmp_path / "first"))
+    serve("first", of=on_server)
+    for _ in range(2):
+        refused = admin(server, "backup", tmp_path / "backup", "--data-dir", server.data_dir)
+        assert refused.returncode == 1 and "pg_dump" in refused.stderr and not (tmp_path / "backup").exists()
+        on_server.stop()
+    assert serve("first", of=server).stop() == 0
+    back_up(server, tmp_path / "backup")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts, and gives files away")
+def test_root_restores_into_a_folder_of_another_user_and_reads_what_nobody_writes(serve, tmp_path):
+    server = serve("first")
+    fill(Workshop(server.endpoint))
+    assert server.stop() == 0
+    back_up(server, tmp_path / "backup")
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    done = admin(server, "restore", tmp_path / "backup", "--data-dir", home)
+    assert done.returncode == 0, done.stderr
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in [home, *home.rglob("*")]} == {(65534, 65534)}
+    assert list(home.rglob("*.parquet")) and {path.stat().st_uid for path in server.data_dir.rglob("*")} == {0}
+    command = f"mount --bind '{server.data_dir}' '{home}' && mount -o remount,bind,ro '{home}' && " \
+              f"'{binary()}' admin backup '{tmp_path}/none' --data-dir '{home}'"
+    refused = subprocess.run(["unshare", "-m", "sh", "-c", command], env=server.env, capture_output=True, text=True)
+    if "mount" in refused.stderr or "unshare" in refused.stderr:
+        pytest.skip(f"nothing can be mounted here: {refused.stderr}")
+    assert refused.returncode == 1 and "read-only" in refused.stderr and "cp -a" in refused.stderr, refused

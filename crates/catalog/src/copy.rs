@@ -226,6 +226,27 @@ pub async fn named(file: &Path) -> Result<Named> {
     Ok(named)
 }
 
+/// What the master key sealed in a catalog of any format, to be known by it; `None` where there is no such mark.
+///
+/// # Errors
+/// `Unavailable` when the file can't be read.
+pub async fn master_key_mark(file: &Path) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("read {}", file.display());
+    let mut connection = look(file).await.unavailable(doing)?;
+    let mark = read_mark(&mut connection).await.unavailable(doing)?;
+    connection.close().await.unavailable(doing)?;
+    Ok(mark)
+}
+
+async fn read_mark(connection: &mut SqliteConnection) -> sqlx::Result<Option<Vec<u8>>> {
+    let query = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'master_key_mark'");
+    let tables: i64 = query.fetch_one(&mut *connection).await?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    sqlx::query_scalar("SELECT sealed FROM master_key_mark").fetch_optional(connection).await
+}
+
 async fn read_named(connection: &mut SqliteConnection) -> sqlx::Result<Named> {
     let runs: Vec<(String, i64)> = sqlx::query_as(
         "SELECT object, size_bytes FROM run WHERE listed = 1 OR id IN (SELECT run_id FROM run_pin) ORDER BY id",
@@ -254,8 +275,7 @@ async fn read_named(connection: &mut SqliteConnection) -> sqlx::Result<Named> {
     )
     .fetch_optional(&mut *connection)
     .await?;
-    let master_key_mark =
-        sqlx::query_scalar("SELECT sealed FROM master_key_mark").fetch_optional(&mut *connection).await?;
+    let master_key_mark = read_mark(connection).await?;
     let (objects, version) = match node {
         Some((objects, version, None)) => (objects, Some(version)),
         Some((objects, _, Some(_))) => (objects, None),

@@ -119,13 +119,15 @@ async fn back_up(args: &Args) -> Result<String> {
 async fn refuse(from: &Path) -> Result<()> {
     folder::refuse_half_restored(from)?;
     let catalog = from.join("catalog.db");
-    if variable("LADE_CATALOG").is_some_and(|place| place != "sqlite") || !catalog.exists() {
+    let is_elsewhere = variable("LADE_CATALOG").is_some_and(|place| place != "sqlite");
+    if is_elsewhere || folder::has_catalog_elsewhere(from) || !catalog.exists() {
         return Err(Error::invalid(format!(
             "there is no catalog in the data folder {}: this command backs up servers that keep all they have in their \
              data folder. Where the catalog is in PostgreSQL, take pg_dump and see docs/backup.md",
             from.display()
         )));
     }
+    refuse_read_only(&catalog)?;
     refuse_other(&catalog).await?;
     let said = named(&catalog).await?;
     if said.objects.starts_with("s3://") {
@@ -142,6 +144,18 @@ async fn refuse(from: &Path) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+// Locks keep what is copied, and they are files: where nothing can be written, nothing can change either.
+fn refuse_read_only(catalog: &Path) -> Result<()> {
+    match std::fs::OpenOptions::new().append(true).open(catalog) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Err(Error::invalid(format!(
+            "the file system of {} is read-only: once no server runs on the data folder, copy the folder whole with \
+             cp -a, which is a backup, too",
+            catalog.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn read_key(file: &Path) -> Result<SealingKey> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use model::Error;
@@ -16,6 +16,8 @@ const PIECE_BYTES: usize = 1 << 20;
 /// A folder that files are brought into.
 pub struct Target {
     folder: PathBuf,
+    /// Whose the folder is, where it was there before.
+    owner: Option<(u32, u32)>,
     /// Whether files that never change are linked where the file system lets them be.
     links: bool,
     /// Folders whose names are not durable yet.
@@ -43,9 +45,14 @@ impl Target {
                 folder.display()
             )));
         }
-        let mut target = Target { links, folders: BTreeSet::new(), files: Vec::new(), linked: 0, folder };
+        let owner = fs::metadata(&folder).ok().map(|found| (found.uid(), found.gid()));
+        let mut target =
+            Target { links, folders: BTreeSet::new(), files: Vec::new(), linked: 0, folder, owner };
         let path = target.folder.clone();
         target.make(&path).unavailable(making)?;
+        // A link to a folder is left as it is: what is made, and taken away again, is behind it.
+        target.folder = path.canonicalize().unavailable(making)?;
+        target.folders = BTreeSet::from([target.folder.clone()]);
         // Also of a folder that was there: what others write into it later has no mode of ours.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unavailable(making)?;
         Ok(target)
@@ -151,9 +158,24 @@ impl Target {
         settled().unavailable(|| format!("make {} durable", self.folder.display()))
     }
 
-    /// Takes away what was brought, where something failed.
+    /// Gives all that lies in the folder to whom it belonged before: root fills folders of others.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses.
+    pub fn give_to_owner(&self) -> Result<()> {
+        let Some((user, group)) = self.owner else { return Ok(()) };
+        // What is linked belongs to its other name, too.
+        if self.links { Ok(()) } else { give(&self.folder, user, group).unavailable(|| self.giving()) }
+    }
+
+    fn giving(&self) -> String {
+        format!("give what lies in {} to its owner", self.folder.display())
+    }
+
+    /// Takes away what was brought, where something failed; a folder that was there before stays, empty.
     pub fn give_up(self) {
-        if let Err(cause) = fs::remove_dir_all(&self.folder) {
+        let taken = if self.owner.is_some() { empty(&self.folder) } else { fs::remove_dir_all(&self.folder) };
+        if let Err(cause) = taken {
             eprintln!("lade: {} stays behind, unfinished: {cause}", self.folder.display());
         }
     }
@@ -181,6 +203,35 @@ impl Target {
         }
         Ok(())
     }
+}
+
+fn give(path: &Path, user: u32, group: u32) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if (found.uid(), found.gid()) != (user, group) {
+        match lchown(path, Some(user), Some(group)) {
+            // Only root gives files away.
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {}
+            given => given?,
+        }
+    }
+    if found.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give(&entry?.path(), user, group)?;
+        }
+    }
+    Ok(())
+}
+
+fn empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A new file that no other user of the machine reads.
@@ -248,6 +299,22 @@ mod tests {
         assert_eq!((linked.linked, copied.linked), (2, 0));
         linked.give_up();
         assert!(!folder.path().join("a/b").exists() && from.exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_there_stays_and_so_does_a_link_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, link) = (folder.path().join("disk"), folder.path().join("link"));
+        fs::create_dir(&disk).unwrap();
+        std::os::unix::fs::symlink(&disk, &link).unwrap();
+        let mut target = Target::begin(&link, false).unwrap();
+        target.write(Path::new("x/y"), b"y").unwrap();
+        target.write(Path::new("z"), b"z").unwrap();
+        target.settle().unwrap();
+        target.give_to_owner().unwrap();
+        assert!(disk.join("x/y").exists());
+        target.give_up();
+        assert!(link.is_symlink() && fs::read_dir(&disk).unwrap().next().is_none());
     }
 
     #[test]

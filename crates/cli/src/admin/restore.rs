@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use access::master_key;
 use model::Error;
 use model::error::{Context, Result};
 
 use super::copying::{self, Target, hash_of, private};
 use super::manifest::{Entry, Manifest};
-use crate::serve::folder;
+use crate::serve::{self, folder};
 
 /// Options of `lade admin restore`.
 #[derive(clap::Args)]
@@ -90,11 +91,27 @@ fn fill(backup: &Path, manifest: &Manifest, master_key: Option<&Path>, target: &
         compare(entry, copying::copy(&from, &to), &from)?;
     }
     if let Some(file) = master_key {
+        refuse_wrong_key(file, &target.place(Path::new("catalog.db"))?)?;
         target.copy(file, Path::new("master_key"))?;
     }
     target.settle()?;
+    target.give_to_owner()?;
     let folder = mark.parent().unwrap_or(Path::new("/"));
     fs::remove_file(&mark).and_then(|()| File::open(folder)?.sync_all()).unavailable(marking)
+}
+
+// A server would refuse to start with it, perhaps long after the right one is gone.
+fn refuse_wrong_key(file: &Path, catalog: &Path) -> Result<()> {
+    let key = folder::read_master_key(file)?;
+    let mark = serve::runtime()?.block_on(catalog::copy::master_key_mark(catalog))?;
+    if mark.is_none_or(|mark| master_key::made(&mark, &key)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the key in {} is not the master key that this backup was made under: take the one that was in use at its time, \
+         which lade admin rotate-master-key may have changed since",
+        file.display()
+    )))
 }
 
 fn check(backup: &Path, manifest: &Manifest) -> Result<()> {

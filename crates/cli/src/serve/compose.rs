@@ -42,6 +42,7 @@ pub async fn open_catalog(settings: &Settings, folder: &Folder, clock: &Arc<dyn 
         Some(url) => Catalog::open_postgres(&url.0, clock.clone()).await?,
         None => Catalog::open(&folder.path().join("catalog.db"), clock.clone()).await?,
     };
+    folder.note_catalog(settings.catalog.is_none())?;
     Ok(catalog.with_quotas(settings.quotas))
 }
 
