@@ -52,6 +52,14 @@ def test_files_and_manifest_are_there_and_proven(server, workshop, export, tmp_p
     assert lade(server, "verify", str(folder)).returncode == 0
 
 
+@pytest.mark.parametrize("tag", ["lade:manifest=off", "lade:output=digest"])
+def test_what_could_not_be_proven_makes_no_job(workshop, export, tmp_path, tag):
+    done, name = export(tmp_path / "x", "--tag", tag)
+    assert done.returncode == 1 and "manifest" in done.stderr and not (tmp_path / "x").exists(), done.stderr
+    jobs = workshop.personalize.list_dataset_export_jobs()["datasetExportJobs"]
+    assert name not in [job["jobName"] for job in jobs]
+
+
 @pytest.mark.parametrize("options", [["--format", "parquet"], ["--format", "jsonl", "--compression", "gzip", "--losers"]])
 def test_files_of_other_forms_are_downloaded_too(server, workshop, export, tmp_path, options):
     done, _ = export(tmp_path / "x", *options, path=f"s3://{workshop.target}")

@@ -43,6 +43,11 @@ def test_a_server_is_found_by_its_data_folder_or_its_address(server):
     assert health(env={"LADE_DATA_DIR": str(server.data_dir)}) == (0, "ok\n")
     assert health("--endpoint-url", server.endpoint + "/") == (0, "ok\n")
     assert health("--live", "--endpoint-url", server.endpoint) == (0, "ok\n")
+    # As all commands do, and a folder that is named goes before what the environment says.
+    assert health(env={"AWS_ENDPOINT_URL": server.endpoint}) == (0, "ok\n")
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    assert health(env=nobody)[0] == 1 and health("--data-dir", server.data_dir, env=nobody) == (0, "ok\n")
+    assert health("--wait-s", 2 ** 64 - 1, "--endpoint-url", server.endpoint) == (0, "ok\n")
 
 
 def test_of_a_server_with_tls_no_certificate_is_asked_for(tmp_path):
@@ -56,6 +61,8 @@ def test_of_a_server_with_tls_no_certificate_is_asked_for(tmp_path):
         # Elsewhere, certificates are checked.
         code, said = health("--endpoint-url", server.endpoint)
         assert code == 1 and "ertificate" in said, said
+        trusted = ("--endpoint-url", server.endpoint.replace("127.0.0.1", "localhost"), "--ca-file", certificate)
+        assert "ertificate" in health(*trusted)[1], "it names another host, and that is looked at, too"
     finally:
         server.stop()
 

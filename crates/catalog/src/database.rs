@@ -71,6 +71,9 @@ impl Dialect {
 pub(crate) struct Connections {
     pub(crate) writer: AnyPool,
     pub(crate) readers: AnyPool,
+    /// Of a file: open as long as the catalog is. What SQLite keeps beside the file goes with its last connection, and
+    /// can't be made again on a disk that is full; then none of those that were closed could be replaced.
+    pub(crate) keeper: Option<AnyPool>,
 }
 
 /// Connects to a file, making it where there is none, and gives its tables their shape.
@@ -83,13 +86,15 @@ pub(crate) async fn open_file(file: &Path) -> Result<Connections> {
     // A pool would try again and again on a disk that fails, and then tell of the time alone.
     let mut first = AnyConnection::connect_with(&options).await.unavailable(opening)?;
     sqlx::raw_sql(SQLITE).execute(&mut first).await.unavailable(opening)?;
+    let kept = sqlite(1).idle_timeout(None).max_lifetime(None);
+    let keeper = kept.connect_with(options.clone()).await.unavailable(opening)?;
     // One writer: SQLite has one at a time anyway, and waiting in the pool is fair where waiting on the file is not.
     let writer = sqlite(1).connect_with(options.clone()).await.unavailable(opening)?;
     // Before anybody reads: a statement that was prepared earlier would count columns wrongly.
     crate::format::settle(Dialect::Sqlite, &writer).await?;
     let readers = sqlite(4).connect_with(options).await.unavailable(opening)?;
     first.close().await.unavailable(opening)?;
-    Ok(Connections { writer, readers })
+    Ok(Connections { writer, readers, keeper: Some(keeper) })
 }
 
 /// Connects to the server at a URL, and gives the tables there their shape.
@@ -100,7 +105,7 @@ pub(crate) async fn open_server(url: &str) -> Result<Connections> {
     let writer = postgres(4).connect_with(options.clone()).await.map_err(unreachable)?;
     crate::format::settle(Dialect::Postgres, &writer).await?;
     let readers = postgres(8).connect_with(options).await.map_err(unreachable)?;
-    Ok(Connections { writer, readers })
+    Ok(Connections { writer, readers, keeper: None })
 }
 
 /// Begins a transaction that writes, when all that write are over.
@@ -124,12 +129,13 @@ pub(crate) async fn read(dialect: Dialect, pool: &AnyPool) -> sqlx::Result<Trans
 /// Begins a transaction that writes, and waits for none but those whose rows it changes.
 pub(crate) async fn write_beside(
     dialect: Dialect,
-    Connections { writer, readers }: Connections,
+    writer: &AnyPool,
+    readers: &AnyPool,
 ) -> sqlx::Result<Transaction<'static, Any>> {
     match dialect {
         Dialect::Sqlite => writer.begin_with("BEGIN IMMEDIATE").await.map(Transaction::from),
         // Those who write one at a time may hold all connections of their own while they wait.
-        Dialect::Postgres => begin(&readers, "BEGIN").await,
+        Dialect::Postgres => begin(readers, "BEGIN").await,
     }
 }
 

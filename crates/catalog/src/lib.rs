@@ -90,6 +90,7 @@ pub struct Catalog {
     dialect: Dialect,
     writer: AnyPool,
     readers: Pool,
+    keeper: Option<AnyPool>,
     clock: Arc<dyn Clock>,
     sequencer: Arc<Sequencer>,
     quotas: Quotas,
@@ -146,7 +147,7 @@ impl Catalog {
         clock: Arc<dyn Clock>,
         is_shared: bool,
     ) -> Result<Catalog> {
-        let Connections { writer, readers } = connections;
+        let Connections { writer, readers, keeper } = connections;
         let readers = Pool { connections: readers, dialect };
         let sequencer = Arc::new(Sequencer::new(Pool { connections: writer.clone(), dialect }));
         let (identity_generation, identity_seen, looked_ms, session) = Default::default();
@@ -154,6 +155,7 @@ impl Catalog {
             dialect,
             writer,
             readers,
+            keeper,
             clock,
             sequencer,
             quotas: Quotas::OPEN,
@@ -215,6 +217,9 @@ impl Catalog {
     pub async fn close(&self) {
         self.readers.connections.close().await;
         self.writer.close().await;
+        if let Some(keeper) = &self.keeper {
+            keeper.close().await;
+        }
     }
 
     // What was deleted stays in free pages, and in the log of changes, until both are written anew. PostgreSQL drops the
@@ -252,9 +257,8 @@ impl Catalog {
     /// Begins a transaction that writes and that only the rows which it locks put in order with others.
     pub(crate) async fn write_beside(&self) -> Result<Transaction<'static, Any>> {
         self.gate.as_ref().map_or(Ok(()), |gate| gate())?;
-        let connections =
-            Connections { writer: self.writer.clone(), readers: self.readers.connections.clone() };
-        database::write_beside(self.dialect, connections).await.map_err(failed)
+        let readers = &self.readers.connections;
+        database::write_beside(self.dialect, &self.writer, readers).await.map_err(failed)
     }
 
     /// Commits a change of users, roles or policies.

@@ -6,6 +6,7 @@ mod user;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use model::Error;
 use serde_json::{Value, json};
 
 use crate::job::create::{NewJob, Then};
@@ -32,7 +33,8 @@ pub struct Args {
     role_arn: Option<String>,
 
     /// Write the records of this user alone, at once, to a local folder given for S3_PATH or to standard output
-    #[arg(long, value_name = "USER_ID", conflicts_with_all = ["role_arn", "kms_key_arn", "name", "tags", "wait", "no_wait", "json", "download"])]
+    #[arg(long, value_name = "USER_ID", conflicts_with_all = ["role_arn", "kms_key_arn", "name", "tags", "wait", "no_wait", "json", "download",
+        "mode", "format", "compression", "columns", "terms", "since", "file_size", "losers", "force"])]
     user: Option<String>,
 
     /// Which records: those of imports (BULK), those put one by one (PUT), or both
@@ -91,12 +93,20 @@ pub fn run(mut args: Args) -> ExitCode {
     let options = args.options();
     args.more.tags.extend(options);
     match &args.download {
+        Some(_) if args.more.tags.iter().any(leaves_no_manifest) => crate::failed(&Error::invalid(
+            "--download proves the files by their manifest, and this export would have none: leave out the tag lade:output or \
+             lade:manifest",
+        )),
         Some(folder) => {
             let download = Download { folder, is_forced: args.force };
             args.more.create_and_then("Export", args.input(), &Then::Download(download))
         }
         None => args.more.create("Export", args.input()),
     }
+}
+
+fn leaves_no_manifest((key, value): &(String, String)) -> bool {
+    matches!((key.as_str(), value.as_str()), ("lade:manifest", "off") | ("lade:output", "digest"))
 }
 
 impl Args {
@@ -140,6 +150,17 @@ mod tests {
     struct Line {
         #[command(flatten)]
         args: Args,
+    }
+
+    #[test]
+    fn the_records_of_one_user_are_all_of_them() {
+        for more in
+            ["--mode BULK", "--format jsonl", "--columns A", "--where A:null", "--since x", "--losers"]
+        {
+            let line = format!("lade arn --user u {more}");
+            assert!(Line::try_parse_from(line.split(' ')).is_err(), "{more}");
+        }
+        assert!(Line::try_parse_from("lade arn --user u".split(' ')).is_ok());
     }
 
     #[test]

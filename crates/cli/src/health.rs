@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::connector::Connector;
 use crate::serve::{self, folder};
-use crate::settings::data_dir;
+use crate::settings::{data_dir, variable};
 
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -25,9 +25,14 @@ const AGAIN: Duration = Duration::from_millis(200);
   lade health
   lade health --live --endpoint-url https://lade.example")]
 pub struct Args {
-    /// Address of the server [default: the one that runs on the data folder]
+    /// Address of the server [default: AWS_ENDPOINT_URL, else the server that runs on the data folder]
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
+
+    /// File with the authorities to trust where the address is https://… [default: AWS_CA_BUNDLE, else those that the
+    /// system knows]
+    #[arg(long, env = "LADE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// Data folder of the running server [default: lade in the user's data folder]
     #[arg(long, env = "LADE_DATA_DIR", value_name = "DIR")]
@@ -50,7 +55,7 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     match serve::runtime().and_then(|runtime| runtime.block_on(until_able(args))) {
         Ok(()) => {
-            println!("ok");
+            crate::say!("ok");
             ExitCode::SUCCESS
         }
         Err(error) => crate::failed(&error),
@@ -58,10 +63,10 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 async fn until_able(args: &Args) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(args.wait_s);
+    let (begun, wait) = (Instant::now(), Duration::from_secs(args.wait_s));
     loop {
         match ask(args).await {
-            Err(_) if Instant::now() < end => sleep(AGAIN).await,
+            Err(_) if begun.elapsed() < wait => sleep(AGAIN).await,
             outcome => return outcome,
         }
     }
@@ -90,11 +95,15 @@ async fn ask(args: &Args) -> Result<()> {
 
 impl Args {
     fn server(&self) -> Result<(String, Connector)> {
-        if let Some(url) = &self.endpoint_url {
+        let named = self.endpoint_url.clone();
+        if let Some(url) = named.or_else(|| variable("AWS_ENDPOINT_URL").filter(|_| self.data_dir.is_none()))
+        {
             let url = url.trim_end_matches('/').to_owned();
-            let connector =
-                if url.starts_with("https://") { Connector::secure(None)? } else { Connector::default() };
-            return Ok((url, connector));
+            if !url.starts_with("https://") {
+                return Ok((url, Connector::default()));
+            }
+            let authorities = self.ca_file.clone().or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from));
+            return Ok((url, Connector::secure(authorities.as_deref())?));
         }
         let running = folder::running(&data_dir(self.data_dir.clone())?)?;
         // Its certificate names what others reach it by, and neither a key nor data is sent.

@@ -56,7 +56,7 @@ async fn schedules(args: &Args) -> Result<()> {
     let client = args.server.client("PERSONALIZE")?;
     let (Some(action), Some(name)) = (args.action, &args.name) else {
         for schedule in client.schedules().await? {
-            println!("{}", if args.json { schedule.to_string() } else { line(&schedule) });
+            crate::say!("{}", if args.json { schedule.to_string() } else { line(&schedule) });
         }
         return Ok(());
     };
@@ -67,16 +67,16 @@ async fn schedules(args: &Args) -> Result<()> {
         Action::RunNow => {
             let made = client.tell_schedule(name, "run").await?;
             let arn = made["datasetExportJobArn"].as_str().unwrap_or_default();
-            println!("{}", if args.json { made.to_string() } else { arn.to_owned() });
+            crate::say!("{}", if args.json { made.to_string() } else { arn.to_owned() });
             return Ok(());
         }
         Action::Delete => {
             client.delete_schedule(name).await?;
-            println!("{}", if args.json { json!({ "name": name }).to_string() } else { deleted(name) });
+            crate::say!("{}", if args.json { json!({ "name": name }).to_string() } else { deleted(name) });
             return Ok(());
         }
     };
-    println!("{}", if args.json { schedule.to_string() } else { whole(&schedule) });
+    crate::say!("{}", if args.json { schedule.to_string() } else { whole(&schedule) });
     Ok(())
 }
 

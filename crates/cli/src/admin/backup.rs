@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> ExitCode {
     let done = serve::runtime().and_then(|runtime| runtime.block_on(back_up(args)));
     match done {
         Ok(told) => {
-            println!("{told}");
+            crate::say!("{told}");
             ExitCode::SUCCESS
         }
         Err(error) => crate::failed(&error),

@@ -62,7 +62,7 @@ async fn prune(args: &Args) -> Result<()> {
         }
     }
     if args.json {
-        println!("{all}");
+        crate::say!("{all}");
     } else {
         print!("{}", shown(&all));
     }

@@ -38,7 +38,7 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     match restore(args) {
         Ok(told) => {
-            println!("{told}");
+            crate::say!("{told}");
             ExitCode::SUCCESS
         }
         Err(error) => crate::failed(&error),

@@ -59,7 +59,7 @@ async fn rotate(args: Args) -> Result<()> {
         );
     }
     if args.json {
-        println!("{}", as_json(&done, &wanted));
+        crate::say!("{}", as_json(&done, &wanted));
     } else {
         print!("{}", shown(&done, &wanted, settings.catalog.is_some()));
     }

@@ -42,7 +42,7 @@ async fn rotate(args: &Args) -> Result<()> {
     let client = args.server.client("PERSONALIZE")?;
     let made = client.lade_with(Method::POST, "/root-key", body.into()).await?;
     if args.json {
-        println!("{made}");
+        crate::say!("{made}");
     } else {
         print!("{}", shown(&made));
     }
