@@ -4,6 +4,7 @@ pub mod access_key;
 mod change;
 pub mod console_session;
 pub mod copy;
+pub mod damage;
 mod database;
 pub mod dataset;
 pub mod dataset_group;

@@ -1,8 +1,11 @@
 //! `lade admin doctor`: looks at everything that a server stands on, changes nothing of it, and tells what to mend.
 
+mod advice;
 mod data;
 mod disk;
 mod finding;
+mod master_key;
+mod objects;
 mod records;
 mod services;
 mod settings;
@@ -91,10 +94,9 @@ async fn look(args: Args) -> Result<Findings> {
     findings.ok("folder", format!("{}: {state}", folder.display()));
     settings::look_at_keys(&folder, settings.as_ref(), &mut findings);
     disk::look(&folder, settings.as_ref(), &mut findings);
-    let scratch = data::Scratch::make()?;
-    let opened = data::open(&folder, settings.as_ref(), &scratch, &mut findings).await;
+    let opened = data::open(&folder, settings.as_ref(), &mut findings).await;
     records::look_at_log(&folder, opened.as_ref(), &mut findings);
-    data::look_at_objects(&folder, &mut findings).await;
+    objects::look(&folder, &mut findings).await;
     if let Some(opened) = &opened {
         records::look_at_runs(&folder, opened, deep, &mut findings).await;
     }

@@ -12,10 +12,9 @@ use store::log::copy::Survey;
 use store::run::{EVERYTHING, OpenRun};
 use store::{Objects, log};
 
+use super::advice::{self, NEWER, RESTORE};
 use super::data::{Opened, is_old};
 use super::finding::Findings;
-
-const RESTORE: &str = "stop the server, keep the folder as it is, and restore the last backup into a new one";
 
 /// Reads the whole log.
 pub fn look_at_log(folder: &Path, opened: Option<&Opened>, findings: &mut Findings) {
@@ -23,8 +22,11 @@ pub fn look_at_log(folder: &Path, opened: Option<&Opened>, findings: &mut Findin
     if !log.exists() {
         return;
     }
+    if let Err(cause) = log::copy::check_formats(&log) {
+        let advice = if cause.kind == ErrorKind::Corrupt { NEWER } else { advice::of(&cause) };
+        return findings.fail("log", cause.chain(), advice);
+    }
     let looked = || -> Result<(usize, u64)> {
-        log::copy::check_formats(&log)?;
         let survey = Survey::begin(&log)?;
         for stretch in survey.stretches() {
             let file = log.join(&stretch.name);
@@ -39,14 +41,14 @@ pub fn look_at_log(folder: &Path, opened: Option<&Opened>, findings: &mut Findin
         Ok((survey.stretches().len(), survey.end()))
     };
     match looked() {
-        Err(cause) => findings.fail("log", cause.chain(), RESTORE),
+        Err(cause) => findings.fail("log", cause.chain(), advice::of(&cause)),
         Ok((segments, end)) => {
             findings.ok("log", format!("{segments} segments are whole, up to position {end}"));
             if opened.is_none() {
                 findings.warn(
                     "log",
                     "what the catalog says of it was not compared",
-                    "mend the catalog first",
+                    "mend first what is told of the catalog",
                 );
             }
         }
@@ -59,18 +61,21 @@ pub async fn look_at_runs(folder: &Path, opened: &Opened, deep: bool, findings: 
     let live = folder.join("catalog.db");
     let (there, said) = match (names_in(&runs), named(&opened.file).await) {
         (Ok(there), Ok(said)) => (there, said),
-        (Err(cause), _) | (_, Err(cause)) => return findings.fail("runs", cause.chain(), RESTORE),
+        (Err(cause), _) | (_, Err(cause)) => {
+            return findings.fail("runs", cause.chain(), advice::of(&cause));
+        }
     };
     if said.objects.starts_with("s3://") {
         let text = format!("they lie in {}, and were not looked at", said.objects);
         return findings.warn("runs", text, "look at the bucket with its own tools");
     }
-    if said.flushed > Survey::begin(&folder.join("log")).map_or(0, |survey| survey.end()) {
+    // A log that can't be read was told of before.
+    if Survey::begin(&folder.join("log")).is_ok_and(|survey| said.flushed > survey.end()) {
         let text = "it ends before what the catalog says was read of it: a part of it is missing";
         findings.fail("log", text, RESTORE);
     }
     match read_all(&runs, opened, deep, &said).await {
-        Err(cause) => findings.fail("runs", cause.chain(), RESTORE),
+        Err(cause) => findings.fail("runs", cause.chain(), advice::of(&cause)),
         Ok((checked, failures)) => {
             let mut failed = 0;
             for (row, cause) in failures {
@@ -93,7 +98,9 @@ pub async fn look_at_runs(folder: &Path, opened: &Opened, deep: bool, findings: 
 
 fn tell(cause: &Error, findings: &mut Findings) {
     match cause.kind {
-        ErrorKind::Corrupt | ErrorKind::Unavailable => findings.fail("runs", cause.chain(), RESTORE),
+        ErrorKind::Corrupt | ErrorKind::Unavailable => {
+            findings.fail("runs", cause.chain(), advice::of(cause));
+        }
         _ => findings.warn(
             "runs",
             cause.chain(),
@@ -132,9 +139,12 @@ async fn look_at(
     deep: bool,
 ) -> Result<()> {
     let object = &row.run.object;
-    let size = fs::metadata(runs.join(object)).map(|about| about.len());
     let missing = || Error::corrupt(format!("run {object} is missing"));
-    let (Ok(size), Some(objects)) = (size, objects) else { return Err(missing()) };
+    let Some(objects) = objects else { return Err(missing()) };
+    let size = match fs::metadata(runs.join(object)) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
+        about => about.unavailable(|| format!("look at run {object}"))?.len(),
+    };
     if size != row.run.size_bytes {
         let text = format!("run {object} has {size} bytes, and the catalog says {}", row.run.size_bytes);
         return Err(Error::corrupt(text));
