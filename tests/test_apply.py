@@ -172,6 +172,60 @@ def test_what_is_wrong_with_a_file_is_told_with_line_column_and_path(apply):
     assert wrong.returncode == 1 and "could not look at the user u (line 1): ${lade:bucket/b} stands for nothing" in wrong.stderr
 
 
+@pytest.mark.parametrize("file, path", [
+    ("roles: {NAME: {trust: TRUST,\n policies: {p: {Statement: [{Condition: {StringEquals:\n {a: '${lade:key/NAME-typo}'}}}]}}}}",
+     r":3:\d+: roles\.NAME\.policies\.p\.Statement\[0\]\.Condition\.StringEquals\.a: "),
+    ("roles: {NAME: {trust: TRUST,\n policies: {p: '{\"Resource\": \"${lade:key/NAME-typo}\"}'}}}", r":2:\d+: roles\.NAME\.policies\.p: "),
+    ("buckets: {NAME: {}}\ndatasetGroups: {NAME: {kmsKey: alias/NAME-typo}}", r":2:\d+: datasetGroups\.NAME\.kmsKey: "),
+], ids=["in a document", "in a text of JSON", "of a group"])
+def test_a_key_that_neither_is_there_nor_declared_is_refused_before_anything_is_done(workshop, apply, file, path):
+    name = unique("stray")
+    text = file.replace("TRUST", trust_policy()).replace("NAME", name)
+    for arguments in (["--plan"], ["--yes"]):
+        refused = apply(text, *arguments)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        place = path.replace("NAME", re.escape(name))
+        assert re.match(rf"lade: {re.escape(str(apply.file))}{place}there is no key alias/{name}-typo, and the file declares none$",
+                        refused.stderr, re.M), refused.stderr
+    assert name not in [bucket["Name"] for bucket in workshop.s3.list_buckets()["Buckets"]]
+    with pytest.raises(workshop.iam.exceptions.NoSuchEntityException):
+        workshop.iam.get_role(RoleName=name)
+
+
+def test_keys_whose_policies_name_themselves_and_each_other_are_made(workshop, apply):
+    name = unique("selfy")
+    everybody = {**allow("kms:*"), "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    policy = {other: document({**everybody, "Resource": [f"${{lade:key/{name}}}", f"${{lade:key/{name}-{other}}}"]})
+              for other in "ab"}
+    # What names a key of the server, and no key of the file, is resolved as well.
+    there = workshop.kms.create_key()["KeyMetadata"]["Arn"]
+    workshop.kms.create_alias(AliasName=f"alias/{name}-there", TargetKeyId=there)
+    file = {"keys": {name: {"policy": policy["b"], "tags": {"a": "b"}}, f"{name}-b": {"policy": policy["b"]}, f"{name}-a": {
+        "policy": policy["a"]}}, "users": {name: {"policies": {"p": document(allow("kms:*", f"${{lade:key/{name}-there}}"))}}}}
+    plan = done(apply(file, "--plan", "--json"))
+    assert plan.count("(known after it is made)") >= 3 and there in plan
+    done(apply(file, "--yes"))
+    arns = {alias: workshop.kms.describe_key(KeyId=f"alias/{alias}")["KeyMetadata"]["Arn"] for alias in file["keys"]}
+    for alias, others in [(name, (name, f"{name}-b")), (f"{name}-a", (name, f"{name}-a")), (f"{name}-b", (name, f"{name}-b"))]:
+        kept = json.loads(workshop.kms.get_key_policy(KeyId=arns[alias], PolicyName="default")["Policy"])
+        assert kept["Statement"][0]["Resource"] == [arns[other] for other in others]
+    assert workshop.kms.list_resource_tags(KeyId=arns[name])["Tags"] == [{"TagKey": "a", "TagValue": "b"}]
+    assert NOTHING.search(done(apply(file, "--yes")))
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_the_work_is_done_though_nobody_reads(server, workshop, apply, is_json):
+    name = unique("unread")
+    apply.file.write_text(json.dumps({"buckets": {name: {}, f"{name}-2": {}}}))
+    reading, writing = os.pipe()
+    os.close(reading)
+    told = subprocess.run([binary(), "apply", "-f", str(apply.file), "--yes", *(["--json"] if is_json else [])],
+                          env=server.client_environment(), stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, timeout=30)
+    os.close(writing)
+    assert told.returncode == 0
+    assert {name, f"{name}-2"} <= {bucket["Name"] for bucket in workshop.s3.list_buckets()["Buckets"]}
+
+
 def test_an_interrupted_run_is_mended_by_the_next(server, workshop, apply):
     name, schema = unique("broken"), unique("schema")
     role = {"trust": json.loads(trust_policy()), "policies": {"k": document(allow("kms:*", f"${{lade:key/{name}}}"))}}

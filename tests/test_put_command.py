@@ -95,7 +95,59 @@ def test_what_the_server_refuses_is_named_by_its_line(server, workshop, write):
     path = write(f"USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP,NOTE,NOTE2\nu,a,click,1,,\nu,b,click,2,{text},{text}\n")
     done = put(server, group.interactions, "--from-csv", path)
     assert done.returncode == 1
-    assert f"{path}, line 3: " in done.stderr and "0 of 2 rows" in done.stderr, done.stderr
+    assert f"{path}, line 3: " in done.stderr and "1 of 2 rows" in done.stderr, done.stderr
+    assert [row[1] for row in rows(workshop, group.interactions)] == ["a"]
+
+
+@pytest.mark.parametrize("connections", [1, 32])
+def test_all_rows_before_one_that_the_server_refuses_are_put(server, workshop, write, connections):
+    # Two have too long properties, and the first of them is told.
+    group = fresh(workshop, f"{INTERACTIONS} NOTE:string? NOTE2:string?")
+    header, long = "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP,NOTE,NOTE2\n", "x" * 900
+    lines = [f"u{n % 97},i{n},click,{n}" for n in range(6_000)]
+    good = [f"{line},,\n" for line in lines]
+    bad = [f"{line},{long},{long}\n" if n in (2_345, 2_351) else good[n] for n, line in enumerate(lines)]
+    path = write(header + "".join(bad))
+    done = put(server, group.interactions, "--from-csv", path, "--json", "--connections", str(connections))
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert f"{path}, line 2347: " in told["failure"] and "all rows before it are put" in told["failure"], told
+    there = {row[1] for row in rows(workshop, group.interactions)}
+    assert {f"i{n}" for n in range(2_345)} <= there
+    # What is counted is there, and what is behind is not sought out.
+    assert told["rowsAcknowledged"] == len(there) < told["rowsRead"] and not there & {"i2345", "i2351", "i5999"}
+    done = put(server, group.interactions, "--from-csv", write(header + "".join(good[2_345:])))
+    assert done.returncode == 0, done.stderr
+    assert len(rows(workshop, group.interactions)) == 6_000
+
+
+def test_a_refusal_ends_it_though_more_input_may_come(server, workshop):
+    group = fresh(workshop, f"{INTERACTIONS} NOTE:string? NOTE2:string?")
+    # Some good rows wait for others of their user; the bad one does not, as ten of its user make a call.
+    good = [{"USER_ID": f"u{n % 4}", "ITEM_ID": f"i{n}", "EVENT_TYPE": "click", "TIMESTAMP": n} for n in range(25)]
+    bad = {**good[0], "USER_ID": "x", "NOTE": "x" * 900, "NOTE2": "y" * 900}
+    process = subprocess.Popen([binary(), "put", group.interactions, "--from-jsonl", "-"], env=server.client_environment(),
+                               text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        process.stdin.write("".join(f"{json.dumps(row)}\n" for row in [*good, *[bad] * 10]))
+        process.stdin.flush()
+        assert process.wait(timeout=20) == 1
+        told = process.stderr.read()
+    finally:
+        process.kill()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+    assert "standard input, line 26: " in told and "25 of 35 rows that were read are acknowledged" in told, told
+    assert len(rows(workshop, group.interactions)) == 25
+
+
+def test_the_mark_of_a_text_is_no_part_of_its_first_line(server, workshop, tmp_path):
+    items = workshop.make_group(items=ITEMS_NULLABLE).items
+    path = tmp_path / "marked.jsonl"
+    path.write_text('{"ITEM_ID": "a"}\n{"ITEM_ID": "b"}\n', encoding="utf-8-sig")
+    done = put(server, items, "--from-jsonl", str(path))
+    assert done.returncode == 0, done.stderr
+    assert [row[0] for row in rows(workshop, items)] == ["a", "b"]
 
 
 def test_events_without_a_type_are_put_as_unknown_or_as_told(server, workshop, write):

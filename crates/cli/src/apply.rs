@@ -4,6 +4,7 @@ mod doors;
 mod file;
 mod item;
 mod members;
+mod mention;
 mod names;
 mod plan;
 mod yaml;
@@ -16,11 +17,12 @@ use model::error::{Context, Error, Result};
 use serde_json::{Value, json};
 
 use crate::client::server::Choice;
-use crate::serve;
+use crate::{say, serve};
 use doors::Doors;
 use item::{Attributes, Item, Kind};
 use names::Names;
 use plan::{Action, Step};
+use yaml::Fault;
 
 /// Options of `lade apply`.
 #[derive(clap::Args)]
@@ -65,28 +67,32 @@ async fn apply(args: &Args) -> Result<()> {
     let shown = args.file.display();
     let text = std::fs::read_to_string(&args.file)
         .map_err(|cause| Error::invalid(format!("{shown} can't be read")).caused_by(cause))?;
-    let items = file::read(&text).map_err(|fault| {
+    let wrong = |fault: Fault| {
         let path = if fault.path.is_empty() { String::new() } else { format!("{}: ", fault.path) };
         Error::invalid(format!("{shown}:{}:{}: {path}{}", fault.at.line, fault.at.column, fault.text))
-    })?;
+    };
+    let items = file::read(&text).map_err(wrong)?;
     let doors = Doors::of(&args.server)?;
     let (account, region) = doors.realm().await?;
     let mut names = Names::new(account, region, &items);
     doors.look_up_keys(&mut names).await?;
+    if let Some(alias) = names.stray_key() {
+        return Err(wrong(mention::stray_key(&yaml::read(&text).map_err(wrong)?, alias)));
+    }
     let mut steps = Vec::new();
     for item in &items {
-        steps.push(step(&doors, &names, item).await?);
+        steps.push(step(&doors, &names, item, names.resolve_for_plan(&item.wanted)).await?);
     }
     let problems: Vec<String> = steps.iter().flat_map(Step::problems).collect();
     let (made, changed, same) = plan::counts(&steps);
     if args.json {
         let told: Vec<Value> = steps.iter().map(Step::json).collect();
-        println!("{}", json!({ "create": made, "change": changed, "same": same, "steps": told }));
+        say!("{}", json!({ "create": made, "change": changed, "same": same, "steps": told }));
     } else {
-        steps.iter().flat_map(Step::lines).for_each(|line| println!("{line}"));
+        steps.iter().flat_map(Step::lines).for_each(|line| say!("{line}"));
         match made + changed {
-            0 => println!("Nothing to do: {same} are as the file says."),
-            _ => println!("{made} to make, {changed} to change, {same} are as the file says."),
+            0 => say!("Nothing to do: {same} are as the file says."),
+            _ => say!("{made} to make, {changed} to change, {same} are as the file says."),
         }
     }
     if !problems.is_empty() {
@@ -95,19 +101,43 @@ async fn apply(args: &Args) -> Result<()> {
     if args.plan || made + changed == 0 || !(args.yes || asked()?) {
         return Ok(());
     }
-    for (item, planned) in items.iter().zip(&steps) {
-        if planned.action != Action::Nothing {
-            perform(&doors, &mut names, item).await?;
-            eprintln!("{} {} is as the file says", item.kind.as_str(), item.name);
+    let to_do = items.iter().zip(&steps).filter(|(_, step)| step.action != Action::Nothing);
+    let mut left = Vec::new();
+    for (item, step) in to_do {
+        let is_new_key = item.kind == Kind::Key && matches!(step.action, Action::Create(_));
+        if is_new_key && make_key(&doors, &mut names, item).await? {
+            tell_done(item);
+        } else {
+            left.push(item);
         }
+    }
+    for item in left {
+        perform(&doors, &mut names, item).await?;
+        tell_done(item);
     }
     Ok(())
 }
 
-/// What has to be done about an item as the server has it now.
-async fn step(doors: &Doors, names: &Names, item: &Item) -> Result<Step> {
+/// Makes a key without what names keys that are not there yet, such as its own policy; whether it has all that it should.
+async fn make_key(doors: &Doors, names: &mut Names, item: &Item) -> Result<bool> {
+    let (late, known): (Attributes, Attributes) =
+        item.wanted.clone().into_iter().partition(|(_, value)| names.waits_for_key(value));
+    let about = |cause: Error| in_words(item, "make", cause);
+    let known = names.resolve(&known).map_err(Error::invalid).map_err(about)?;
+    doors.create(names, Kind::Key, &item.name, &known).await.map_err(about)?;
+    doors.look_up_keys(names).await?;
+    Ok(late.is_empty())
+}
+
+/// Tells how far it is; whether anybody reads that or not, the work goes on.
+fn tell_done(item: &Item) {
+    drop(writeln!(std::io::stderr(), "{} {} is as the file says", item.kind.as_str(), item.name));
+}
+
+/// What has to be done about an item as the server has it now; `wanted` are its attributes with their references resolved.
+async fn step(doors: &Doors, names: &Names, item: &Item, wanted: Result<Attributes, String>) -> Result<Step> {
     let about = |cause: Error| in_words(item, "look at", cause);
-    let wanted = names.resolve(&item.wanted).map_err(Error::invalid).map_err(about)?;
+    let wanted = wanted.map_err(Error::invalid).map_err(about)?;
     let found = doors.find(names, item).await.map_err(about)?;
     Ok(Step::of(item, wanted, found))
 }
@@ -115,7 +145,7 @@ async fn step(doors: &Doors, names: &Names, item: &Item) -> Result<Step> {
 /// Looks again and does it: by now everything that the item needs is there.
 async fn perform(doors: &Doors, names: &mut Names, item: &Item) -> Result<()> {
     let about = |cause: Error| in_words(item, "make", cause);
-    let step = step(doors, names, item).await?;
+    let step = step(doors, names, item, names.resolve(&item.wanted)).await?;
     match &step.action {
         Action::Nothing => {}
         Action::Create(wanted) => {

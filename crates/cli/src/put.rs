@@ -1,7 +1,10 @@
 //! `lade put`: puts the records of files live into a dataset, as any client would: ten a call, over several connections.
 
+mod failures;
+mod feed;
 mod gather;
 mod mapping;
+mod patience;
 mod send;
 mod source;
 mod tell;
@@ -24,7 +27,11 @@ use source::{Fields, Input};
 #[derive(clap::Args)]
 #[command(after_help = "\
 The first line of a CSV file names columns of the dataset's schema; others are left out, and those that can be null may be
-missing. Each answered call is on the server's disk. When a row is wrong, all rows before it are put, and none behind it.
+missing. Each answered call is on the server's disk.
+
+When the command finds a row wrong, all rows before it are put, and none behind it. When the server refuses one, all rows before
+it are put, and some behind it may be: mend it and put the file again, whole or from that line on. When anything else ends the
+command, put the whole file again. What is put twice is there once.
 
 Interactions go to the event tracker of the dataset's group: USER_ID, ITEM_ID, EVENT_TYPE, EVENT_VALUE, TIMESTAMP,
 RECOMMENDATION_ID, IMPRESSION (ids with bars between them) and EVENT_ATTRIBUTION_SOURCE become the members of events, SESSION_ID

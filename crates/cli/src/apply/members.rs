@@ -132,7 +132,8 @@ impl<'a> Member<'a> {
     }
 }
 
-fn below(path: &str, name: &str) -> String {
+/// The path of a member.
+pub fn below(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

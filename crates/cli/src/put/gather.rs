@@ -14,13 +14,25 @@ const RECORDS_MAX: usize = 10;
 const WAITING_BYTES_MAX: usize = 16 << 20;
 /// What a record takes beside its text, about.
 const RECORD_BYTES: usize = 128;
+/// What stands behind the records of a call.
+const CLOSE: &str = "]}";
 
 /// A call that is ready to be sent.
 #[derive(Debug)]
 pub struct Call {
     pub body: Bytes,
-    /// Where its records stood, in its order.
-    pub places: Vec<Place>,
+    /// Its records, in its order.
+    pub records: Vec<Sent>,
+}
+
+/// A record of a call.
+#[derive(Debug)]
+pub struct Sent {
+    pub place: Place,
+    /// How many records were read before it.
+    pub number: u64,
+    /// Where its text ends in the body.
+    end: usize,
 }
 
 /// Calls that are not full yet.
@@ -30,18 +42,21 @@ pub struct Gather {
     /// By lane and head.
     open: BTreeMap<(usize, String), Open>,
     waiting_bytes: usize,
+    /// The number of the next record.
+    next: u64,
 }
 
 #[derive(Default)]
 struct Open {
     /// The records, with commas between them.
-    records: String,
-    places: Vec<Place>,
+    text: String,
+    /// They end where they do in `text`.
+    records: Vec<Sent>,
 }
 
 impl Gather {
     pub fn new(lanes: usize, list: &'static str) -> Gather {
-        Gather { lanes: lanes as u64, list, open: BTreeMap::new(), waiting_bytes: 0 }
+        Gather { lanes: lanes as u64, list, open: BTreeMap::new(), waiting_bytes: 0, next: 0 }
     }
 
     /// Adds a record; `send` takes a call, and the lane that it goes over, when one is full.
@@ -55,12 +70,13 @@ impl Gather {
         let key = (lane, record.head);
         self.waiting_bytes += record.json.len() + RECORD_BYTES;
         let open = self.open.entry(key.clone()).or_default();
-        if !open.places.is_empty() {
-            open.records.push(',');
+        if !open.records.is_empty() {
+            open.text.push(',');
         }
-        open.records.push_str(&record.json);
-        open.places.push(place);
-        if open.places.len() == RECORDS_MAX
+        open.text.push_str(&record.json);
+        open.records.push(Sent { place, number: self.next, end: open.text.len() });
+        self.next += 1;
+        if open.records.len() == RECORDS_MAX
             && let Some(full) = self.open.remove(&key)
         {
             self.waiting_bytes -= full.waiting_bytes();
@@ -85,22 +101,38 @@ impl Gather {
 impl Open {
     // What was added for its records, commas left out.
     fn waiting_bytes(&self) -> usize {
-        self.records.len() + 1 - self.places.len() + self.places.len() * RECORD_BYTES
+        self.text.len() + 1 - self.records.len() + self.records.len() * RECORD_BYTES
     }
 
-    fn call(self, head: &str, list: &str) -> Call {
-        let body = format!("{{{head},\"{list}\":[{}]}}", self.records);
-        Call { body: body.into(), places: self.places }
+    fn call(mut self, head: &str, list: &str) -> Call {
+        let mut body = format!("{{{head},\"{list}\":[");
+        self.records.iter_mut().for_each(|record| record.end += body.len());
+        body.push_str(&self.text);
+        body.push_str(CLOSE);
+        Call { body: body.into(), records: self.records }
+    }
+}
+
+impl Call {
+    /// Leaves only the records that stood before the one of this number; whether any are left.
+    pub fn keep_before(&mut self, number: u64) -> bool {
+        let kept = self.records.partition_point(|record| record.number < number);
+        if kept < self.records.len() {
+            self.records.truncate(kept);
+            let end = self.records.last().map_or(0, |last| last.end);
+            self.body = [&self.body[..end], CLOSE.as_bytes()].concat().into();
+        }
+        kept > 0
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use serde_json::Value;
 
     use super::*;
 
-    fn record(head: &str, number: usize, hash: u64) -> (Carried, Place) {
+    pub fn record(head: &str, number: usize, hash: u64) -> (Carried, Place) {
         let json = format!("{{\"n\":{number}}}");
         let place = Place { file: "f".into(), line: number as u64 };
         (Carried { head: format!("\"user\":\"{head}\""), json, hash, is_filled: false }, place)
@@ -109,7 +141,7 @@ mod tests {
     fn gathered(records: impl IntoIterator<Item = (Carried, Place)>) -> Vec<(usize, Value, usize)> {
         let (mut gather, mut calls) = (Gather::new(4, "list"), Vec::new());
         let mut send = |lane, call: Call| {
-            calls.push((lane, serde_json::from_slice(&call.body).unwrap(), call.places.len()));
+            calls.push((lane, serde_json::from_slice(&call.body).unwrap(), call.records.len()));
             Ok(())
         };
         for (record, place) in records {
@@ -136,6 +168,31 @@ mod tests {
         assert!(
             calls.iter().all(|(_, call, size)| *size == 10 && call["list"].as_array().unwrap().len() == 10)
         );
+    }
+
+    #[test]
+    fn a_call_is_cut_before_a_record() {
+        let (mut gather, mut calls) = (Gather::new(1, "list"), Vec::new());
+        let mut send = |_, call: Call| {
+            calls.push(call);
+            Ok(())
+        };
+        for n in 0..20 {
+            let (record, place) = record(["a", "b"][n % 2], n, 1);
+            gather.add(record, place, &mut send).unwrap();
+        }
+        let cut = |call: &mut Call, number| {
+            let is_left = call.keep_before(number);
+            let body: Option<Value> = is_left.then(|| serde_json::from_slice(&call.body).unwrap());
+            let list = |body: Value| {
+                body["list"].as_array().unwrap().iter().map(|r| r["n"].as_u64().unwrap()).collect()
+            };
+            (call.records.len(), body.map_or_else(Vec::<u64>::new, list))
+        };
+        assert_eq!(cut(&mut calls[0], 100).0, 10);
+        assert_eq!(cut(&mut calls[0], 5), (3, vec![0, 2, 4]));
+        assert_eq!(cut(&mut calls[0], 4), (2, vec![0, 2]));
+        assert_eq!(cut(&mut calls[1], 1), (0, vec![]));
     }
 
     #[test]

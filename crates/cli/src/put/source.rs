@@ -20,6 +20,7 @@ const PIECE_BYTES: usize = 1 << 18;
 const LINE_BYTES_MAX: u64 = 16 << 20;
 /// The column that names the session of an event; whether the dataset has it, too, or not.
 const SESSION: &str = "SESSION_ID";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const CHARACTERS_SHOWN: usize = 40;
 
 /// One thing to read.
@@ -172,8 +173,10 @@ fn read_jsonl(
         if read == 0 {
             break;
         }
-        if !text.trim_ascii().is_empty() {
-            let texts = fields.texts(&text, &place)?;
+        // Windows marks texts in UTF-8 so.
+        let json = text.strip_prefix(BYTE_ORDER_MARK).filter(|_| line == 1).unwrap_or(&text);
+        if !json.trim_ascii().is_empty() {
+            let texts = fields.texts(json, &place)?;
             take(&fields.row_of_texts(&texts, place)?)?;
         }
     }

@@ -91,3 +91,20 @@ fn lines_of_json_are_read_as_csv_would_be() {
         assert!(ended.contains(wrong), "{ended}");
     }
 }
+
+#[test]
+fn the_mark_before_a_text_is_no_part_of_it() {
+    let line = r#"{"USER_ID":"u","ITEM_ID":"i","EVENT_TYPE":"c","TIMESTAMP":1}"#;
+    let csv = "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP\nu,i,c,1\n";
+    let empty = format!("\u{feff}\n{line}\n");
+    for (text, make) in [
+        (format!("\u{feff}{line}\n"), Input::Jsonl as fn(PathBuf) -> Input),
+        (empty, Input::Jsonl),
+        (format!("\u{feff}{csv}"), Input::Csv),
+    ] {
+        let (rows, ended) = read(&text, make, false);
+        assert_eq!((rows.len(), ended), (1, None), "{text}");
+    }
+    let ended = read(&format!("{line}\n\u{feff}{line}\n"), Input::Jsonl, false).1.unwrap();
+    assert!(ended.contains("line 2: an object of JSON is expected"), "{ended}");
+}
