@@ -62,17 +62,17 @@ pub fn run(args: Args) -> ExitCode {
     };
     for finding in findings.all() {
         match json {
-            true => println!(
+            true => crate::say!(
                 "{}",
                 json!({"check": finding.check, "level": finding.level.word(), "finding": finding.text,
                     "advice": finding.advice})
             ),
-            false => println!("{}", finding.line()),
+            false => crate::say!("{}", finding.line()),
         }
     }
     let count = |level| findings.all().iter().filter(|finding| finding.level == level).count();
     if !json {
-        println!("{} ok, {} to look at, {} wrong", count(Level::Ok), count(Level::Warn), count(Level::Fail));
+        crate::say!("{} ok, {} to look at, {} wrong", count(Level::Ok), count(Level::Warn), count(Level::Fail));
     }
     if count(Level::Fail) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
