@@ -5,6 +5,7 @@ The master key's change is killed before a sample of the calls that touch the di
     LADE_ROTATE_POINTS=100000 pytest tests/test_rotate.py
 """
 
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from support.catalog import is_on_postgres, of_a_file, rows
 from support.clients import Clients
-from support.faults import KILL, Faults
+from support.faults import FAIL, FOREVER, KILL, Faults
 from support.lade import ask
 from support.policies import allow
 from support.server import Server, bare_environment, binary
@@ -161,6 +162,67 @@ def test_a_root_key_that_can_not_be_kept_is_not_told(tmp_path, call):
         faults.disarm()
         assert done.returncode == 1 and "AKIA" not in done.stdout, done
         assert stored(server) == pair and works(clients(server, pair))
+    finally:
+        server.kill()
+
+
+@of_a_file
+@pytest.mark.parametrize("once", [True, False], ids=["once", "from-then-on"])
+def test_the_root_key_that_is_told_is_the_one_that_is_kept_whichever_sync_fails(tmp_path, once):
+    faults = Faults(tmp_path)
+    server = Server(tmp_path / "own", env=faults.env)
+    for name in ("LADE_ROOT_ACCESS_KEY_ID", "LADE_ROOT_SECRET_ACCESS_KEY"):
+        server.env.pop(name)
+    server.start()
+    try:
+        outcomes = []
+        # The old keys' file, the new one's, the folder; and then what commands read, and its folder.
+        for at in range(1, 6):
+            before = stored(server)
+            faults.arm(FAIL, at, calls=("fsync",), under=server.data_dir, to=at if once else FOREVER)
+            done = run("admin", "rotate-root-key", "--json", "--data-dir", server.data_dir, env=bare_environment())
+            hits = faults.hits
+            faults.disarm()
+            outcomes.append((done.returncode, bool(hits)))
+            kept = stored(server)
+            if done.returncode == 0:
+                told = json.loads(done.stdout)
+                assert (told["accessKeyId"], told["secretAccessKey"]) == (kept["access_key_id"], kept["secret_access_key"])
+                assert kept != before
+            else:
+                assert kept == before and "AKIA" not in done.stdout, (at, done)
+            assert works(clients(server)), at
+            assert works(clients(server, before)) == (kept == before), at
+            # Commands on this machine find it by themselves, and so does the next start.
+            looked = run("nodes", "--data-dir", server.data_dir, env=bare_environment())
+            assert looked.returncode == 0, (at, looked)
+            server.restart()
+            assert stored(server) == kept and works(clients(server)), at
+            assert not (server.data_dir / "root_key.json.before").exists()
+        assert outcomes[:3] == [(1, True)] * 3 and outcomes[3:] == [(0, True)] * 2, outcomes
+    finally:
+        server.kill()
+
+
+@of_a_file
+def test_a_root_key_from_which_there_is_no_way_back_holds(tmp_path):
+    faults = Faults(tmp_path)
+    server = Server(tmp_path / "own", env=faults.env)
+    for name in ("LADE_ROOT_ACCESS_KEY_ID", "LADE_ROOT_SECRET_ACCESS_KEY"):
+        server.env.pop(name)
+    server.start()
+    try:
+        before = stored(server)
+        # The third sync is the folder's, behind the rename; the rename that would undo it fails as well.
+        faults.arm(FAIL, 4, calls=("fsync", "rename"), under=server.data_dir, to=5)
+        told = json.loads(rotate(server, "--json"))
+        assert faults.hits == 2
+        faults.disarm()
+        kept = stored(server)
+        assert (told["accessKeyId"], told["secretAccessKey"]) == (kept["access_key_id"], kept["secret_access_key"])
+        assert kept != before and "may be lost in a power cut" in server.tail()
+        server.restart()
+        assert works(clients(server, kept)) and not works(clients(server, before))
     finally:
         server.kill()
 
@@ -374,7 +436,8 @@ def test_a_change_goes_on_where_one_was_killed(tmp_path, make_house):
     house = make_house()
     house.server.stop()
     faults = Faults(tmp_path / "faults")
-    faults.arm(KILL, 2, calls=("rename",), under=house.server.data_dir / "master_key")
+    # The first puts the file in its own place, the second is the successor's.
+    faults.arm(KILL, 3, calls=("rename",), under=house.server.data_dir / "master_key")
     killed = house.rotate(env=faults.env)
     faults.disarm()
     assert killed.returncode == -signal.SIGKILL, killed
@@ -384,6 +447,105 @@ def test_a_change_goes_on_where_one_was_killed(tmp_path, make_house):
     assert (tmp_path / "old").read_bytes() == kept and "is complete" in done.stderr
     house.server.start()
     house.check()
+
+
+# Files that can't be replaced
+
+def of(server):
+    return rows(server, "SELECT hex(sealed) FROM master_key_mark")
+
+
+@of_a_file
+def test_a_key_that_can_not_be_replaced_is_found_out_before_anything_changes(tmp_path, make_house):
+    outside = tmp_path / "keys" / "master_key"
+    outside.parent.mkdir()
+    outside.write_bytes(os.urandom(32))
+    house = make_house(LADE_MASTER_KEY_FILE=str(outside))
+    house.server.stop()
+    key, mark, faults = outside.read_bytes(), of(house.server), Faults(tmp_path / "faults")
+
+    def is_untouched():
+        return outside.read_bytes() == key and of(house.server) == mark and [*outside.parent.iterdir()] == [outside]
+
+    for call, error in [("rename", errno.EBUSY), ("rename", errno.EROFS), ("write", errno.ENOSPC), ("fsync", errno.EIO)]:
+        faults.arm(FAIL, 1, calls=(call,), under=outside, error=error)
+        refused = house.rotate("--keep-old-key", tmp_path / "old", env=faults.env)
+        assert faults.hits == 1 and refused.returncode == 1, refused
+        faults.disarm()
+        assert f"the master key was not changed, and its file is as it was: {outside} can't be replaced" in refused.stderr
+        assert is_untouched() and not (tmp_path / "old").exists()
+    # Half an old key on a full disk is in nobody's way afterwards.
+    faults.arm(FAIL, 1, calls=("write",), under=tmp_path / "old", error=errno.ENOSPC)
+    refused = house.rotate("--keep-old-key", tmp_path / "old", env=faults.env)
+    assert faults.hits == 1 and refused.returncode == 1 and "No space left" in refused.stderr, refused
+    faults.disarm()
+    assert is_untouched() and not (tmp_path / "old").exists()
+    changed(house.rotate("--json", "--keep-old-key", tmp_path / "old"))
+    assert (tmp_path / "old").read_bytes() == key != outside.read_bytes()
+    house.server.start()
+    house.check()
+
+
+@of_a_file
+def test_a_file_that_is_mounted_by_itself_is_not_changed(tmp_path, make_house):
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("mounts are not for this user")
+    house = make_house()
+    house.server.stop()
+    key, mark = house.file.read_bytes(), of(house.server)
+    mounted = 'mount --bind "$1" "$1" && exec "$2" admin rotate-master-key --data-dir "$3"'
+    refused = subprocess.run(["unshare", "-rm", "sh", "-c", mounted, "sh", house.file, binary(), house.server.data_dir],
+                             env=house.server.env, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and "can't be replaced where it lies" in refused.stderr, refused
+    assert (house.file.read_bytes(), of(house.server)) == (key, mark)
+    assert not list(house.server.data_dir.glob("master_key.*"))
+    house.server.start()
+
+
+@of_a_file
+def test_a_server_starts_with_a_successor_that_can_not_take_its_place(tmp_path, make_house):
+    faults = Faults(tmp_path / "faults")
+    house = make_house(**faults.env)
+    server, old = house.server, house.file.read_bytes()
+    server.stop()
+    faults.arm(FAIL, 3, calls=("rename",), under=house.file, error=errno.EBUSY)
+    refused = house.rotate()
+    assert refused.returncode == 1 and "takes the key from" in refused.stderr, refused
+    successor = house.file.with_name("master_key.next")
+    new = successor.read_bytes()
+    assert house.file.read_bytes() == old != new
+    for error in (errno.EBUSY, errno.EXDEV, errno.EROFS, errno.EACCES):
+        faults.arm(FAIL, 1, calls=("rename",), under=house.file, to=FOREVER, error=error)
+        server.start()
+        assert faults.hits == 1 and "which is used instead" in server.tail(), error
+        server.stop()
+    # As good as done by hand; no other change begins meanwhile, which would be without a file for its key.
+    refused = house.rotate()
+    assert refused.returncode == 1 and "was not changed" in refused.stderr and successor.read_bytes() == new, refused
+    house.file.write_bytes(new)
+    server.start()
+    assert not successor.exists() and house.file.read_bytes() == new
+    house.check()
+
+
+@of_a_file
+def test_what_root_makes_in_a_folder_belongs_to_the_folders_owner(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root works in folders of others")
+    server = Server(tmp_path / "own").start()
+    server.stop()
+    data, nobody = server.data_dir, 65_534
+    made = [data / "lock", data / "log.hold", data / "objects.hold", data / "s3" / "hold"]
+    # As after `lade admin restore` and before the first start.
+    for path in made:
+        path.unlink()
+    for path in (data, *data.rglob("*")):
+        os.chown(path, nobody, nobody)
+    for command in (("backup", tmp_path / "backup"), ("rotate-master-key",)):
+        done = run("admin", *command, "--data-dir", data, server=server)
+        assert done.returncode == 0, done
+    assert all(path.exists() for path in made)
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in data.rglob("*")} == {(nobody, nobody)}
 
 
 # Other nodes

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use model::error::{Context, Error, Result};
 
+use crate::owner;
+
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A lock on the files of a data folder.
@@ -77,7 +79,11 @@ fn open(path: &Path) -> Result<File> {
         Err(cause) if cause.kind() == ErrorKind::NotFound => {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false).mode(0o600);
-            options.open(path).unavailable(|| locking(path))
+            let made = options.open(path).unavailable(|| locking(path))?;
+            // A backup may be taken by the root of the machine, and the server that asks next be somebody else.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            owner::give(&made, folder.unwrap_or(Path::new("."))).unavailable(|| locking(path))?;
+            Ok(made)
         }
         opened => opened.unavailable(|| locking(path)),
     }
@@ -93,7 +99,22 @@ fn in_use(path: &Path) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, chown};
+
     use super::*;
+
+    #[test]
+    fn a_lock_belongs_to_whom_the_folder_belongs_to() {
+        let folder = tempfile::tempdir().unwrap();
+        // Only the root of the machine may give folders away; of everybody else's both are their own anyway.
+        let is_root = chown(folder.path(), Some(65_534), Some(65_533)).is_ok();
+        let path = folder.path().join("hold");
+        drop(Hold::on(&path));
+        let (about, own) = (fs::metadata(&path).unwrap(), fs::metadata(folder.path()).unwrap());
+        assert_eq!((about.uid(), about.gid()), (own.uid(), own.gid()));
+        assert_eq!((about.uid() == 65_534, about.mode() & 0o777), (is_root, 0o600));
+    }
 
     #[test]
     fn nothing_goes_while_a_backup_copies_and_a_backup_waits_for_what_is_going() {

@@ -9,6 +9,7 @@ pub mod log;
 pub mod measured;
 pub mod merge;
 pub mod objects;
+pub mod owner;
 pub mod rows;
 pub mod run;
 pub mod sort;

@@ -6,7 +6,8 @@ mod root_key;
 
 pub use backup::{holds, refuse_half_restored, restoring};
 pub use master_key::{
-    drop_successor, keep_master_key, lay_successor, read_master_key, successor_of, take_successor,
+    drop_successor, keep_master_key, lay_successor, prove_replaceable, read_master_key, successor_of,
+    take_successor,
 };
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -22,6 +23,7 @@ use access::SealingKey;
 use model::error::{Context, Result};
 use model::{Clock, Error, Realm};
 use serde::{Deserialize, Serialize};
+use store::owner;
 
 use root_key::StoredKey;
 
@@ -73,6 +75,7 @@ impl Folder {
         let path = path.canonicalize().unavailable(|| making(path))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unavailable(|| making(&path))?;
         let lock = private().truncate(false).open(path.join(LOCK)).unavailable(|| making(&path))?;
+        owner::give(&lock, &path).unavailable(|| making(&path))?;
         take(&lock, &path)?;
         // Left by a server that was killed.
         let _ = fs::remove_file(path.join(ADDRESS));
@@ -275,15 +278,22 @@ fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
 
 // Either the whole file is there after a crash, or none of it.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let draft = folder.join(format!("{name}.draft"));
     let written = || -> std::io::Result<()> {
-        let mut file = private().truncate(true).open(&draft)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let draft = draft(folder, &format!("{name}.draft"), bytes)?;
         fs::rename(&draft, folder.join(name))?;
         File::open(folder)?.sync_all()
     };
     written().unavailable(|| format!("write {}", folder.join(name).display()))
+}
+
+// A file that is whole after a crash, but has still to get its name for good.
+fn draft(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
+    let path = folder.join(name);
+    let mut file = private().truncate(true).open(&path)?;
+    owner::give(&file, folder)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(path)
 }
 
 fn private() -> OpenOptions {

@@ -2,7 +2,8 @@
 //!
 //! The catalog's mark says which key opens it, and a change moves the mark and all that the key sealed in one transaction. The
 //! successor lies beside the key's file before, and takes its place behind: whatever breaks off, one of the two files
-//! holds the key that the mark is of, and the next start takes that one.
+//! holds the key that the mark is of, and the next start takes that one. The file is put in its own place first: what can't be
+//! replaced is found out before anything has changed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use access::{KeyRing, SealingKey, master_key};
 use catalog::{About, Catalog};
 use model::Clock;
 use model::clock::SystemClock;
-use model::error::{Error, ErrorKind, Result};
+use model::error::{Context, Error, ErrorKind, Result};
 use tracing::{info, warn};
 
 use super::compose;
@@ -29,8 +30,7 @@ pub async fn open(
     catalog: &Catalog,
     clock: &dyn Clock,
 ) -> Result<(SealingKey, KeyRing)> {
-    let file = file(settings, folder);
-    settle(&file, catalog).await?;
+    let file = settle(file(settings, folder), catalog).await?;
     let master = match (&settings.master_key_file, file.exists()) {
         (None, false) => {
             master_key::refuse_lost(catalog, &file.display().to_string()).await?;
@@ -49,23 +49,46 @@ fn file(settings: &Settings, folder: &Folder) -> PathBuf {
     file.canonicalize().unwrap_or(file)
 }
 
-/// Ends a change that broke off, in the way that the catalog's mark tells.
-async fn settle(file: &Path, catalog: &Catalog) -> Result<()> {
-    let next = folder::successor_of(file);
+/// Ends a change that broke off, in the way that the catalog's mark tells. The file that holds the key.
+async fn settle(file: PathBuf, catalog: &Catalog) -> Result<PathBuf> {
+    let next = folder::successor_of(&file);
     if !next.exists() {
-        return Ok(());
+        return Ok(file);
     }
-    if master_key::is_marked_by(catalog, &read_master_key(&next)?).await? {
-        folder::take_successor(file)?;
-        info!(
-            "a change of the master key that had broken off is complete: {} holds the new key",
-            file.display()
-        );
-    } else if file.exists() && master_key::is_marked_by(catalog, &read_master_key(file)?).await? {
-        folder::drop_successor(file)?;
-        info!("a change of the master key that had broken off changed nothing: {} stays", file.display());
+    let opens = read_master_key(&file);
+    if opens.is_ok() && master_key::is_marked_by(catalog, &opens?).await? {
+        drop_successor(&file);
+        return Ok(file);
     }
-    Ok(())
+    if !master_key::is_marked_by(catalog, &read_master_key(&next)?).await? {
+        return Ok(file);
+    }
+    let (right, place) = (next.display(), file.display());
+    match folder::take_successor(&file)? {
+        Ok(()) => {
+            info!("a change of the master key that had broken off is complete: {place} holds the new key");
+            Ok(file)
+        }
+        Err(cause) => {
+            warn!(
+                "the master key was changed, and {place} can't be replaced by {right}, which is used instead: copy its 32 bytes \
+                 into {place} while no server runs, and the next start removes {right}: {cause}"
+            );
+            Ok(next)
+        }
+    }
+}
+
+// What lies beside the right key is in nobody's way, should it have to stay.
+fn drop_successor(file: &Path) {
+    let (file_name, next) = (file.display(), folder::successor_of(file));
+    match folder::drop_successor(file) {
+        Ok(()) => info!(
+            "{} is removed, left by a change of the master key that had broken off: {file_name} holds the right key",
+            next.display()
+        ),
+        Err(cause) => warn!("{file_name} holds the right master key, and {}", cause.chain()),
+    }
 }
 
 /// How the master key is to be changed.
@@ -121,14 +144,18 @@ async fn change_in(
     if new.as_bytes() == old.as_bytes() {
         return Err(Error::invalid("the new master key is the old one: nothing was changed"));
     }
+    folder::prove_replaceable(&file, &old)?;
     if let Some(kept) = &wanted.old_key_file {
         folder::keep_master_key(kept, &old)?;
     }
     folder::lay_successor(&file, &new)?;
     let changed = master_key::change(catalog, &old, &new, clock).await?;
-    folder::take_successor(&file).map_err(|cause| {
+    let taken =
+        folder::take_successor(&file).and_then(|taken| taken.unavailable(|| "replace the file".to_owned()));
+    taken.map_err(|cause| {
         let text = format!(
-            "the master key was changed, but its file was not: the next start of the server puts {} in its place",
+            "the master key was changed, but its file was not: the next start of the server takes the key from {}, and puts it \
+             in its place if it can",
             folder::successor_of(&file).display()
         );
         Error::unavailable(text).caused_by(cause)

@@ -1,13 +1,19 @@
 //! The root key in the data folder, and those before it that still work.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use access::{FormerKey, KeepRootKeys, RootKey, RootKeys};
 use model::Clock;
-use model::error::Result;
+use model::error::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{ACCESS_KEY_ID, Folder, ROOT_KEY, json, read, write};
+use super::{ACCESS_KEY_ID, Folder, ROOT_KEY, draft, json, read, write};
+
+/// What the file held before a change, until that is durable.
+const BEFORE: &str = "root_key.json.before";
 
 /// What the file holds.
 #[derive(Serialize, Deserialize)]
@@ -58,6 +64,8 @@ impl Folder {
             return Ok(alone(RootKey { access_key_id, secret_access_key }));
         }
         if let Some(stored) = read::<StoredKey>(&self.key_file())? {
+            // Left by a change that was killed.
+            let _ = fs::remove_file(self.path.join(BEFORE));
             return Ok(stored.keys());
         }
         let access_key_id = format!("AKIA{}", clock.base32(16));
@@ -71,10 +79,10 @@ impl Folder {
     pub fn root_keeper(&self) -> KeepRootKeys {
         let path = self.path.clone();
         Arc::new(move |keys| {
-            write(&path, ROOT_KEY, &json(&StoredKey::of(keys)))?;
+            replace(&path, &json(&StoredKey::of(keys)))
+                .unavailable(|| format!("write {}", path.join(ROOT_KEY).display()))?;
             // From here on the new key holds, whatever becomes of this.
-            let told = write(&path, ACCESS_KEY_ID, keys.current.access_key_id.as_bytes());
-            if let Err(cause) = told {
+            if let Err(cause) = tell(&path, keys.current.access_key_id.as_bytes()) {
                 tracing::warn!("commands on this machine don't find the new root key: {}", cause.chain());
             }
             Ok(())
@@ -82,11 +90,59 @@ impl Folder {
     }
 }
 
+/// Changes the file so that it holds the new keys if this succeeds, and those before if it fails.
+///
+/// A folder may refuse to be synced when the new file has its name already. The way back needs no room and no sync, as
+/// what was there lies ready. If even that is refused, the new keys are what the next start reads: then they are the keys.
+fn replace(folder: &Path, keys: &[u8]) -> io::Result<()> {
+    let file = folder.join(ROOT_KEY);
+    let before = match fs::read(&file) {
+        Ok(bytes) => Some(draft(folder, BEFORE, &bytes)?),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(cause) => return Err(cause),
+    };
+    let named = draft(folder, "root_key.json.draft", keys).and_then(|draft| fs::rename(draft, &file));
+    let kept = match named {
+        Ok(()) => sync(folder).or_else(|cause| go_back(folder, before.as_deref(), cause)),
+        Err(cause) => Err(cause),
+    };
+    if let Some(before) = before {
+        let _ = fs::remove_file(before);
+    }
+    kept
+}
+
+fn go_back(folder: &Path, before: Option<&Path>, cause: io::Error) -> io::Result<()> {
+    let file = folder.join(ROOT_KEY);
+    let back = match before {
+        Some(before) => fs::rename(before, &file),
+        None => fs::remove_file(&file),
+    };
+    if let Err(stays) = back {
+        tracing::warn!(
+            "the new root key holds, but may be lost in a power cut: {cause}; to go back was refused: {stays}"
+        );
+        return Ok(());
+    }
+    let _ = sync(folder);
+    Err(cause)
+}
+
+// Only commands beside the running server ask this, and a start writes it anew: that it is there matters, not how durably.
+fn tell(folder: &Path, access_key_id: &[u8]) -> Result<()> {
+    write(folder, ACCESS_KEY_ID, access_key_id).or_else(|cause| {
+        let file = OpenOptions::new().write(true).open(folder.join(ACCESS_KEY_ID));
+        file.and_then(|mut file| file.write_all(access_key_id)).map_err(|_| cause)
+    })
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
 
     use model::clock::SimulatedClock;
 
