@@ -15,6 +15,7 @@ import pytest
 from support.clients import AWS
 from support import raw
 from support.lade import lade
+from support.quick_aws import QuickAws
 from support.schemas import ACTION_INTERACTIONS, ACTIONS, EVENTS, ITEMS_NULLABLE, avro
 from support.server import REGION, Server, binary
 from support.workshop import Workshop, wait
@@ -107,6 +108,15 @@ def filled(shop):
     for arn in (group.arn, group.items, group.tracker):
         shop.personalize.tag_resource(resourceArn=arn, tags=[{"tagKey": "team", "tagValue": "a b=c"}])
     return group, other
+
+
+@pytest.fixture(scope="module")
+def quick_aws(target, tmp_path_factory):
+    """A folder with an `aws` that talks to the target."""
+    folder = tmp_path_factory.mktemp("bin")
+    aws = QuickAws(folder, target.client_environment())
+    yield folder
+    aws.stop()
 
 
 def from_aws(source, shop, target, mover, work, *more, env=None):
@@ -307,7 +317,7 @@ def test_keys_come_from_the_environment_or_a_profile_and_are_the_sources(source,
     assert lade(target, "migrate", "from-aws", "--group", "a", "--all").returncode == 2
 
 
-def test_the_folder_for_aws_is_imported_by_its_script_once(source, shop, target, here, tmp_path):
+def test_the_folder_for_aws_is_imported_by_its_script_once(source, shop, target, here, quick_aws, tmp_path):
     group = shop.make_group(items=ITEMS_NULLABLE, tracker=False)
     shop.import_csv(group.items, ITEMS_CSV)
     shop.put_items(group.items, ("i1", {"price": 9, "description": 'put "quoted", \\ and\nbroken \\"'}), ("i2", {"price": 1}))
@@ -322,7 +332,7 @@ def test_the_folder_for_aws_is_imported_by_its_script_once(source, shop, target,
     readme = (out / "README.md").read_text()
     assert "| ITEMS | 6 | 2 | 1 |" in readme and "@" not in re.sub(r"`[^`]*`", "", readme)
     env = {**target.client_environment(), "BUCKET": here.source, "ROLE_ARN": here.import_role, "REGION": REGION,
-           "POLL_S": "0.1", "PATH": f"{Path(AWS).parent}:{os.environ['PATH']}"}
+           "POLL_S": "0.1", "PATH": f"{quick_aws}:{os.environ['PATH']}"}
     run = lambda env=env: subprocess.run([out / "import.sh"], env=env, capture_output=True, text=True, timeout=120)
     # What can't be listed is not taken for missing.
     (tmp_path / "aws").write_text(STUB)

@@ -13,17 +13,18 @@ mod put;
 mod report;
 mod rows;
 mod script;
-
 mod side;
 mod source;
 mod state;
+mod tell;
 mod to_aws;
 
 use std::process::ExitCode;
 
 use model::error::Result;
 
-use crate::serve;
+use self::tell::tell;
+use crate::{say, serve};
 
 /// Options of `lade migrate`.
 #[derive(clap::Args)]
@@ -50,7 +51,7 @@ pub fn run(args: &Args) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("lade: not all records are there as they are at the source");
+            tell!("lade: not all records are there as they are at the source");
             ExitCode::FAILURE
         }
         Err(error) => crate::failed(&error),
@@ -62,7 +63,7 @@ async fn migrate(args: &Args) -> Result<bool> {
         Way::FromAws(args) => {
             let report = from_aws::run(args).await?;
             if args.json {
-                println!("{}", serde_json::json!(report));
+                say!("{}", serde_json::json!(report));
             } else {
                 report::show(&report);
             }

@@ -17,6 +17,7 @@ use super::put::{Put, Refused, Target};
 use super::rows::{self, Rows, Source};
 use super::side::{Side, text};
 use super::state::Work;
+use super::tell::tell;
 use crate::client::place::Place;
 
 /// So many records are put between two notes of how far it is.
@@ -71,7 +72,7 @@ impl Bringing<'_> {
             None => {
                 let folder = self.place.key(&format!("{name}/"));
                 self.upload(&folder, &sources).await?;
-                eprintln!("{}: importing {} files ({mode})", self.key, sources.len());
+                tell!("{}: importing {} files ({mode})", self.key, sources.len());
                 let location = format!("s3://{}/{folder}", self.place.bucket);
                 let input = json!({ "jobName": name, "datasetArn": self.dataset_arn, "importMode": mode,
                     "roleArn": self.place.role_arn, "dataSource": { "dataLocation": location } });
@@ -128,7 +129,7 @@ impl Bringing<'_> {
             self.work.save()?;
             if told.elapsed() > TELL_EVERY {
                 told = Instant::now();
-                eprintln!("{}: {} records put so far", self.key, self.work.dataset(self.key).put_rows);
+                tell!("{}: {} records put so far", self.key, self.work.dataset(self.key).put_rows);
             }
         }
         self.work.dataset(self.key).is_put = true;
@@ -295,6 +296,20 @@ pub fn refused_path(work: &Path, key: &str) -> PathBuf {
     work.join("refused").join(format!("{}.csv", key.replace('/', "-")))
 }
 
+/// Forgets them.
+///
+/// # Errors
+/// `Unavailable` when their file can't be removed.
+pub fn remove_refused(work: &Path, key: &str) -> Result<()> {
+    let path = refused_path(work, key);
+    match std::fs::remove_file(&path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(cause).unavailable(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn create(path: &Path, layout: &Layout) -> Result<File> {
     let writing = || format!("write {}", path.display());
     let mut file = File::create(path).unavailable(writing)?;
@@ -326,7 +341,7 @@ async fn patiently_long<F: Future<Output = Result<()>>>(mut call: impl FnMut() -
     for _ in 0..3 {
         match call().await {
             Err(cause) if cause.kind == model::ErrorKind::Unavailable => {
-                eprintln!("writing again: {}", cause.message());
+                tell!("writing again: {}", cause.message());
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             answer => return answer,

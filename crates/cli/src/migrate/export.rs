@@ -14,6 +14,7 @@ use super::patience::patiently;
 use super::rows::{self, Source};
 use super::side::{Side, text};
 use super::state::{ExportState, FileState, Work};
+use super::tell::tell;
 
 const RANGE_BYTES: u64 = 8 << 20;
 const MANIFEST: &str = "_manifest.json";
@@ -156,13 +157,17 @@ pub async fn all(
         if export.files.is_some() {
             continue;
         }
-        eprintln!("{key}: waiting for the {} export {}", wanted.slot, export.job_name);
+        tell!("{key}: waiting for the {} export {}", wanted.slot, export.job_name);
         let input = json!({ "datasetExportJobArn": export.job_arn });
-        if let Err(failed) = side.until_over("DescribeDatasetExportJob", input, "datasetExportJob").await? {
-            // A job that failed is never waited for again: the next command makes another one.
-            work.dataset(key).exports.remove(wanted.slot);
-            work.save()?;
-            return Err(failed);
+        match side.until_over("DescribeDatasetExportJob", input, "datasetExportJob").await? {
+            #[expect(clippy::cast_possible_truncation, reason = "seconds of this era are small numbers")]
+            Ok(job) => export.made_at_s = job["creationDateTime"].as_f64().map(|seconds| seconds as i64),
+            Err(failed) => {
+                // A job that failed is never waited for again: the next command makes another one.
+                work.dataset(key).exports.remove(wanted.slot);
+                work.save()?;
+                return Err(failed);
+            }
         }
         let files = wanted.fetch(side, &export.job_name, &folder).await?;
         export.rows = rows::count(layout, sources(&folder, &files))?;
@@ -217,8 +222,19 @@ fn check_manifest(folder: &Path, rows: u64) -> Result<()> {
 pub fn forget(work: &mut Work, key: &str, slot: &str) -> Result<()> {
     work.dataset(key).exports.remove(slot);
     work.save()?;
-    let folder = folder(work, key, slot);
-    match fs::remove_dir_all(&folder) {
+    remove(&folder(work, key, slot))
+}
+
+/// Removes the files of all exports of a dataset, and what was made of them.
+///
+/// # Errors
+/// `Unavailable` when one can't be removed.
+pub fn remove_files(work: &Work, key: &str) -> Result<()> {
+    remove(&work.folder.join("data").join(key))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
             Err(cause).unavailable(|| format!("remove {}", folder.display()))
         }

@@ -5,12 +5,13 @@
 #
 # BUCKET     a bucket in REGION that you may write to; its policy lets personalize.amazonaws.com read
 # ROLE_ARN   a role that Personalize may take and that may read BUCKET
-# PREFIX     where the files go in the bucket [@PREFIX@]
+# PREFIX     where the files go in the bucket: in a folder @MAKING@ there, which no other script uses [lade/@GROUP@]
 # GROUP_KMS_KEY_ARN, GROUP_ROLE_ARN   a key for the group and the role that may use it [none]
 # POLL_S     seconds between two looks at what is being made [15]
 set -euo pipefail
 : "${BUCKET:?name the bucket}" "${ROLE_ARN:?name the role}" "${REGION:?name the region}"
-PREFIX="${PREFIX:-@PREFIX@}"
+PREFIX="${PREFIX:-lade/@GROUP@}"
+PREFIX="${PREFIX%/}/@MAKING@"
 POLL_S="${POLL_S:-15}"
 export AWS_PAGER=""
 cd "$(dirname "$0")"

@@ -4,8 +4,10 @@ use access::S3Location;
 use model::error::{Error, Result};
 use model::{DatasetType, Layout};
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use super::bring::{Bringing, allow_actions, refused_path};
+use super::bring::{Bringing, allow_actions, refused_path, remove_refused};
 use super::build::{Builder, Keys};
 use super::check::Check;
 use super::export::{self, Wanted};
@@ -72,7 +74,7 @@ pub async fn build(
     Ok(made)
 }
 
-// A dataset that was deleted and made again has nothing of what was brought before.
+// A dataset that was deleted and made again has nothing of what was brought before: all of it begins anew.
 fn claim(work: &mut Work, key: &str, dataset: &Dataset, created: String) -> Result<()> {
     let state = work.dataset(key);
     if state.source_arn.as_ref().is_some_and(|arn| *arn != dataset.arn) {
@@ -81,12 +83,14 @@ fn claim(work: &mut Work, key: &str, dataset: &Dataset, created: String) -> Resu
             "{folder} belongs to another source than {arn}: name another folder"
         )));
     }
-    if state.claimed.as_ref() != Some(&created) {
-        let mut exports = std::mem::take(&mut state.exports);
-        // Those of another target tell nothing of this one.
-        exports.retain(|slot, _| !slot.starts_with("TARGET-"));
-        *state = DatasetState { exports, ..DatasetState::default() };
+    if state.claimed.as_ref().is_some_and(|claimed| *claimed != created) {
+        // The source may hold other records by now: those of its earlier exports are not brought once more. A crash before
+        // the state is saved comes here again.
+        export::remove_files(work, key)?;
+        remove_refused(&work.folder, key)?;
+        *work.dataset(key) = DatasetState::default();
     }
+    let state = work.dataset(key);
     state.source_arn = Some(dataset.arn.clone());
     state.claimed = Some(created);
     work.save()
@@ -171,10 +175,12 @@ impl Moving<'_> {
         let (refused, too_late) = (work.dataset(&key).refused, work.dataset(&key).strangers);
         let refused_file = (refused > 0).then(|| refused_path(&work.folder, &key).display().to_string());
         let (imported, put) = (rows("BULK"), rows("PUT"));
+        let exported_at = work.dataset(&key).exported_at_s().and_then(time);
         report.datasets.push(Brought {
             dataset: key,
             imported,
             put,
+            exported_at,
             refused,
             refused_file,
             reordered,
@@ -222,6 +228,10 @@ impl Moving<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn time(seconds: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
 }
 
 fn temporary(run: &str) -> String {

@@ -7,6 +7,7 @@ use model::{DatasetType, Layout};
 use serde_json::{Value, json};
 
 use super::side::{Side, text};
+use super::tell::tell;
 
 pub struct Group {
     pub name: String,
@@ -54,7 +55,7 @@ pub async fn read(side: &Side, names: &[String]) -> Result<Vec<Group>> {
     for listed in &listed {
         let name = text(listed, "name")?;
         if names.is_empty() && listed["status"] != "ACTIVE" {
-            eprintln!("the dataset group {name} is left out: it is {}", listed["status"]);
+            tell!("the dataset group {name} is left out: it is {}", listed["status"]);
         } else if names.is_empty() || names.contains(&name) {
             groups.push(group(side, name, &text(listed, "datasetGroupArn")?).await?);
         }

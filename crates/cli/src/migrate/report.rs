@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::build::Step;
 use super::check::Check;
 use crate::job::show::number;
+use crate::say;
 
 /// What was done.
 #[derive(Default, Serialize)]
@@ -37,6 +38,8 @@ pub struct Brought {
     pub dataset: String,
     pub imported: u64,
     pub put: u64,
+    /// When the first of the source's exports was made: what came to the source later is not here.
+    pub exported_at: Option<String>,
     pub refused: u64,
     /// File with what the target refused.
     pub refused_file: Option<String>,
@@ -54,28 +57,27 @@ pub fn show(report: &Report) {
             (false, true) => "would be made",
             (false, false) => "made",
         };
-        println!("{}  {}: {fate}", step.what, step.name);
+        say!("{}  {}: {fate}", step.what, step.name);
     }
     for dataset in &report.without_records {
-        println!("dataset  {dataset}: the source can't export its records; they are not brought");
+        say!("dataset  {dataset}: the source can't export its records; they are not brought");
     }
     for brought in &report.datasets {
         let (imported, put) = (number(brought.imported), number(brought.put));
-        println!("{}: {imported} imported, {put} put", brought.dataset);
+        let taken =
+            brought.exported_at.as_ref().map(|at| format!(", as exported at {at}")).unwrap_or_default();
+        say!("{}: {imported} imported, {put} put{taken}", brought.dataset);
         if brought.reordered > 0 {
-            println!("  the newest record of {} ids was brought once more", number(brought.reordered));
+            say!("  the newest record of {} ids was brought once more", number(brought.reordered));
         }
         if brought.too_late > 0 {
-            println!(
+            say!(
                 "  {} records came after the source was exported: they are not here",
                 number(brought.too_late)
             );
         }
         if let Some(file) = &brought.refused_file {
-            println!(
-                "  {} records were refused; with the reasons they are in {file}",
-                number(brought.refused)
-            );
+            say!("  {} records were refused; with the reasons they are in {file}", number(brought.refused));
         }
     }
     for check in &report.checks {
@@ -86,17 +88,17 @@ pub fn show(report: &Report) {
             (false, Some(differences)) => format!("{} records differ", number(differences)),
             (false, None) => "the numbers differ".to_owned(),
         };
-        println!("{} {}: {source} at the source, {target} here: {verdict}", check.dataset, check.mode);
-        check.examples.iter().for_each(|example| println!("  {example}"));
+        say!("{} {}: {source} at the source, {target} here: {verdict}", check.dataset, check.mode);
+        check.examples.iter().for_each(|example| say!("  {example}"));
     }
     if !report.trackers.is_empty() {
-        println!("Tracking ids are new: give them to whoever puts events.");
+        say!("Tracking ids are new: give them to whoever puts events.");
         for tracker in &report.trackers {
             let (group, name) = (&tracker.group, &tracker.name);
-            println!("  {group}/{name}: {} is now {}", tracker.old_tracking_id, tracker.new_tracking_id);
+            say!("  {group}/{name}: {} is now {}", tracker.old_tracking_id, tracker.new_tracking_id);
         }
     }
     if !report.copies.is_empty() {
-        println!("Copies of records lie in {}: remove them when all is well.", report.copies.join(" and "));
+        say!("Copies of records lie in {}: remove them when all is well.", report.copies.join(" and "));
     }
 }

@@ -24,7 +24,7 @@ pub struct Part {
     pub rows: u64,
     /// Names and sizes in bytes.
     pub files: Vec<(String, u64)>,
-    /// Tells these records from others: in the name of the job.
+    /// Tells these records from others.
     pub mark: String,
 }
 
@@ -38,15 +38,21 @@ struct Job {
 }
 
 impl Written<'_> {
-    fn jobs(&self) -> Vec<Job> {
+    // A job adds to what the ones before it left, and a FULL one replaces what all others did. So its name tells of all
+    // before it and of the folder, and is found only where this folder's own import was there before.
+    fn jobs(&self, making: &str) -> Vec<Job> {
         let kind = self.dataset.kind.as_str();
         let mut jobs = Vec::new();
+        let mut hash = blake3::Hasher::new();
+        hash.update(making.as_bytes());
         for (part, folder) in [(&self.bulk, "bulk"), (&self.put, "put"), (&self.newest, "newest")] {
             if part.rows == 0 {
                 continue;
             }
             let bytes: u64 = part.files.iter().map(|(_, bytes)| bytes).sum();
-            let name = format!("lade-{}-{folder}-{}", kind.to_lowercase().replace('_', "-"), part.mark);
+            hash.update(folder.as_bytes()).update(part.mark.as_bytes());
+            let mark = hash.finalize().to_hex()[..8].to_owned();
+            let name = format!("lade-{}-{folder}-{mark}", kind.to_lowercase().replace('_', "-"));
             let path = format!("{kind}/{folder}/");
             if folder == "bulk" || bytes <= INCREMENTAL_BYTES_MAX {
                 jobs.push(Job { name, mode: "", path });
@@ -64,7 +70,7 @@ impl Written<'_> {
         jobs
     }
 
-    fn lines(&self) -> String {
+    fn lines(&self, making: &str) -> String {
         let Dataset { name, kind, schema, tags, .. } = self.dataset;
         let domain = schema.domain.as_ref().map(|domain| format!(" --domain {domain}")).unwrap_or_default();
         let tags = in_quotes(tags);
@@ -74,7 +80,7 @@ impl Written<'_> {
             schema = schema.name,
             kind = kind.as_str(),
         );
-        for Job { name, mode, path } in self.jobs() {
+        for Job { name, mode, path } in self.jobs(making) {
             lines.push_str(&format!(
                 "import \"$dataset_arn\" {name} {mode} \"s3://$BUCKET/$PREFIX/{path}\"\n"
             ));
@@ -83,9 +89,9 @@ impl Written<'_> {
     }
 }
 
-/// The script.
-pub fn script(group: &Group, datasets: &[Written<'_>]) -> String {
-    let mut lines: String = datasets.iter().map(|written| format!("{}\n", written.lines())).collect();
+/// The script of the folder that bears the mark `making`, which no other folder has.
+pub fn script(group: &Group, datasets: &[Written<'_>], making: &str) -> String {
+    let mut lines: String = datasets.iter().map(|written| format!("{}\n", written.lines(making))).collect();
     if let Some(tracker) = &group.tracker {
         lines.push_str(&format!(
             "tracker=$(found list-event-trackers eventTrackers name '{name}' eventTrackerArn --dataset-group-arn \"$group\")\n\
@@ -105,7 +111,7 @@ pub fn script(group: &Group, datasets: &[Written<'_>]) -> String {
         .replace("@DATASETS@", &lines)
         .replace("@DOMAIN@", &domain)
         .replace("@TAGS@", &in_quotes(&group.tags))
-        .replace("@PREFIX@", &format!("lade/{}", group.name))
+        .replace("@MAKING@", making)
         .replace("@GROUP@", &group.name)
 }
 
@@ -152,7 +158,28 @@ mod tests {
     fn told(bulk: Part, put: Part) -> Vec<(String, &'static str)> {
         let dataset = dataset();
         let written = Written { dataset: &dataset, bulk, put, newest: Part::default() };
-        written.jobs().into_iter().map(|job| (job.path, job.mode)).collect()
+        written.jobs("m").into_iter().map(|job| (job.path, job.mode)).collect()
+    }
+
+    fn names(making: &str, marks: [&str; 3]) -> [String; 3] {
+        let dataset = dataset();
+        let [bulk, put, newest] = marks.map(|mark| Part { mark: mark.to_owned(), ..part(1, 10) });
+        let jobs = Written { dataset: &dataset, bulk, put, newest }.jobs(making);
+        jobs.into_iter().map(|job| job.name).collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    #[test]
+    fn a_job_has_another_name_after_other_records_and_in_another_folder() {
+        let names_1 = names("1", ["a", "b", "c"]);
+        assert_eq!(names("1", ["a", "b", "c"]), names_1);
+        let changed = |making, marks| {
+            let names = names(making, marks);
+            [0, 1, 2].map(|n| names[n] != names_1[n])
+        };
+        assert_eq!(changed("1", ["x", "b", "c"]), [true, true, true]);
+        assert_eq!(changed("1", ["a", "x", "c"]), [false, true, true]);
+        assert_eq!(changed("1", ["a", "b", "x"]), [false, false, true]);
+        assert_eq!(changed("2", ["a", "b", "c"]), [true, true, true]);
     }
 
     #[test]

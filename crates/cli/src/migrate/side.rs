@@ -4,6 +4,7 @@ use model::error::{Error, Result};
 use serde_json::{Value, json};
 
 use super::patience::{Pauses, patiently, when_there_is_room};
+use super::tell::tell;
 use crate::client::Client;
 
 pub struct Side {
@@ -32,7 +33,7 @@ impl Side {
             let text = format!("{operation} at {}: {}", self.name, cause.message());
             Error::new(cause.kind, text).caused_by(cause)
         };
-        let waiting = |cause: &Error| eprintln!("waiting for room at {}: {}", self.name, cause.message());
+        let waiting = |cause: &Error| tell!("waiting for room at {}: {}", self.name, cause.message());
         let call = || self.control.personalize(operation, input.clone());
         when_there_is_room(call, waiting).await.map_err(told)
     }

@@ -79,6 +79,8 @@ pub struct ExportState {
     pub job_name: String,
     /// Absent before the job was seen to exist.
     pub job_arn: Option<String>,
+    /// When the job was made, in seconds since 1970. Absent before it is over, and where the side does not tell.
+    pub made_at_s: Option<i64>,
     /// Absent before all of them are in the folder.
     pub files: Option<Vec<FileState>>,
     pub rows: u64,
@@ -92,6 +94,14 @@ pub struct FileState {
     pub bytes: u64,
     /// Whether a backslash is always a backslash in it.
     pub is_rfc4180: bool,
+}
+
+impl DatasetState {
+    /// When the first export of the source was made that its records come from.
+    pub fn exported_at_s(&self) -> Option<i64> {
+        let of_source = self.exports.iter().filter(|(slot, _)| !slot.starts_with("TARGET-"));
+        of_source.filter_map(|(_, export)| export.made_at_s).min()
+    }
 }
 
 impl Work {

@@ -23,8 +23,10 @@ use super::plan::{self, Dataset};
 use super::rows::{self, Rows, Source};
 use super::script::{Part, Written, readme, script};
 use super::side::Side;
+use super::tell::tell;
 use crate::client::place::Place;
 use crate::client::server::Choice;
+use crate::say;
 
 /// Fewer interactions are no import at AWS.
 const INTERACTIONS_MIN: u64 = 1_000;
@@ -66,16 +68,21 @@ pub async fn run(args: &Args) -> Result<()> {
         return Err(Error::invalid(format!("{} is not empty", args.out.display())));
     }
     let side = target(&args.server).await?;
-    let name = format!("lade-migrate-{}", (&model::clock::SystemClock as &dyn Clock).hex(12));
+    let making = (&model::clock::SystemClock as &dyn Clock).hex(12);
+    let name = format!("lade-migrate-{making}");
     let (place, is_made) = match (&args.staging, &args.role_arn) {
         (Some(path), Some(role_arn)) => (Place::given(path, role_arn)?, false),
         _ => (Place::make(&side.control, &name).await?, true),
     };
-    let written = Folder { out: &args.out, side: &side, place: &place, name: &name }.write(&args.group).await;
-    if is_made {
-        place.remove(&side.control).await?;
+    let folder = Folder { out: &args.out, side: &side, place: &place, name: &name, making: &making };
+    let written = folder.write(&args.group).await;
+    // Before anything is printed: whatever becomes of standard output, nothing stays behind.
+    let removed = if is_made { place.remove(&side.control).await } else { Ok(()) };
+    if let (Err(_), Err(cause)) = (&written, &removed) {
+        tell!("the bucket and the role {name} are still there: {}", cause.message());
     }
-    written
+    written?.iter().for_each(|line| say!("{line}"));
+    removed
 }
 
 /// The folder that is written.
@@ -85,10 +92,13 @@ struct Folder<'a> {
     place: &'a Place,
     /// What the names of all jobs begin with.
     name: &'a str,
+    /// No other folder has it.
+    making: &'a str,
 }
 
 impl Folder<'_> {
-    async fn write(&self, group: &str) -> Result<()> {
+    // What people are told in the end.
+    async fn write(&self, group: &str) -> Result<Vec<String>> {
         let groups = plan::read(self.side, &[group.to_owned()]).await?;
         let group =
             groups.first().ok_or_else(|| Error::invalid(format!("there is no dataset group {group}")))?;
@@ -101,16 +111,21 @@ impl Folder<'_> {
         }
         self.file(&self.out.join("README.md"), readme(group, &datasets, &warnings).as_bytes())?;
         let path = self.out.join("import.sh");
-        self.file(&path, script(group, &datasets).as_bytes())?;
+        self.file(&path, script(group, &datasets, self.making).as_bytes())?;
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(&path, mode).unavailable(|| format!("let {} be run", path.display()))?;
+        let mut told = Vec::new();
         for written in &datasets {
             let (kind, bulk, put) = (written.dataset.kind.as_str(), written.bulk.rows, written.put.rows);
-            println!("{}/{kind}: {bulk} imported, {put} put, checked", group.name);
+            told.push(format!("{}/{kind}: {bulk} imported, {put} put, checked", group.name));
         }
-        warnings.iter().for_each(|warning| println!("look out: {warning}"));
-        println!("next: read {}, then run {}", self.out.join("README.md").display(), path.display());
-        Ok(())
+        told.extend(warnings.iter().map(|warning| format!("look out: {warning}")));
+        told.push(format!(
+            "next: read {}, then run {}",
+            self.out.join("README.md").display(),
+            path.display()
+        ));
+        Ok(told)
     }
 
     async fn dataset<'d>(&self, dataset: &'d Dataset, warnings: &mut Vec<String>) -> Result<Written<'d>> {
