@@ -126,7 +126,7 @@ def small(bench):
 
 
 def footprint(bench):
-    """Memory over an idle server, each job in a fresh process, and bytes at rest."""
+    """Memory over a server that has just been started, each job in a fresh process, and bytes at rest."""
     bench.stop_ours()
     data = shapes.uniform(bench.data_folder, bench.rows).made()
     ours, section = bench.ours, Section("footprint", "Memory and disk", "Each job as the first one of a fresh process.")
@@ -140,7 +140,7 @@ def footprint(bench):
         series = Series(f"Lade, {name}", data.rows, samples=[run()])
         section.series.append(series)
         section.facts.append(f"{name}: {series.of('peak_mib') - idle:.0f} MiB at most over the {idle:.0f} MiB of the "
-                             f"idle server (goal: at most {goal} MiB).")
+                             f"server that has just been started (goal: at most {goal} MiB).")
     rest, parquet = ours.bytes_of_runs(), bench.parquet(data).stat().st_size
     section.facts.append(f"At rest: {rest / 1e6:,.1f} MB, {rest / data.size_bytes:.3f} of the CSV's "
                          f"{data.size_bytes / 1e6:,.1f} MB; DuckDB's unsorted Parquet with duplicates: "

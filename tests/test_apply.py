@@ -56,32 +56,32 @@ def small(name, schema, **more):
 
 
 def test_the_example_of_the_page_is_made_once_and_then_stays(server, workshop, apply):
-    assert "+ export schedule shop-nightly" in done(apply(EXAMPLE, "--plan"))
+    assert "+ export schedule store-nightly" in done(apply(EXAMPLE, "--plan"))
     with pytest.raises(workshop.personalize.exceptions.ResourceNotFoundException):
-        workshop.personalize.describe_dataset_group(datasetGroupArn=arn("dataset-group/shop"))
+        workshop.personalize.describe_dataset_group(datasetGroupArn=arn("dataset-group/store"))
     done(apply(EXAMPLE, "--yes"))
     assert NOTHING.search(done(apply(EXAMPLE, "--yes")))
-    group = workshop.personalize.describe_dataset_group(datasetGroupArn=arn("dataset-group/shop"))["datasetGroup"]
-    key = workshop.kms.describe_key(KeyId="alias/shop")["KeyMetadata"]["Arn"]
+    group = workshop.personalize.describe_dataset_group(datasetGroupArn=arn("dataset-group/store"))["datasetGroup"]
+    key = workshop.kms.describe_key(KeyId="alias/store")["KeyMetadata"]["Arn"]
     assert (group["status"], group["kmsKeyArn"]) == ("ACTIVE", key)
-    policy = workshop.iam.get_role_policy(RoleName="ShopData", PolicyName="key")["PolicyDocument"]
+    policy = workshop.iam.get_role_policy(RoleName="StoreData", PolicyName="key")["PolicyDocument"]
     assert policy["Statement"][0]["Resource"] == key
-    named = workshop.personalize.describe_dataset(datasetArn=arn("dataset/shop/ITEMS"))["dataset"]
+    named = workshop.personalize.describe_dataset(datasetArn=arn("dataset/store/ITEMS"))["dataset"]
     assert named["name"] == "things-to-buy"
     assert workshop.iam.list_user_policies(UserName="analyst")["PolicyNames"] == ["read"]
     [tracker] = workshop.personalize.list_event_trackers(datasetGroupArn=group["datasetGroupArn"])["eventTrackers"]
-    assert tracker["name"] == "shop-clicks"
-    status, schedule = ask(server.endpoint, "GET", "/schedules/shop-nightly")
+    assert tracker["name"] == "store-clicks"
+    status, schedule = ask(server.endpoint, "GET", "/schedules/store-nightly")
     assert status == 200 and schedule["keep"] == {"exports": 14}
     assert {tag["tagKey"]: tag["tagValue"] for tag in schedule["tags"]} == {"team": "data", "lade:format": "parquet"}
-    made = ask(server.endpoint, "POST", "/schedules/shop-nightly/run")[1]["datasetExportJobArn"]
+    made = ask(server.endpoint, "POST", "/schedules/store-nightly/run")[1]["datasetExportJobArn"]
     assert workshop.wait_export(made)["status"] == "ACTIVE"
     # What somebody has paused stays so, as the file does not say otherwise.
-    assert ask(server.endpoint, "POST", "/schedules/shop-nightly/pause")[0] == 200
+    assert ask(server.endpoint, "POST", "/schedules/store-nightly/pause")[0] == 200
     assert NOTHING.search(done(apply(EXAMPLE, "--yes")))
     changed = done(apply(EXAMPLE.replace("30 2 * * *", "45 2 * * *"), "--yes"))
-    assert "~ export schedule shop-nightly\n    cron: 30 2 * * * → 45 2 * * *\n" in changed
-    schedule = ask(server.endpoint, "GET", "/schedules/shop-nightly")[1]
+    assert "~ export schedule store-nightly\n    cron: 30 2 * * * → 45 2 * * *\n" in changed
+    schedule = ask(server.endpoint, "GET", "/schedules/store-nightly")[1]
     assert (schedule["cron"], schedule["enabled"], schedule["nextAt"]) == ("45 2 * * *", False, None)
 
 
@@ -157,9 +157,9 @@ def test_a_person_is_asked_and_may_say_no(server, workshop, apply):
 
 def test_what_is_wrong_with_a_file_is_told_with_line_column_and_path(apply):
     for text, place, words in [
-        (EXAMPLE.replace("    datasets:", "    datsets:"), r":\d\d:5: datasetGroups\.shop\.datsets: ", "did you mean datasets?"),
-        (EXAMPLE.replace("30 2 * * *", "30 26 * * *"), r":\d\d\d?:11: exportSchedules\.shop-nightly\.cron: ", "field hour"),
-        (EXAMPLE.replace("Europe/Berlin", "Europe/Bern"), r":\d\d\d?:15: exportSchedules\.shop-nightly\.timeZone: ", "Europe/Bern"),
+        (EXAMPLE.replace("    datasets:", "    datsets:"), r":\d\d:5: datasetGroups\.store\.datsets: ", "did you mean datasets?"),
+        (EXAMPLE.replace("30 2 * * *", "30 26 * * *"), r":\d\d\d?:11: exportSchedules\.store-nightly\.cron: ", "field hour"),
+        (EXAMPLE.replace("Europe/Berlin", "Europe/Bern"), r":\d\d\d?:15: exportSchedules\.store-nightly\.timeZone: ", "Europe/Bern"),
         ("roles:\n  a: {}\n  b: [\n", r":4:1: ", "no YAML"),
         ("roles:\n  a: {}\n", r":2:6: roles\.a: ", "trust is missing"),
         ("keys: {k: {policy: '{'}}", r":1:20: keys\.k\.policy: ", "no JSON"),

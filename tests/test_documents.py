@@ -6,8 +6,8 @@ Rules for all markdown of the project (`*.md` at the top, below docs/ and deploy
    and one scratch folder, which is also HOME. `lade` and `./target/release/lade` are the server under test; `aws`, `python3`
    and boto3 those of the tests; ```js has the packages of tests/js.
 2. A server runs on the default data folder, and the shell is as after `eval "$(lade env)"`; unless the page says
-   `lade serve … &` as the last line of a block: then it starts its own, and the next block begins when it is ready. Ports
-   8080 to 8099 are replaced by free ones.
+   `lade serve … &` as the last line of a block: then it starts its own, and the next block begins when it is ready. With
+   `lade health … --wait-s N` as the next line, nobody but that line waits. Ports 8080 to 8099 are replaced by free ones.
 3. `<!-- not run: WHY -->` stands right before a block that can't run here. A block without a language is never run: it is no
    place for commands.
 4. `<!-- sh: COMMANDS -->` runs and is not seen: preparations and checks. `shop` in it makes the world of support/shop.py, `stop`
@@ -150,8 +150,10 @@ def test_a_mark_without_a_reason_and_other_spellings_are_refused():
     for text in ("<!-- not run: -->\n" + fence, "<!-- not run -->\n" + fence, "<!-- skip: me -->\n" + fence,
                  "<!-- not run: why -->\nText.\n\n" + fence, "```bash\nlade status\n```\n", "```\nlade status\n```\n",
                  "<!-- prints -->\n" + fence, "<!-- prints -->\n```\nout\n```\n", "```sh\nlade status\n", "```rust\n```\n",
-                 "```sh\nlade serve \\\n  --listen 127.0.0.1:0 >log 2>&1 & # here\nlade status\n```\n"):
+                 "```sh\nlade serve \\\n  --listen 127.0.0.1:0 >log 2>&1 & # here\nlade status\n```\n",
+                 "```sh\nlade serve &\nlade health\n```\n"):
         assert wrong(text), text
+    assert not wrong("```sh\nlade serve &\nlade health --wait-s 30 && lade status\n```\n")
 
 
 def test_a_failing_line_fails_the_page_and_later_ones_do_not_run(tmp_path):

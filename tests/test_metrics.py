@@ -163,6 +163,9 @@ def test_rules_and_dashboard_ask_for_what_there_is(busy):
     board = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
     targets = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
     assert len(targets) > 20 and len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    for panel in board["panels"]:
+        # Without thresholds Grafana colours from 80 on in red, whatever the unit.
+        assert panel["type"] != "stat" or panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["title"]
     for expression in targets + [rule["expr"] for rule in rules]:
         names = {base(name) for name in NAME.findall(expression)}
         assert (names or expression.startswith("up{")) and names <= told, expression

@@ -90,7 +90,8 @@ def test_an_archive_holds_what_belongs_to_it_and_is_always_the_same(static, tmp_
     assert sums[0] == sums[1]
     with tarfile.open(archive) as opened:
         members = {member.name.removeprefix(f"{NAME}/"): member for member in opened}
-        for name in ("lade", "VERSION", "README.md", "LICENSE", "docs/operating.md", "deploy/lade.service", "deploy/prepare"):
+        for name in ("lade", "VERSION", "README.md", "LICENSE", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md",
+                     "docs/operating.md", "deploy/lade.service", "deploy/prepare"):
             assert members[name].isfile(), name
         committed = subprocess.run(["git", "ls-files", "deploy", "docs"], cwd=ROOT, capture_output=True, text=True, check=True)
         packed = {name for name, member in members.items() if member.isfile() and name.startswith(("deploy/", "docs/"))}

@@ -13,7 +13,9 @@ MISNAMED = {"bash", "shell", "console", "zsh", "shell-session", "py", "javascrip
 TYPED = re.compile(r"(?:lade|aws|cargo|curl|eval|sudo|docker|cp|tar|python3|npm|git) |export [A-Z_]+=|\./|\$ ")
 COMMENT = re.compile(r"<!--(.*?)-->", re.S)
 CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-# A server that is left running; whoever needs it waits for it in the next block.
+# What waits for a server in the line behind it, as a reader has to.
+WAITS = re.compile(r"lade health\b[^\n]* --wait-s \d")
+# A server that is left running; whoever needs it waits for it in the next block, unless that line does.
 SERVES = re.compile(r"^(?:.*[\s/])?lade serve\b(?:[^\n&]|&&|\d?>&\d)*&[ \t]*(?:#.*)?$", re.M)
 FENCE = re.compile(r"^( *)```(.*)$")
 
@@ -40,6 +42,13 @@ class Block:
     @property
     def serves(self):
         return self.language in ("sh", "sh:") and SERVES.search(re.sub(r"\\\n\s*", " ", self.text)) is not None
+
+    @property
+    def waits(self):
+        """Whether the server that the block starts is waited for in the block itself."""
+        text = re.sub(r"\\\n\s*", " ", self.text)
+        found = SERVES.search(text) if self.serves else None
+        return found is not None and WAITS.match(text[found.end():].strip()) is not None
 
     @property
     def is_run(self):
@@ -185,5 +194,5 @@ def _add(page, block):
 def _serves_last(page, block):
     text = re.sub(r"\\\n\s*", " ", block.text)
     found = SERVES.search(text) if block.is_run and block.serves else None
-    if found and text[found.end():].strip():
+    if found and not block.waits and text[found.end():].strip():
         page.wrong.append(f"{block.place}: what follows a server that is started belongs into the next block, which waits for it")

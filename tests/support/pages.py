@@ -77,7 +77,7 @@ class Reader:
             script.write_text(NAMED_PORTS.sub(self.port, block.text))
             parts.append(f'__shown={self.shown(block)}; __at={shlex.quote(block.place)}; exec >"$__told/{number}.out" 2>"$__told/{number}.err"\n')
             parts.append(self.line(block, script))
-            if block.serves:
+            if block.serves and not block.waits:
                 parts.append("__ready\n")
         return "".join(parts)
 

@@ -1,4 +1,11 @@
-"""A small world for the examples of the documents: run as a program, it makes it and prints the variables of a shell."""
+"""A small world for the examples of the documents: run as a program, it makes it and prints the variables of a shell.
+
+With `compare` it looks whether docs/getting-started.md has made the same one, by hand.
+"""
+
+import json
+import os
+import sys
 
 import boto3
 
@@ -37,6 +44,32 @@ def make():
     return tracking_id
 
 
+def compare():
+    """Fails where the world that is there is another one than `make` would make."""
+    personalize, s3, iam = boto3.client("personalize"), boto3.client("s3"), boto3.client("iam")
+    policy = iam.get_role_policy(RoleName="PersonalizeRole", PolicyName="s3")["PolicyDocument"]
+    assert _allowed(policy) == _allowed(json.loads(role_policy(BUCKET, ACTIONS))), policy
+    policy = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
+    assert _allowed(policy) == _allowed(json.loads(bucket_policy(BUCKET, ACTIONS))), policy
+    for name, (fields, rows) in CONTENT.items():
+        assert s3.get_object(Bucket=BUCKET, Key=f"in/{name}.csv")["Body"].read().decode() == rows, name
+        dataset = personalize.describe_dataset(datasetArn=f"{DATASETS}/{name.upper()}")["dataset"]
+        schema = personalize.describe_schema(schemaArn=dataset["schemaArn"])["schema"]
+        assert (dataset["name"], schema["name"]) == (name, name)
+        assert json.loads(schema["schema"]) == json.loads(avro(name.upper(), fields)), name
+        [job] = personalize.list_dataset_import_jobs(datasetArn=dataset["datasetArn"])["datasetImportJobs"]
+        assert (job["jobName"], job["status"]) == (f"{name}-1", "ACTIVE"), job
+    [tracker] = personalize.list_event_trackers()["eventTrackers"]
+    shown = personalize.describe_event_tracker(eventTrackerArn=tracker["eventTrackerArn"])["eventTracker"]
+    assert (shown["name"], shown["trackingId"]) == ("shop", os.environ["TRACKING_ID"])
+    manifest = json.loads(s3.get_object(Bucket=BUCKET, Key="out/nightly/_manifest.json")["Body"].read())
+    assert (manifest["ledger"]["readBulk"], manifest["ledger"]["written"]) == (4, 3), manifest
+
+
+def _allowed(policy):
+    return [{key: one[key] for key in ("Effect", "Action", "Resource", "Principal") if key in one} for one in policy["Statement"]]
+
+
 def _role_and_bucket():
     iam, s3 = boto3.client("iam"), boto3.client("s3")
     role = iam.create_role(RoleName="PersonalizeRole", AssumeRolePolicyDocument=trust_policy())["Role"]["Arn"]
@@ -64,4 +97,7 @@ def _active(describe):
 
 
 if __name__ == "__main__":
-    print(f"export TRACKING_ID={make()}")
+    if sys.argv[1:] == ["compare"]:
+        compare()
+    else:
+        print(f"export TRACKING_ID={make()}")

@@ -9,8 +9,12 @@ use crate::settings::{Given, listen_in_private};
 
 /// Options of `lade executor`: those of the servers that it works for, of which `--listen` is where results are fetched.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  lade executor --scheduler 10.0.0.1:50050 --listen 10.0.0.2:50051 --config lade.toml")]
+#[command(
+    mut_arg("listen", |arg| arg.help("Address where results are fetched, never taken from the file, which may be a server's \
+        [default: a free port of 127.0.0.1]")),
+    after_help = "Example:
+  lade executor --scheduler 10.0.0.1:50050 --listen 10.0.0.2:50051 --config lade.toml --allow-plain-http"
+)]
 pub struct Args {
     /// File with settings (TOML)
     #[arg(long, env = "LADE_CONFIG", value_name = "FILE")]

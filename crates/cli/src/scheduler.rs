@@ -9,7 +9,7 @@ use crate::logs::{self, LogSettings};
 /// Options of `lade scheduler`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
-  lade scheduler --listen 10.0.0.1:50050")]
+  lade scheduler --listen 10.0.0.1:50050 --allow-plain-http")]
 pub struct Args {
     /// Address to listen on for servers and executors; port 0 takes a free one
     #[arg(long, env = "LADE_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]

@@ -65,7 +65,7 @@ pub struct Given {
     #[arg(long, env = "LADE_JOB_ATTEMPTS_MAX", value_name = "N")]
     pub job_attempts_max: Option<u32>,
 
-    /// Size above which an export begins another file [default: 512MiB]
+    /// Size below which the mean of an export's files stays [default: 512MiB]
     #[arg(long, env = "LADE_FILE_SIZE_MAX", value_name = "SIZE")]
     pub file_size_max: Option<Size>,
 
