@@ -32,6 +32,7 @@ mod settings;
 mod status;
 mod verify;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -140,6 +141,7 @@ fn main() -> ExitCode {
 
 /// Tells a person what failed, with all its causes.
 fn failed(error: &model::Error) -> ExitCode {
-    eprintln!("lade: {}", error.chain());
+    // Whoever read this may have gone.
+    let _ = writeln!(io::stderr(), "lade: {}", error.chain());
     ExitCode::FAILURE
 }

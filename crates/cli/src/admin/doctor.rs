@@ -72,7 +72,12 @@ pub fn run(args: Args) -> ExitCode {
     }
     let count = |level| findings.all().iter().filter(|finding| finding.level == level).count();
     if !json {
-        crate::say!("{} ok, {} to look at, {} wrong", count(Level::Ok), count(Level::Warn), count(Level::Fail));
+        crate::say!(
+            "{} ok, {} to look at, {} wrong",
+            count(Level::Ok),
+            count(Level::Warn),
+            count(Level::Fail)
+        );
     }
     if count(Level::Fail) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -97,7 +97,10 @@ impl Folder {
 fn replace(folder: &Path, keys: &[u8]) -> io::Result<()> {
     let file = folder.join(ROOT_KEY);
     let before = match fs::read(&file) {
-        Ok(bytes) => Some(draft(folder, BEFORE, &bytes)?),
+        Ok(bytes) => {
+            let clear = |_: &io::Error| drop(fs::remove_file(folder.join(BEFORE)));
+            Some(draft(folder, BEFORE, &bytes).inspect_err(clear)?)
+        }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
         Err(cause) => return Err(cause),
     };
