@@ -36,13 +36,16 @@ use crate::settings::{Settings, WebhookSettings};
 /// Opens the catalog that the settings name.
 ///
 /// # Errors
-/// As `Catalog::open` and `Catalog::open_postgres`.
+/// As `Catalog::open` and `Catalog::open_postgres`; `Invalid` when the one in the data folder is not there, and its records
+/// are.
 pub async fn open_catalog(settings: &Settings, folder: &Folder, clock: &Arc<dyn Clock>) -> Result<Catalog> {
     let catalog = match &settings.catalog {
         Some(url) => Catalog::open_postgres(&url.0, clock.clone()).await?,
-        None => Catalog::open(&folder.path().join("catalog.db"), clock.clone()).await?,
+        None => {
+            folder.refuse_new_catalog()?;
+            Catalog::open(&folder.path().join("catalog.db"), clock.clone()).await?
+        }
     };
-    folder.note_catalog(settings.catalog.is_none())?;
     Ok(catalog.with_quotas(settings.quotas))
 }
 
@@ -65,6 +68,8 @@ pub async fn compose(
     let endpoint = S3Endpoint { url: url.to_owned() };
     let (master, ring) = master_key::open(settings, folder, &catalog, &*clock).await?;
     let objects = objects::open(settings, folder, &catalog, bucket.as_ref()).await?;
+    // Before anything that no row names is deleted.
+    folder.own(&catalog, settings.catalog.is_none()).await?;
     let (ready_bucket, own_bucket) = (bucket.clone(), bucket.clone());
     let log = Arc::new(log::open(settings, folder, &catalog, bucket).await?);
     let root = roots.current.clone();

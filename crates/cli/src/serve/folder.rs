@@ -1,10 +1,12 @@
 //! The data folder: one server at a time, its region and account for life, its keys, its address.
 
 mod backup;
+mod catalog;
 mod master_key;
 mod root_key;
 
 pub use backup::{holds, refuse_half_restored, restoring};
+pub use catalog::{has_catalog_elsewhere, holds_records, is_owner, mark};
 pub use master_key::{
     drop_successor, keep_master_key, lay_successor, prove_replaceable, read_master_key, successor_of,
     take_successor,
@@ -32,8 +34,6 @@ const REALM: &str = "realm.json";
 const ROOT_KEY: &str = "root_key.json";
 const MASTER_KEY: &str = "master_key";
 const ADDRESS: &str = "address";
-/// Is there while the catalog of the folder is in PostgreSQL: what `catalog.db` may hold is out of date then.
-const CATALOG_ELSEWHERE: &str = "catalog.elsewhere";
 const ACCESS_KEY_ID: &str = "access_key_id";
 
 /// A data folder that this process has for itself until it ends or drops this.
@@ -170,19 +170,6 @@ impl Folder {
         write(&self.path, ADDRESS, &lines)
     }
 
-    /// Notes whether the catalog is in the folder, for those who look at it without the server's settings.
-    ///
-    /// # Errors
-    /// `Unavailable` when the disk refuses.
-    pub fn note_catalog(&self, is_here: bool) -> Result<()> {
-        let mark = self.path.join(CATALOG_ELSEWHERE);
-        match (is_here, mark.exists()) {
-            (true, false) | (false, true) => Ok(()),
-            (true, true) => fs::remove_file(&mark).unavailable(|| making(&self.path)),
-            (false, false) => write(&self.path, CATALOG_ELSEWHERE, b""),
-        }
-    }
-
     /// Takes the announcement back.
     pub fn retract(&self) {
         if let Err(cause) = fs::remove_file(self.path.join(ADDRESS)) {
@@ -195,11 +182,6 @@ impl Folder {
 pub fn is_served(folder: &Path) -> bool {
     File::open(folder.join(LOCK))
         .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Whether the catalog of a data folder was in PostgreSQL at its last start.
-pub fn has_catalog_elsewhere(folder: &Path) -> bool {
-    folder.join(CATALOG_ELSEWHERE).exists()
 }
 
 /// Finds the server that runs on a data folder.

@@ -13,7 +13,7 @@ use store::Objects;
 use store::objects::bucket::OwnBucket;
 use tokio::runtime::Handle;
 
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use crate::settings::Settings;
 use crate::settings::objects::ObjectsSettings;
 
@@ -110,8 +110,7 @@ fn of_aws(region: &str) -> String {
 
 // What no row of the catalog names is deleted: two catalogs would delete each other's objects.
 async fn own(objects: &ObjectsSettings, catalog: &Catalog, bucket: &OwnBucket) -> Result<()> {
-    let mark = catalog.owner_mark().await?.ok_or_else(|| Error::internal("the catalog has no mark"))?;
-    let mark = blake3::hash(&mark).to_hex().to_string();
+    let mark = folder::mark(catalog).await?;
     match bucket.put_new(OWNER, Bytes::from(mark)).await {
         Err(cause) if cause.kind == ErrorKind::AlreadyExists => {
             let place = &objects.place;

@@ -81,6 +81,11 @@ impl Survey {
         self.end
     }
 
+    /// Whether no record has ever been in the log.
+    pub fn is_new(&self) -> bool {
+        self.end <= HEADER as u64
+    }
+
     /// The segments, oldest first.
     pub fn stretches(&self) -> Vec<Stretch> {
         let ends = self.starts.iter().skip(1).copied().chain([self.end]);

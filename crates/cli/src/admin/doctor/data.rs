@@ -20,6 +20,9 @@ use super::master_key;
 use crate::serve::folder;
 use crate::settings::Settings;
 
+const OTHER: &str =
+    "the records in the folder belong to another catalog than this one, which would delete them";
+
 /// A folder that goes with this process.
 struct Scratch(PathBuf);
 
@@ -56,12 +59,12 @@ pub struct Opened {
 
 /// Copies the catalog and opens the copy with the master key; the catalog itself is only read.
 pub async fn open(folder: &Path, settings: Option<&Settings>, findings: &mut Findings) -> Option<Opened> {
-    if settings.is_some_and(|settings| settings.catalog.is_some()) {
+    if settings.is_some_and(|settings| settings.catalog.is_some()) || folder::has_catalog_elsewhere(folder) {
         let text = "it is in PostgreSQL, and was not looked at";
         findings.warn("catalog", text, "look at it with that server's own tools, such as pg_amcheck");
         return None;
     }
-    let (scratch, catalog) = look_at_catalog(&folder.join("catalog.db"), findings).await?;
+    let (scratch, catalog) = look_at_catalog(folder, findings).await?;
     let keys = master_key::open(folder, settings, &catalog, findings).await;
     let access = keys.and_then(|keys| access(folder, settings, &catalog, keys));
     let Some(access) = access else {
@@ -71,7 +74,12 @@ pub async fn open(folder: &Path, settings: Option<&Settings>, findings: &mut Fin
     Some(Opened { catalog, file: scratch.file(), access, _scratch: scratch })
 }
 
-async fn look_at_catalog(file: &Path, findings: &mut Findings) -> Option<(Scratch, Catalog)> {
+async fn look_at_catalog(folder: &Path, findings: &mut Findings) -> Option<(Scratch, Catalog)> {
+    let file = &folder.join("catalog.db");
+    if fs::metadata(file).map_or(0, |about| about.len()) == 0 && !folder::holds_records(folder) {
+        findings.warn("catalog", "there is none yet: no start came to its end", "start the server");
+        return None;
+    }
     let found = match check(file).await {
         Ok(found) => found,
         Err((cause, advice)) => {
@@ -84,8 +92,24 @@ async fn look_at_catalog(file: &Path, findings: &mut Findings) -> Option<(Scratc
         findings.fail("catalog", cause.chain(), RESTORE);
         return None;
     }
-    findings.ok("catalog", format!("whole, in format {found}"));
-    copied.map_err(|cause| tell_uncopied(&cause, findings)).ok()
+    let (scratch, catalog) = match copied {
+        Ok(copied) => copied,
+        Err(cause) => {
+            findings.ok("catalog", format!("whole, in format {found}"));
+            tell_uncopied(&cause, findings);
+            return None;
+        }
+    };
+    match folder::is_owner(folder, &catalog).await {
+        Ok(true) => {
+            findings.ok("catalog", format!("whole, in format {found}"));
+            return Some((scratch, catalog));
+        }
+        Ok(false) => findings.fail("catalog", OTHER, RESTORE),
+        Err(cause) => findings.fail("catalog", cause.chain(), advice::of(&cause)),
+    }
+    catalog.close().await;
+    None
 }
 
 async fn check(file: &Path) -> Result<i64, (Error, &'static str)> {

@@ -18,10 +18,11 @@ async fn what_was_acknowledged_before_a_look_is_in_the_copy_and_nothing_is_behin
     let folder = tempfile::tempdir().unwrap();
     let (log, _) = Log::open(folder.path(), small(), count_from(1)).unwrap();
     let mut survey = Survey::begin(folder.path()).unwrap();
+    assert!(survey.is_new());
     for n in 0..200 {
         let put = log.append(batch(1, &["x", &n.to_string()])).await.unwrap();
         survey.advance().unwrap();
-        assert!(survey.end() > put.position, "call {n}");
+        assert!(survey.end() > put.position && !survey.is_new(), "call {n}");
         assert_eq!(survey.end(), log.durable());
     }
     assert!(survey.stretches().len() > 2, "{:?}", survey.stretches());
@@ -59,6 +60,6 @@ fn a_folder_without_a_log_has_none() {
     let folder = tempfile::tempdir().unwrap();
     let mut survey = Survey::begin(&folder.path().join("log")).unwrap();
     survey.advance().unwrap();
-    assert_eq!((survey.end(), survey.stretches().len()), (0, 0));
+    assert_eq!((survey.is_new(), survey.end(), survey.stretches().len()), (true, 0, 0));
     check_formats(&folder.path().join("log")).unwrap();
 }
