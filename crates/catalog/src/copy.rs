@@ -4,6 +4,8 @@
 //! `write` copies what was there at that moment, however long it takes. With several files halted at once, all copies are of
 //! one moment. The statement `VACUUM INTO` could not tell when its moment is.
 
+mod named;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use model::error::{Context, Error, ErrorKind, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+pub use self::named::{Named, master_key_mark, named};
 use crate::format::{FORMAT, newer};
 
 /// A copy that is being made.
@@ -191,109 +194,6 @@ pub async fn format(file: &Path) -> Result<i64> {
     Ok(format)
 }
 
-/// What a catalog says of files outside of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Named {
-    /// Of runs that make datasets up or that a job reads, with their sizes.
-    pub runs: Vec<(String, u64)>,
-    /// Objects that jobs have written, some of which may be gone.
-    pub others: Vec<String>,
-    /// Runs that nobody needs any more, and whose objects may be gone.
-    pub retired: Vec<String>,
-    /// What begins the names of objects that somebody may be writing.
-    pub attempts: Vec<String>,
-    /// How far the log was read into runs.
-    pub flushed: u64,
-    /// Which number comes next.
-    pub sequence: u64,
-    /// Where the last node kept its objects: `file`, or a bucket.
-    pub objects: String,
-    /// The version of the node that works on it.
-    pub version: Option<String>,
-    /// What the master key has sealed, to be known by it.
-    pub master_key_mark: Option<Vec<u8>>,
-}
-
-/// Reads these from a catalog of this format that others may have open.
-///
-/// # Errors
-/// `Unavailable` when the file can't be read.
-pub async fn named(file: &Path) -> Result<Named> {
-    let doing = || format!("read {}", file.display());
-    let mut connection = look(file).await.unavailable(doing)?;
-    let named = read_named(&mut connection).await.unavailable(doing)?;
-    connection.close().await.unavailable(doing)?;
-    Ok(named)
-}
-
-/// What the master key sealed in a catalog of any format, to be known by it; `None` where there is no such mark.
-///
-/// # Errors
-/// `Unavailable` when the file can't be read.
-pub async fn master_key_mark(file: &Path) -> Result<Option<Vec<u8>>> {
-    let doing = || format!("read {}", file.display());
-    let mut connection = look(file).await.unavailable(doing)?;
-    let mark = read_mark(&mut connection).await.unavailable(doing)?;
-    connection.close().await.unavailable(doing)?;
-    Ok(mark)
-}
-
-async fn read_mark(connection: &mut SqliteConnection) -> sqlx::Result<Option<Vec<u8>>> {
-    let query = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'master_key_mark'");
-    let tables: i64 = query.fetch_one(&mut *connection).await?;
-    if tables == 0 {
-        return Ok(None);
-    }
-    sqlx::query_scalar("SELECT sealed FROM master_key_mark").fetch_optional(connection).await
-}
-
-async fn read_named(connection: &mut SqliteConnection) -> sqlx::Result<Named> {
-    let runs: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT object, size_bytes FROM run WHERE listed = 1 OR id IN (SELECT run_id FROM run_pin) ORDER BY id",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let others = sqlx::query_scalar(
-        "SELECT object FROM reject_file UNION SELECT json_extract(plan, '$.list.object') FROM job
-         WHERE kind = 'DELETION' AND json_extract(plan, '$.list.object') IS NOT NULL",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let retired = sqlx::query_scalar(
-        "SELECT object FROM run WHERE listed = 0 AND id NOT IN (SELECT run_id FROM run_pin) ORDER BY id",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let attempts = sqlx::query_scalar("SELECT id FROM attempt").fetch_all(&mut *connection).await?;
-    let (flushed, sequence): (Option<i64>, i64) = sqlx::query_as(
-        "SELECT (SELECT max(flushed_position) FROM dataset), (SELECT value FROM counter WHERE name = 'sequence')",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let node: Option<(String, String, Option<i64>)> = sqlx::query_as(
-        "SELECT objects, version, ended_ms FROM node WHERE objects <> '' AND url <> '' ORDER BY started_ms DESC, ended_ms IS NULL DESC LIMIT 1",
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    let master_key_mark = read_mark(connection).await?;
-    let (objects, version) = match node {
-        Some((objects, version, None)) => (objects, Some(version)),
-        Some((objects, _, Some(_))) => (objects, None),
-        None => (String::new(), None),
-    };
-    Ok(Named {
-        runs: runs.into_iter().map(|(object, size)| (object, size.cast_unsigned())).collect(),
-        others,
-        retired,
-        attempts,
-        flushed: flushed.unwrap_or(0).cast_unsigned(),
-        sequence: sequence.cast_unsigned(),
-        objects,
-        version,
-        master_key_mark,
-    })
-}
-
 async fn check(connection: &mut SqliteConnection) -> sqlx::Result<Option<String>> {
     let lines: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(3)").fetch_all(connection).await?;
     Ok((lines != ["ok"]).then(|| lines.join("; ")))
@@ -334,104 +234,4 @@ fn primary(code: Option<&str>) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn file(folder: &tempfile::TempDir, sql: &str) -> std::path::PathBuf {
-        let file = folder.path().join("from.db");
-        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
-        let mut connection = options.connect().await.unwrap();
-        run(&mut connection, "PRAGMA journal_mode = WAL").await.unwrap();
-        run(&mut connection, sql).await.unwrap();
-        connection.close().await.unwrap();
-        file
-    }
-
-    async fn number(file: &Path, sql: &str) -> i64 {
-        let mut connection = look(file).await.unwrap();
-        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
-    }
-
-    const SHOP: &str = "PRAGMA user_version = 7;
-        CREATE TABLE told (n INTEGER) STRICT;
-        CREATE TABLE ware (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE) STRICT;
-        CREATE TABLE place (ware INTEGER NOT NULL REFERENCES ware (id), shelf TEXT, PRIMARY KEY (ware)) STRICT, WITHOUT ROWID;
-        CREATE INDEX place_shelf ON place (shelf);
-        CREATE TRIGGER tell AFTER INSERT ON ware BEGIN INSERT INTO told VALUES (new.id); END;
-        INSERT INTO ware (name) VALUES ('a'), ('b'), ('c');
-        INSERT INTO place VALUES (1, 'x'), (2, NULL);
-        DELETE FROM ware WHERE name = 'c';";
-
-    #[tokio::test]
-    async fn a_copy_is_of_the_moment_when_writers_were_halted() {
-        let folder = tempfile::tempdir().unwrap();
-        let from = file(&folder, SHOP).await;
-        let to = folder.path().join("to.db");
-        let mut writer = open(&from, Duration::from_millis(10)).await.unwrap();
-        let mut copy = Copy::prepare(&from, &to).await.unwrap();
-        run(&mut writer, "BEGIN IMMEDIATE").await.unwrap();
-        assert!(!copy.halt().await.unwrap(), "somebody is writing");
-        run(&mut writer, "COMMIT").await.unwrap();
-        assert!(copy.halt().await.unwrap());
-        run(&mut writer, "INSERT INTO ware (name) VALUES ('early')").await.unwrap_err();
-        copy.hold().await.unwrap();
-        copy.release().await.unwrap();
-        run(&mut writer, "INSERT INTO ware (name) VALUES ('late')").await.unwrap();
-        copy.write().await.unwrap();
-        assert_eq!(number(&to, "SELECT count(*) FROM ware").await, 2);
-        assert_eq!(number(&to, "SELECT count(*) FROM told").await, 3, "no trigger told of the copy");
-        assert_eq!(number(&to, "SELECT seq FROM sqlite_sequence WHERE name = 'ware'").await, 3);
-        assert_eq!((format(&to).await.unwrap(), integrity(&to).await.unwrap()), (7, None));
-        let things = "SELECT count(*) FROM sqlite_master";
-        assert_eq!(number(&to, things).await, number(&from, things).await);
-    }
-
-    #[tokio::test]
-    async fn what_a_crash_left_of_the_first_transaction_is_undone_and_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, cut) = (folder.path().join("from.db"), folder.path().join("cut.db"));
-        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
-        let mut connection = options.connect().await.unwrap();
-        run(
-            &mut connection,
-            "PRAGMA user_version = 3; CREATE TABLE t (text TEXT); INSERT INTO t VALUES ('a')",
-        )
-        .await
-        .unwrap();
-        // So few pages in memory that the change reaches the file before its end.
-        let change = "PRAGMA cache_size = 1; BEGIN; PRAGMA user_version = 9;
-            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
-            INSERT INTO t SELECT hex(randomblob(2000)) FROM n";
-        run(&mut connection, change).await.unwrap();
-        std::fs::copy(&file, &cut).unwrap();
-        std::fs::copy(file.with_extension("db-journal"), cut.with_extension("db-journal")).unwrap();
-        assert!(std::fs::metadata(&cut).unwrap().len() > 100_000, "nothing was written before the cut");
-        refuse_newer(&cut).await.unwrap();
-        assert_eq!((format(&cut).await.unwrap(), integrity(&cut).await.unwrap()), (3, None));
-        assert_eq!(number(&cut, "SELECT count(*) FROM t").await, 1);
-    }
-
-    #[tokio::test]
-    async fn tables_that_change_meanwhile_are_not_copied() {
-        let folder = tempfile::tempdir().unwrap();
-        let from = file(&folder, SHOP).await;
-        let mut copy = Copy::prepare(&from, &folder.path().join("to.db")).await.unwrap();
-        let mut writer = open(&from, Duration::from_secs(1)).await.unwrap();
-        run(&mut writer, "ALTER TABLE ware ADD COLUMN price INTEGER").await.unwrap();
-        assert!(copy.halt().await.unwrap());
-        copy.hold().await.unwrap();
-        copy.release().await.unwrap();
-        assert_eq!(copy.write().await.unwrap_err().kind, ErrorKind::InUse);
-    }
-
-    #[tokio::test]
-    async fn another_format_is_told_before_anything_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let from = file(&folder, "PRAGMA user_version = 99").await;
-        let before = std::fs::read(&from).unwrap();
-        assert_eq!(refuse_newer(&from).await.unwrap_err().kind, ErrorKind::Corrupt);
-        assert_eq!(refuse_other(&from).await.unwrap_err().kind, ErrorKind::Corrupt);
-        assert_eq!(std::fs::read(&from).unwrap(), before);
-        refuse_newer(&folder.path().join("none.db")).await.unwrap();
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! The settings of a server: a TOML file, then the environment (`LADE_…`), then flags; the last one given holds.
 
+mod address;
+mod check;
 mod given;
 mod machines;
 mod memory;
@@ -7,8 +9,9 @@ pub mod objects;
 mod proxies;
 mod services;
 pub mod size;
+mod together;
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +19,8 @@ use access::{Network, ServiceSettings};
 use model::error::{Context, Result};
 use model::{Error, Quotas};
 
+pub use self::address::admin_listen;
+use self::address::listen;
 pub use self::given::{Given, Secret};
 #[cfg(not(feature = "cluster"))]
 pub use self::machines::NO_CLUSTER;
@@ -219,130 +224,6 @@ impl Given {
             objects,
         })
     }
-
-    fn check(&self) -> Result<()> {
-        let is_region = |r: &str| {
-            !r.is_empty() && r.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
-        let is_account = |a: &str| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit());
-        let wrong =
-            |setting: &str, must: &str| Err(Error::invalid(format!("the setting {setting} must be {must}")));
-        match self {
-            Given { region: Some(r), .. } if !is_region(r) => wrong("region", "a name such as us-east-1"),
-            Given { s3_region: Some(r), .. } if !is_region(r) => {
-                wrong("s3_region", "a name such as us-east-1")
-            }
-            Given { objects_region: Some(r), .. } if !is_region(r) => {
-                wrong("objects_region", "a name such as us-east-1")
-            }
-            Given { cache_size: Some(m), .. } if m.bytes < objects::CACHE_BYTES_MIN => {
-                wrong("cache_size", "at least 8MiB")
-            }
-            Given { account_id: Some(a), .. } if !is_account(a) => {
-                wrong("account_id", "a number of 12 digits")
-            }
-            Given { quotas: Some(q), .. } if Quotas::parse(q).is_none() => wrong("quotas", "open or aws"),
-            Given { catalog: Some(c), .. } if !is_catalog(&c.0) => {
-                wrong("catalog", "sqlite, or an address such as postgres://user:password@host/database")
-            }
-            Given { at_rest: Some(a), .. } if !["sealed", "plain"].contains(&a.as_str()) => {
-                wrong("at_rest", "sealed or plain")
-            }
-            Given { cors_origins: Some(all), .. } if !all.iter().all(|o| is_origin(o)) => {
-                wrong("cors_origins", "origins such as https://shop.example, or *")
-            }
-            Given { jobs_concurrent: Some(0), .. } => wrong("jobs_concurrent", "at least 1"),
-            Given { job_memory: Some(m), .. } if m.bytes < 16 << 20 => wrong("job_memory", "at least 16MiB"),
-            Given { jobs_memory: Some(m), .. } if m.bytes < memory::JOBS_BYTES_MIN => {
-                wrong("jobs_memory", "at least 64MiB")
-            }
-            Given { flush_size: Some(m), .. } if m.bytes < 1 << 20 => wrong("flush_size", "at least 1MiB"),
-            Given { log_size: Some(m), .. } if m.bytes < 1 << 20 => wrong("log_size", "at least 1MiB"),
-            Given { file_size_max: Some(m), .. } if m.bytes < 1 << 20 => {
-                wrong("file_size_max", "at least 1MiB")
-            }
-            Given { rejects_told_max: Some(n), .. } if !(1..=10_000).contains(n) => {
-                wrong("rejects_told_max", "from 1 to 10000")
-            }
-            Given { put_queue: Some(m), .. } if m.bytes < 64 << 10 => wrong("put_queue", "at least 64KiB"),
-            Given { log_group_ms: Some(ms), .. } if *ms > 10_000 => wrong("log_group_ms", "at most 10000"),
-            Given { audit_log_size_max: Some(m), .. } if m.bytes < 64 << 10 => {
-                wrong("audit_log_size_max", "at least 64KiB")
-            }
-            Given { connections_max: Some(n), .. } if *n < 16 => wrong("connections_max", "at least 16"),
-            Given { client_timeout_s: Some(s), .. } if !(1..=3600).contains(s) => {
-                wrong("client_timeout_s", "from 1 to 3600")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn tls(&self) -> Result<Option<TlsFiles>> {
-        let absolute = |path: &PathBuf| {
-            std::path::absolute(path).unavailable(|| format!("find the file {}", path.display()))
-        };
-        match (&self.tls_certificate, &self.tls_key) {
-            (None, None) if self.tls_ca.is_none() => Ok(None),
-            (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
-                certificate: absolute(certificate)?,
-                key: absolute(key)?,
-                ca: self.tls_ca.as_ref().map(absolute).transpose()?,
-            })),
-            _ => Err(Error::invalid("give tls_certificate and tls_key together, or neither")),
-        }
-    }
-
-    fn webhook(&self) -> Result<Option<WebhookSettings>> {
-        let Some(url) = &self.webhook_url else { return Ok(None) };
-        let wrong = || {
-            let text = "the setting webhook_url must be an address such as https://hooks.example/lade";
-            Error::invalid(text)
-        };
-        let url = TargetUrl::parse(url).ok_or_else(wrong)?;
-        let secret = match (&self.webhook_secret, &self.webhook_secret_file) {
-            (Some(secret), None) => secret.clone(),
-            (None, Some(file)) => {
-                let reading = || format!("read the webhook's secret in {}", file.display());
-                Secret(std::fs::read_to_string(file).unavailable(reading)?.trim_end().to_owned())
-            }
-            _ => {
-                return Err(Error::invalid(
-                    "give webhook_secret or webhook_secret_file with webhook_url, one of them",
-                ));
-            }
-        };
-        if secret.0.len() < 16 {
-            return Err(Error::invalid("the webhook's secret must have at least 16 characters"));
-        }
-        Ok(Some(WebhookSettings { url, secret, ca: self.webhook_ca.clone() }))
-    }
-
-    // The path that OTLP gives traces, below the collector's address.
-    fn otlp(&self) -> Result<Option<TargetUrl>> {
-        let Some(endpoint) = &self.otlp_endpoint else { return Ok(None) };
-        let url = TargetUrl::parse(&format!("{}/v1/traces", endpoint.trim_end_matches('/')));
-        let wrong = || {
-            let text =
-                "the setting otlp_endpoint must be a collector's address such as http://127.0.0.1:4318";
-            Error::invalid(text)
-        };
-        url.ok_or_else(wrong).map(Some)
-    }
-
-    fn root_key(&self) -> Result<Option<(String, Secret)>> {
-        match (&self.root_access_key_id, &self.root_secret_access_key) {
-            (None, None) => Ok(None),
-            (Some(id), Some(secret)) if is_key_id(id) && secret.0.len() >= 8 => {
-                Ok(Some((id.clone(), secret.clone())))
-            }
-            (Some(_), Some(_)) => Err(Error::invalid(
-                "the root key needs an id of 4 to 128 letters and digits, and a secret of at least 8 characters",
-            )),
-            _ => {
-                Err(Error::invalid("give root_access_key_id and root_secret_access_key together, or neither"))
-            }
-        }
-    }
 }
 
 /// An environment variable that is set and not empty.
@@ -372,58 +253,6 @@ fn read(file: &Path) -> Result<Given> {
         Error::invalid(format!("the settings in {} can't be used", file.display())).caused_by(e)
     };
     toml::from_str(&text).map_err(wrong)
-}
-
-fn address(text: &str) -> Result<SocketAddr> {
-    address_of("listen", text)
-}
-
-fn address_of(setting: &str, text: &str) -> Result<SocketAddr> {
-    let wrong = || {
-        let text = format!("the setting {setting} must be HOST:PORT, such as 127.0.0.1:8080, and is {text}");
-        Error::invalid(text)
-    };
-    text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)
-}
-
-fn listen(text: &str, is_open: bool) -> Result<SocketAddr> {
-    let address = address(text)?;
-    if !address.ip().is_loopback() && !is_open {
-        return Err(Error::invalid(format!(
-            "{address} can be reached from other machines, and what is sent there would not be encrypted: \
-             give --tls-certificate and --tls-key, or say --allow-plain-http"
-        )));
-    }
-    Ok(address)
-}
-
-/// Where operators ask; without TLS, which probes and Prometheus need not speak, and without secrets.
-///
-/// # Errors
-/// `Invalid` when it is no address, or other machines reach it and that was not allowed.
-pub fn admin_listen(text: &str, is_allowed: bool) -> Result<SocketAddr> {
-    let address = address_of("admin_listen", text)?;
-    if address.ip().is_loopback() || is_allowed {
-        return Ok(address);
-    }
-    Err(Error::invalid(format!(
-        "{address}, the setting admin_listen, can be reached from other machines, and tells each of them /metrics without \
-         encryption: on a private network, say --allow-plain-http"
-    )))
-}
-
-// Scheme, host and port, as browsers send them: no path, not even a slash.
-fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    text == "*" || host.is_some_and(|h| !h.is_empty() && !h.contains(['/', ' ', '*', '?', '#', '@']))
-}
-
-fn is_catalog(place: &str) -> bool {
-    place == "sqlite" || place.starts_with("postgres://") || place.starts_with("postgresql://")
-}
-
-fn is_key_id(id: &str) -> bool {
-    (4..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn jobs_concurrent() -> usize {

@@ -5,18 +5,16 @@
 //! ended is done again, from there. Rows that break a rule, and imports that are asked for more than their records, are
 //! left to an import of the whole, which alone counts lines and tells of them in their order.
 
+mod cut;
+mod opener;
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use access::Bucket;
-use access::bucket::ObjectEntry;
 use access::source::Source;
 use access::{Errand, S3Location};
 use catalog::{JobRow, Lease};
-use csv::Dialect;
-use engine::import::{
-    Begin, Borders, CHUNK_BYTES, Rejecting, Rest, SourceFile, SourcePiece, Target, import_pieces,
-};
+use engine::import::{Borders, CHUNK_BYTES, Rejecting, Target, import_pieces};
 use engine::{Progress, count_distinct};
 use model::Layout;
 use model::error::{Error, ErrorKind, Result};
@@ -25,14 +23,11 @@ use store::{OpenRun, RunFile};
 use tokio::runtime::Handle;
 use tracing::info;
 
-use crate::range_reader::{RangeReader, Wanted};
+use self::cut::{Fit, cut, fit};
+use self::opener::Opener;
 use crate::task::Work;
 use crate::{Parts, blocking, dataset_of, team};
 
-/// An import is cut into no more tasks, each of which leaves a run.
-const TASKS_MAX: u64 = 256;
-/// The header is asked for with so much of its file.
-const HEADER_BYTES: u64 = 64 << 10;
 /// After so many times that ranges did not fit, the import is left to one that reads all of it.
 const PASSES_MAX: u32 = 4;
 
@@ -141,32 +136,6 @@ fn numbered(layout: &Layout, runs: Vec<Run>) -> Vec<(RunFile, u64)> {
     runs.into_iter().map(number).collect()
 }
 
-/// Cuts files into ranges of about this size, in order.
-fn cut(files: &[ObjectEntry], task_bytes: u64) -> Vec<Vec<Piece>> {
-    let total: u64 = files.iter().map(|file| file.size).sum();
-    let most = task_bytes.max(total.div_ceil(TASKS_MAX)).max(1);
-    let (mut tasks, mut task, mut room) = (Vec::new(), Vec::new(), most);
-    for file in files {
-        let mut begin = 0;
-        loop {
-            let end = file.size.min(begin + room);
-            let (key, etag, size) = (file.key.clone(), file.etag.clone(), file.size);
-            task.push(Piece { key, etag, size, begin, end });
-            room -= end - begin;
-            if room == 0 {
-                tasks.push(std::mem::take(&mut task));
-                room = most;
-            }
-            begin = end;
-            if begin >= file.size {
-                break;
-            }
-        }
-    }
-    tasks.extend((!task.is_empty()).then_some(task));
-    tasks
-}
-
 /// Reads all ranges until they fit each other; `None` when a row breaks a rule, or they don't come to fit.
 async fn read_all(
     parts: &Arc<Parts>,
@@ -196,45 +165,6 @@ fn run_of(read: Option<Read>) -> Option<Run> {
         Some(Read::Done { run, .. }) => Some(run),
         _ => None,
     }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Fit {
-    All,
-    /// A row breaks a rule.
-    Wrong,
-    /// So many have to be read again, from where the one before ended.
-    Again(usize),
-}
-
-/// Forgets what was read from a wrong place; what is known of the right one is noted.
-fn fit(ranges: &mut [Range], reads: &mut [Option<Read>]) -> Fit {
-    let mut again = 0;
-    let mut end_before = None;
-    for (range, read) in ranges.iter_mut().zip(reads) {
-        let is_file_start = range.pieces.first().is_none_or(|piece| piece.begin == 0);
-        let (begin, mut end) = match read {
-            Some(Read::Done { begin, end, .. }) => (Some(*begin), Some(*end)),
-            _ => (range.begin, None),
-        };
-        match end_before {
-            // All before it fit, and this is where it begins.
-            _ if end.is_none() && (is_file_start || (again == 0 && begin == end_before)) => {
-                return Fit::Wrong;
-            }
-            Some(before) if !is_file_start && begin != end_before => {
-                (range.begin, *read) = (end_before, None);
-                again += 1;
-                // It has no record of its own: it will end where it begins.
-                if matches!(&range.pieces[..], [piece] if piece.end <= before) {
-                    end = end_before;
-                }
-            }
-            _ => {}
-        }
-        end_before = end;
-    }
-    if again == 0 { Fit::All } else { Fit::Again(again) }
 }
 
 /// Does the task of reading a range into a run, as the job's role.
@@ -283,47 +213,6 @@ fn read_pieces(parts: &Parts, layout: &Layout, opener: &Opener<'_>) -> Result<Re
     let run = Run { object, rows, records, csv_bytes, size_bytes };
     let begin = borders.first().map_or(0, Borders::begin);
     Ok(Read::Done { begin, end: borders.last().map_or(0, Borders::end), run })
-}
-
-struct Opener<'a> {
-    bucket: Bucket,
-    range: &'a Range,
-    progress: &'a Arc<Progress>,
-    handle: Handle,
-}
-
-impl Opener<'_> {
-    fn open<'b>(&self, piece: &Piece, begin: Option<u64>, borders: &'b Borders) -> Result<SourcePiece<'b>> {
-        let is_start = piece.begin == 0;
-        let header_end = if is_start { piece.end } else { HEADER_BYTES };
-        let (head, header) = self.reader(piece, 0, header_end)?;
-        let rest = match begin {
-            _ if is_start => None,
-            Some(byte) => Some(self.rest(piece, Begin::Record(byte), byte)?),
-            None => Some(self.rest(piece, Begin::Behind(piece.begin), piece.begin - 1)?),
-        };
-        let is_rfc4180 =
-            self.range.is_exported || head.metadata.get("personalize-csv").is_some_and(|v| v == "rfc4180");
-        let dialect = if is_rfc4180 { Dialect::Rfc4180 } else { Dialect::Aws };
-        let file = SourceFile { key: piece.key.clone(), dialect, bytes: Box::new(header) };
-        Ok(SourcePiece { file, rest, end: Some(piece.end), borders })
-    }
-
-    fn rest(&self, piece: &Piece, begin: Begin, from: u64) -> Result<Rest> {
-        let (_, bytes) = self.reader(piece, from, piece.end)?;
-        Ok(Rest { begin, bytes: Box::new(bytes) })
-    }
-
-    fn reader(
-        &self,
-        piece: &Piece,
-        begin: u64,
-        end: u64,
-    ) -> Result<(access::bucket::ObjectHead, RangeReader)> {
-        let Piece { key, etag, size, .. } = piece;
-        let wanted = Wanted { key, etag, begin, end, size: *size };
-        RangeReader::open(&self.bucket, &wanted, self.progress, &self.handle)
-    }
 }
 
 /// How many distinct records runs hold together: those that are in several count once.
@@ -376,85 +265,4 @@ fn hashes(part: u64, of: u64) -> RangeInclusive<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(key: &str, size: u64) -> ObjectEntry {
-        ObjectEntry { key: key.to_owned(), size, etag: String::new() }
-    }
-
-    fn cuts(files: &[ObjectEntry], task_bytes: u64) -> Vec<Vec<(String, u64, u64)>> {
-        let shown = |piece: Piece| (piece.key, piece.begin, piece.end);
-        cut(files, task_bytes).into_iter().map(|task| task.into_iter().map(shown).collect()).collect()
-    }
-
-    #[test]
-    fn large_files_are_cut_and_small_ones_read_together() {
-        let files = [entry("a", 25), entry("b", 3), entry("c", 0), entry("d", 2)];
-        let piece = |key: &str, begin, end| (key.to_owned(), begin, end);
-        assert_eq!(
-            cuts(&files, 10),
-            [
-                vec![piece("a", 0, 10)],
-                vec![piece("a", 10, 20)],
-                vec![piece("a", 20, 25), piece("b", 0, 3), piece("c", 0, 0), piece("d", 0, 2)],
-            ]
-        );
-        assert_eq!(cuts(&files, 1 << 20).len(), 1);
-        assert_eq!(cuts(&[entry("a", 10_000)], 1).len() as u64, TASKS_MAX - 6);
-    }
-
-    #[test]
-    fn parts_of_all_hashes_are_all_hashes() {
-        for of in [1, 2, 4, 256] {
-            let parts: Vec<_> = (0..of).map(|part| hashes(part, of)).collect();
-            assert_eq!((*parts[0].start(), *parts[parts.len() - 1].end()), (0, u64::MAX));
-            assert!(parts.windows(2).all(|two| two[0].end() + 1 == *two[1].start()));
-        }
-    }
-
-    fn range(begin: u64) -> Range {
-        let piece = Piece { key: "a".into(), etag: String::new(), size: 100, begin, end: begin + 10 };
-        Range { attempt: "x".into(), schema_version: 1, is_exported: false, begin: None, pieces: vec![piece] }
-    }
-
-    fn done(begin: u64, end: u64) -> Option<Read> {
-        let run = Run { object: String::new(), rows: 1, records: 1, csv_bytes: 1, size_bytes: 1 };
-        Some(Read::Done { begin, end, run })
-    }
-
-    #[test]
-    fn a_range_is_read_again_from_where_the_one_before_ended() {
-        let mut ranges = [range(0), range(10), range(20)];
-        let mut reads = [done(5, 14), Some(Read::Wrong), done(21, 30)];
-        assert_eq!(fit(&mut ranges, &mut reads), Fit::Again(1));
-        assert!(reads[1].is_none() && reads[2].is_some());
-        assert_eq!(ranges[1].begin, Some(14));
-        reads[1] = done(14, 23);
-        assert_eq!(fit(&mut ranges, &mut reads), Fit::Again(1));
-        assert_eq!(ranges[2].begin, Some(23));
-        reads[2] = done(23, 30);
-        assert_eq!(fit(&mut ranges, &mut reads), Fit::All);
-    }
-
-    #[test]
-    fn ranges_within_one_record_are_passed_over_at_once() {
-        let mut ranges = [range(0), range(10), range(20), range(30), range(40)];
-        let wrong = || Some(Read::Wrong);
-        let mut reads = [done(5, 33), wrong(), wrong(), wrong(), done(41, 50)];
-        assert_eq!(fit(&mut ranges, &mut reads), Fit::Again(3));
-        assert_eq!(ranges.each_ref().map(|range| range.begin), [None, Some(33), Some(33), Some(33), None]);
-        (reads[1], reads[2], reads[3]) = (done(33, 33), done(33, 33), done(33, 41));
-        assert_eq!(fit(&mut ranges, &mut reads), Fit::All);
-    }
-
-    #[test]
-    fn a_row_that_breaks_a_rule_counts_where_its_range_was_read_rightly() {
-        assert_eq!(fit(&mut [range(0)], &mut [Some(Read::Wrong)]), Fit::Wrong);
-        let mut ranges = [range(0), range(10)];
-        let mut reads = [done(5, 14), Some(Read::Wrong)];
-        assert_eq!(fit(&mut ranges, &mut reads), Fit::Again(1));
-        reads[1] = Some(Read::Wrong);
-        assert_eq!(fit(&mut ranges, &mut reads), Fit::Wrong);
-    }
-}
+mod tests;

@@ -1,86 +1,41 @@
 //! From a request to its door: who sends it is settled first, in one place, and only then what is asked for.
 
+mod door;
+mod refusal;
+mod report;
+
 use std::io;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use access::bucket::Arriving;
-use access::trail::{self, Trail};
+use access::trail;
 use access::{Peer, Principal, Unauthenticated, about};
 use api::Call;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HeaderValue, ORIGIN, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, EXPECT, ORIGIN, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{Clock, Realm};
-use tracing::{debug, error, info};
-use wire::error::{AuthError, ErrorCode, Fault};
+use tracing::error;
+use wire::error::{AuthError, Fault};
 use wire::protocol::Protocol;
 use wire::sigv4::{self, Credential, Rules, Scope};
 
+pub use self::door::{AskMetrics, AskReady, Doors};
+use self::refusal::{closing, unread};
+use self::report::{Answered, error_code};
 use super::answer::{AnswerBody, BodyFailure, whole};
-use super::audit::{Audit, Called};
+use super::audit::Audit;
 use super::body::{Paced, Watched, read_small};
 use super::cors::{self, Cors};
 use super::otlp::{Otlp, Parent, Served};
-use super::{measured, unsigned};
+use super::unsigned;
 
-/// The most that a request's target and headers may hold together.
-const HEAD_BYTES_MAX: usize = 64 << 10;
 const SERVED: [&str; 5] = ["personalize", "s3", "iam", "sts", "kms"];
-
-/// A future that a door answers with.
-pub type Answering<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
-
-/// The one word that says why the server can't do what it is asked; `None` when it can.
-pub type AskReady = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<&'static str>> + Send>> + Send + Sync>;
-
-/// All that is counted, as text.
-pub type AskMetrics = Box<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
-
-/// A call of a door that reads bodies whole.
-pub type CallDoor = Box<dyn Fn(Call) -> Answering<Bytes> + Send + Sync>;
-
-/// A call of a door that reads bodies whole, and may answer piece by piece.
-pub type LongDoor = Box<dyn Fn(Call) -> Answering<AnswerBody> + Send + Sync>;
-
-/// A call of the S3 door: who, the request's id, and the request.
-pub type StreamDoor =
-    Box<dyn Fn(Principal, String, Request<sigv4::Body>) -> Answering<AnswerBody> + Send + Sync>;
-
-/// A browser's question, without a signature, about a bucket: the request's head and its id.
-pub type PreflightDoor = Box<dyn Fn(Parts, String) -> Answering<AnswerBody> + Send + Sync>;
-
-/// A browser's request for a page.
-pub type ConsoleDoor = Box<dyn Fn(Arriving) -> Answering<AnswerBody> + Send + Sync>;
-
-/// Told which access key a verified request bore, and for which service.
-pub type KeyUsed = Box<dyn Fn(&str, &str) + Send + Sync>;
-
-/// The secret and the bearer of an access key id, given the token that came with it.
-pub type Credentials = Box<dyn for<'a> Fn(&'a str, Option<&'a str>) -> LookingUp<'a> + Send + Sync>;
-
-/// A look for the bearer of a key.
-pub type LookingUp<'a> =
-    Pin<Box<dyn Future<Output = Result<(Credential, Principal), Unauthenticated>> + Send + 'a>>;
-
-/// What stands behind the dispatcher.
-pub struct Doors {
-    pub credential: Credentials,
-    pub key_used: KeyUsed,
-    pub personalize: LongDoor,
-    pub iam: CallDoor,
-    pub kms: CallDoor,
-    pub s3: StreamDoor,
-    pub s3_preflight: PreflightDoor,
-    pub console: ConsoleDoor,
-}
 
 /// Takes every request of a server.
 pub struct Dispatch {
@@ -99,14 +54,6 @@ pub struct Dispatch {
     pub ready: AskReady,
     /// `None`: this address tells nobody.
     pub metrics: Option<AskMetrics>,
-}
-
-/// How a request ended.
-struct Answered {
-    method: Method,
-    path: String,
-    status: u16,
-    duration: Duration,
 }
 
 /// What is known of a caller whose signature is yet to be verified.
@@ -160,47 +107,13 @@ impl Dispatch {
         response
     }
 
-    // Of puts, which may come by the thousand, the audit log alone keeps a line.
-    fn report(
-        &self,
-        id: &str,
-        source: Option<IpAddr>,
-        trail: &Trail,
-        response: &Response<AnswerBody>,
-        answered: &Answered,
-    ) {
-        let error_code = error_code(response);
-        let Answered { method, path, status, duration } = answered;
-        count(trail, error_code, answered);
-        let (status, duration_ms) = (*status, duration.as_millis());
-        if trail.service.as_deref() == Some("personalize") && unsigned::is_events_path(path) {
-            debug!(request.id = id, status, error.code = error_code, duration_ms, "{method} {path}");
-        } else {
-            let operation = trail.operation.as_deref();
-            info!(
-                request.id = id,
-                operation,
-                status,
-                error.code = error_code,
-                duration_ms,
-                "{method} {path}"
-            );
-        }
-        let Some(audit) = self.audit.as_ref().filter(|_| trail.service.is_some() || error_code.is_some())
-        else {
-            return;
-        };
-        let time_ms = self.clock.now_ms();
-        audit.record(&Called { time_ms, request_id: id, source, trail, status, error_code });
-    }
-
     async fn route<B>(&self, mut parts: Parts, body: B, id: &str) -> Response<AnswerBody>
     where
         B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
         B::Error: Into<BodyFailure>,
     {
-        if head_bytes(&parts) > HEAD_BYTES_MAX {
-            return whole(closing(unsigned::protocol(&parts).fault(&too_large_a_head(), id)));
+        if let Some(fault) = refusal::large_head(&parts) {
+            return whole(closing(unsigned::protocol(&parts).fault(&fault, id)));
         }
         let claimed = match sigv4::scope(&parts) {
             Ok(None) => return self.unsigned(parts, body, id).await,
@@ -351,32 +264,6 @@ impl Dispatch {
     }
 }
 
-// A service that is not served is a client's word, and no label.
-fn count(trail: &Trail, error_code: Option<&str>, answered: &Answered) {
-    let is_throttled = answered.status == 429
-        || error_code.is_some_and(|code| code.contains("Throttl") || code == "SlowDown");
-    let counted = |service, operation| measured::Answered {
-        service,
-        operation,
-        status: answered.status,
-        is_throttled,
-        took: answered.duration,
-    };
-    let Some(service) = trail.service.as_deref() else {
-        let operation = unsigned::kind(&answered.method, &answered.path);
-        return measured::REQUESTS.count(&counted("none", operation));
-    };
-    match SERVED.into_iter().find(|served| *served == service) {
-        Some("personalize") if unsigned::is_events_path(&answered.path) => {
-            measured::REQUESTS.count_put(&answered.path, &counted("personalize", ""));
-        }
-        Some(service) => {
-            measured::REQUESTS.count(&counted(service, trail.operation.as_deref().unwrap_or("none")));
-        }
-        None => measured::REQUESTS.count(&counted("other", "none")),
-    }
-}
-
 /// The protocol of the door that a signature names.
 fn protocol(parts: &Parts, scope: &Scope) -> Protocol {
     match scope.service.as_str() {
@@ -393,38 +280,6 @@ fn protocol(parts: &Parts, scope: &Scope) -> Protocol {
             protocol => protocol,
         },
     }
-}
-
-fn error_code(response: &Response<AnswerBody>) -> Option<&str> {
-    response.extensions().get::<ErrorCode>().map(|ErrorCode(code)| code.as_ref())
-}
-
-fn head_bytes(parts: &Parts) -> usize {
-    let target = parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
-    target + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
-}
-
-fn too_large_a_head() -> Fault {
-    let text = "Your request header section exceeds the maximum allowed size.";
-    Fault::new("RequestHeaderSectionTooLarge", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text)
-}
-
-fn unread(status: StatusCode) -> Fault {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Fault::new("RequestEntityTooLargeException", status, "The request is larger than 2 MiB.")
-        }
-        StatusCode::REQUEST_TIMEOUT => {
-            Fault::new("RequestTimeoutException", status, "The request's body came too slowly.")
-        }
-        status => Fault::new("IncompleteBodyException", status, "The request's body broke off."),
-    }
-}
-
-// What was refused may still be on its way: the connection is of no more use.
-fn closing<B>(mut response: Response<B>) -> Response<B> {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use model::Error;
 use model::error::Result;
 
-use super::{Given, address};
+use super::Given;
+use super::address::listening;
 
 /// What a build without its cluster part says.
 pub const NO_CLUSTER: &str = "this build of lade has no cluster part: build one that has it with \
@@ -57,7 +58,7 @@ pub fn is_host_and_port(text: &str) -> bool {
 /// # Errors
 /// `Invalid` when it is no address, or other machines reach it and that was not allowed.
 pub fn listen_in_private(text: &str, is_allowed: bool) -> Result<SocketAddr> {
-    let address = address(text)?;
+    let address = listening(text)?;
     if address.ip().is_loopback() || is_allowed {
         return Ok(address);
     }

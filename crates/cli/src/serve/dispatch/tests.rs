@@ -7,6 +7,7 @@ use model::Realm;
 use model::clock::SimulatedClock;
 use serde_json::Value;
 
+use super::door::{CallDoor, ConsoleDoor, Credentials, KeyUsed, LongDoor, PreflightDoor, StreamDoor};
 use super::*;
 
 fn fixture() -> Value {
